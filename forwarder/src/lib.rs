@@ -1,1 +1,48 @@
-//! placeholder
+//! The appliance: two LANs made one segment over an encrypted UDP path.
+//!
+//! # The way of a frame
+//!
+//! Site to cloud:
+//!
+//! 1. `causeway_ebpf` (in the kernel, at the driver of the LAN port): its verdict sends frames for
+//!    moved stations and broadcasts to the AF_XDP socket of their queue, lets the host's own pass, and drops
+//!    the rest: with promiscuous mode that is most.
+//! 2. [`sys::xsk`]: the AF_XDP port lends the worker what its RX ring holds.
+//! 3. [`worker`]: the pinned thread that runs both directions, batch by batch.
+//! 4. [`lan_to_wan`]: which peer it is for; into the open bundle of the lane to that peer
+//!    (`causeway_tunnel::lane`), which seals every datagram as it fills and the rest at the end of the batch.
+//! 5. [`uplink`]: runs of datagrams to the kernel's UDP, one call for up to 64 kB (GSO).
+//!
+//! And back: [`uplink`] (GRO) → [`wan_to_lan`]: security association by SPI, replay check, open, unbundle,
+//! may this peer say this? → [`sys::xsk`], where the frame leaves with the source address it came with.
+//!
+//! # Who decides
+//!
+//! [`control`] owns the truth (peers, sessions, stations) in one thread and hands workers keys and
+//! snapshots over a channel between batches. Workers neither lock nor log, and never wait.
+//! [`appliance`] opens it all; [`cli`], [`options`], [`config`] and [`spec`] are how it is told what
+//! to do; [`status`] is how it tells.
+//!
+//! `unsafe` code is in [`sys`] alone.
+
+pub mod appliance;
+pub mod checksum;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod counters;
+pub mod device;
+pub mod flood;
+pub mod keys;
+pub mod lan_to_wan;
+pub mod options;
+pub mod preflight;
+pub mod sa_log;
+pub mod spec;
+pub mod stations;
+pub mod status;
+pub mod sys;
+pub mod uplink;
+pub mod wan_to_lan;
+pub mod worker;
+pub mod xdp;

@@ -1,0 +1,264 @@
+//! Opens everything that an appliance is made of, in an order that leaves nothing half done.
+//!
+//! Nothing is redirected to us before a worker waits for it: ports and sockets first, then the
+//! workers, the XDP program on the device last. Whatever fails on the way closes what was
+//! opened before; and as all of it hangs on file descriptors, so does the end of the process,
+//! however it comes.
+
+use std::{net::SocketAddr, net::UdpSocket, os::fd::AsFd, os::fd::AsRawFd, sync::Arc};
+
+use causeway_ebpf::maps::LanConfig;
+use causeway_tunnel::{
+    identity::PrivateKey,
+    session::{Endpoint, SessionOptions},
+};
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use crate::{
+    config::Config,
+    control::{self, Hellos, Parts, api},
+    device::{self, Device},
+    keys,
+    options::AutoOnOff,
+    preflight,
+    sa_log::SaLog,
+    stations::Place,
+    sys::{
+        sockopt::{self, Promiscuous},
+        xsk::{XskConfig, XskPort},
+    },
+    uplink::{self, UdpUplink},
+    wan_to_lan::LearntPath,
+    worker::{WorkerConfig, WorkerHandle},
+    xdp::LanProgram,
+};
+
+/// IPv4 and UDP header; IPv6 has 20 bytes more and QUIC finds that out.
+const IP_AND_UDP: u32 = 28;
+
+/// Runs an appliance until it is told to stop.
+///
+/// # Errors
+///
+/// One line that says what is wrong and how to mend it.
+pub fn run(config: Config) -> Result<(), String> {
+    preflight::check_capabilities()?;
+    let key = keys::read(&config.key).map_err(|e| e.to_string())?;
+    if let Some(warning) = preflight::clock_warning(std::time::SystemTime::now()) {
+        warn!("{warning}");
+    }
+    preflight::lift_memlock();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| format!("cannot start the control plane: {e}"))?;
+    runtime.block_on(async {
+        let parts = open(config, &key)?;
+        announce(&parts);
+        control::run(parts).await
+    })
+}
+
+fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
+    if let Some(peer) = config.peers.iter().find(|p| p.key == key.public()) {
+        return Err(format!(
+            "peer {} has our own public key: give the key that `causeway pubkey` prints at the other end",
+            peer.name
+        ));
+    }
+    let lan = find_lan(&config)?;
+    let control_socket = api::listen(&config.control)?;
+    let sa_log = config.sa_log.as_deref().map(open_sa_log).transpose()?;
+    let mut program = load_program(&config, &lan)?;
+    let hellos = Hellos::new(config.role, config.workers, lan.max_frame(), config.cipher)?;
+    let hellos = Arc::new(hellos);
+    let (endpoint, uplinks) = open_uplinks(&config, key, &hellos)?;
+    let ports = open_ports(&config, &lan, &mut program)?;
+    let copy_mode = ports[0].copy_mode();
+    let (learnt, learnt_inbox) = mpsc::unbounded_channel();
+    let addresses = uplinks
+        .iter()
+        .map(|u| u.local_address().map_or_else(|e| e.to_string(), |a| a.to_string()))
+        .collect();
+    let workers = spawn_workers(&config, &lan, ports, uplinks, &learnt)?;
+    let promiscuous = config.promisc.then(|| promiscuous(&lan)).transpose()?;
+    let attach_mode = program.attach(&lan.name).map_err(|e| e.to_string())?;
+    Ok(Parts {
+        public_key: key.public(),
+        endpoint: Arc::new(endpoint),
+        hellos,
+        program,
+        lan,
+        attach_mode,
+        copy_mode,
+        promiscuous,
+        workers,
+        uplinks: addresses,
+        learnt: learnt_inbox,
+        control_socket,
+        sa_log,
+        config,
+    })
+}
+
+fn find_lan(config: &Config) -> Result<Device, String> {
+    let lan = Device::find(&config.lan).map_err(|e| e.to_string())?;
+    if !lan.is_up {
+        return Err(format!("interface {} is down: ip link set {} up", lan.name, lan.name));
+    }
+    if u32::from(config.workers) > lan.queues {
+        return Err(format!(
+            "--workers {} needs as many queues, and interface {} has {}: ethtool -L {} combined {}, or fewer workers",
+            config.workers, lan.name, lan.queues, lan.name, config.workers
+        ));
+    }
+    if u32::from(config.workers) < lan.queues {
+        warn!(
+            "interface {} has {} receive queues and there are {} workers: frames of the other queues are dropped (verdict no_socket); use ethtool -L {} combined {}, or --workers {}",
+            lan.name, lan.queues, config.workers, lan.name, config.workers, lan.queues
+        );
+    }
+    Ok(lan)
+}
+
+fn open_sa_log(path: &std::path::Path) -> Result<SaLog, String> {
+    warn!("keys are written to {}: whoever reads it reads the traffic", path.display());
+    SaLog::open(path).map_err(|e| format!("cannot open --sa-log {}: {e}", path.display()))
+}
+
+fn load_program(config: &Config, lan: &Device) -> Result<LanProgram, String> {
+    let mut program = LanProgram::load().map_err(|e| e.to_string())?;
+    let lan_config = LanConfig::new(config.role, lan.mac);
+    program.configure(&lan_config).map_err(|e| e.to_string())?;
+    for (key, station) in config.stations.iter() {
+        debug_assert_eq!(station.place, Place::Away, "the configuration names away stations only");
+        program.set_station(key, station.place).map_err(|e| e.to_string())?;
+    }
+    Ok(program)
+}
+
+/// The QUIC endpoint and a UDP socket for each worker, all on one port where we listen.
+fn open_uplinks(
+    config: &Config,
+    key: &PrivateKey,
+    hellos: &Arc<Hellos>,
+) -> Result<(Endpoint, Vec<UdpUplink>), String> {
+    let cannot = |e: std::io::Error| match config.listen {
+        Some(address) => format!("cannot open UDP {address}: {e}; is another causeway running, or is the address not ours? see --listen"),
+        None => format!("cannot open a UDP socket: {e}"),
+    };
+    // Number 0 of the reuseport group is QUIC, number i + 1 is worker i: the order of binding.
+    let quic = bind(config.listen).map_err(cannot)?;
+    let mut uplinks = Vec::new();
+    for _ in 0..config.workers {
+        let socket = bind(config.listen).map_err(cannot)?;
+        uplinks.push(UdpUplink::new(socket).map_err(cannot)?);
+    }
+    if config.listen.is_some() {
+        sockopt::attach_reuseport_selector(quic.as_fd())
+            .map_err(|e| format!("cannot share the UDP port between workers: {e}"))?;
+    }
+    let endpoint = Endpoint::new(
+        quic,
+        key,
+        config.peers.iter().map(|p| p.key),
+        session_options(config),
+        {
+            let hellos = Arc::clone(hellos);
+            move |peer| hellos.to(peer)
+        },
+    );
+    let endpoint = endpoint.map_err(|e| format!("cannot open the QUIC endpoint: {e}"))?;
+    Ok((endpoint, uplinks))
+}
+
+fn bind(listen: Option<SocketAddr>) -> std::io::Result<UdpSocket> {
+    match listen {
+        Some(address) => uplink::bind(address, true),
+        None => uplink::bind(uplink::wildcard(0), false),
+    }
+}
+
+fn session_options(config: &Config) -> SessionOptions {
+    let mtu = config
+        .max_path_mtu
+        .map_or_else(|| device::largest_mtu(&config.lan), u32::from);
+    let payload = mtu.saturating_sub(IP_AND_UDP).clamp(1_200, 9_188);
+    SessionOptions {
+        keep_alive: config.keep_alive,
+        max_udp_payload: payload as u16,
+        ..SessionOptions::default()
+    }
+}
+
+fn open_ports(config: &Config, lan: &Device, program: &mut LanProgram) -> Result<Vec<XskPort>, String> {
+    let mut ports = Vec::new();
+    for queue in 0..u32::from(config.workers) {
+        let port = XskPort::open(&XskConfig {
+            interface: lan.name.clone(),
+            queue,
+            ring_size: config.ring_size,
+            max_frame: lan.max_frame(),
+        });
+        let port = port.map_err(|e| e.to_string())?;
+        let fd = port.as_fd().as_raw_fd();
+        program.set_socket(queue, fd).map_err(|e| e.to_string())?;
+        ports.push(port);
+    }
+    Ok(ports)
+}
+
+fn spawn_workers(
+    config: &Config,
+    lan: &Device,
+    ports: Vec<XskPort>,
+    uplinks: Vec<UdpUplink>,
+    learnt: &mpsc::UnboundedSender<(u8, LearntPath)>,
+) -> Result<Vec<WorkerHandle>, String> {
+    let finish_checksums = match config.finish_checksums {
+        AutoOnOff::Auto => lan.is_virtual,
+        AutoOnOff::On => true,
+        AutoOnOff::Off => false,
+    };
+    let stations = Arc::new(config.stations.clone());
+    let mut workers = Vec::new();
+    for (index, (port, uplink)) in ports.into_iter().zip(uplinks).enumerate() {
+        let worker = WorkerHandle::spawn(WorkerConfig {
+            index: index as u8,
+            port,
+            uplink,
+            cpu: config.cpus.get(index % config.cpus.len().max(1)).copied(),
+            batch: config.batch,
+            flood_limit: config.flood_limit,
+            finish_checksums,
+            lane_keepalive: config.lane_keepalive,
+            peers: config.peers.len(),
+            stations: Arc::clone(&stations),
+            learnt: learnt.clone(),
+        });
+        workers.push(worker.map_err(|e| format!("cannot start a worker thread: {e}"))?);
+    }
+    Ok(workers)
+}
+
+fn promiscuous(lan: &Device) -> Result<Promiscuous, String> {
+    Promiscuous::enable(lan.index)
+        .map_err(|e| format!("cannot receive promiscuously on {}: {e}; see --promisc", lan.name))
+}
+
+fn announce(parts: &Parts) {
+    let lan = &parts.lan;
+    info!("public key {}", parts.public_key);
+    info!(
+        "lan port {}: XDP in {} mode, AF_XDP in {} mode, {} queue(s), frames to {} bytes",
+        lan.name,
+        parts.attach_mode.label(),
+        parts.copy_mode.label(),
+        parts.workers.len(),
+        lan.max_frame()
+    );
+    if let Some(listen) = parts.config.listen {
+        info!("listening on UDP {listen}");
+    }
+}

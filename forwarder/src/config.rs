@@ -1,0 +1,319 @@
+//! The configuration of `causeway run`, put together from flags and file, and checked.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use causeway_tunnel::aead::Cipher;
+
+use crate::{
+    options::{AutoOnOff, CipherName, OnOff, RoleName, RunOptions},
+    spec::PeerSpec,
+    stations::{PeerIndex, Place, Role, Station, StationKey, StationTable},
+    uplink,
+};
+
+/// UDP port that a listening end is reached at unless told otherwise.
+pub const DEFAULT_PORT: u16 = 24_500;
+
+/// Sockets in the program's XSKMAP, and worker numbers that fit an SPI, allow this many.
+const MAX_WORKERS: u8 = 64;
+
+/// A configuration that cannot be run; the text says what to change.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+fn wrong<T>(text: impl Into<String>) -> Result<T, ConfigError> {
+    Err(ConfigError(text.into()))
+}
+
+/// A checked configuration. Everything that can be known without looking at the machine is right.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which end we are.
+    pub role: Role,
+    /// The LAN interface.
+    pub lan: String,
+    /// Where to listen, if at all.
+    pub listen: Option<SocketAddr>,
+    /// The private key's file.
+    pub key: PathBuf,
+    /// The other ends.
+    pub peers: Vec<PeerSpec>,
+    /// Stations behind peers.
+    pub stations: StationTable,
+    /// Number of workers.
+    pub workers: u8,
+    /// Cores for them; shorter than their number means: in turn.
+    pub cpus: Vec<usize>,
+    /// Cipher of the data path.
+    pub cipher: Cipher,
+    /// Soft limit of a key's age.
+    pub rekey_after: Duration,
+    /// QUIC keep-alive interval.
+    pub keep_alive: Duration,
+    /// Idle time after which a lane sends a dummy.
+    pub lane_keepalive: Duration,
+    /// Where to write keys.
+    pub sa_log: Option<PathBuf>,
+    /// Whether to receive promiscuously.
+    pub promisc: bool,
+    /// Whether to complete partial checksums.
+    pub finish_checksums: AutoOnOff,
+    /// Flooded frames per second and worker.
+    pub flood_limit: u32,
+    /// LAN frames per batch.
+    pub batch: usize,
+    /// Entries of the AF_XDP rings.
+    pub ring_size: u32,
+    /// Ceiling of the path MTU search, in bytes of the IP packet.
+    pub max_path_mtu: Option<u16>,
+    /// Name of the control socket.
+    pub control: String,
+}
+
+impl Config {
+    /// Flags, completed by the file if there is one.
+    ///
+    /// # Errors
+    ///
+    /// A text that names the option and what it wants.
+    pub fn load(flags: RunOptions, file: Option<&Path>) -> Result<Self, ConfigError> {
+        match file {
+            Some(path) => Self::check(flags.or(read(path)?)),
+            None => Self::check(flags),
+        }
+    }
+
+    fn check(o: RunOptions) -> Result<Self, ConfigError> {
+        let role = match o.role {
+            Some(RoleName::Site) => Role::Site,
+            Some(RoleName::Cloud) => Role::Cloud,
+            None => return wrong("which end is this? give --role site or --role cloud"),
+        };
+        let Some(lan) = o.lan.filter(|l| !l.is_empty()) else {
+            return wrong("which interface is the LAN? give --lan IF");
+        };
+        let Some(key) = o.key else {
+            return wrong("where is the private key? give --key FILE (causeway keygen --out FILE makes one)");
+        };
+        check_peers(&o.peer)?;
+        let listen = o.listen.or_else(|| {
+            let waits = o.peer.iter().any(|p| p.address.is_none());
+            waits.then(|| uplink::wildcard(DEFAULT_PORT))
+        });
+        Ok(Self {
+            stations: stations(role, &o.peer, &o.station)?,
+            role,
+            lan,
+            listen,
+            key,
+            workers: within("--workers", o.workers.unwrap_or(1), 1, MAX_WORKERS)?,
+            cpus: o.cpus.map(|c| c.0).unwrap_or_default(),
+            cipher: match o.cipher {
+                Some(CipherName::Aes128Gcm) => Cipher::Aes128Gcm,
+                Some(CipherName::Aes256Gcm) | None => Cipher::Aes256Gcm,
+            },
+            rekey_after: period("--rekey-after", o.rekey_after, 120_000, 2_000, 170_000)?,
+            keep_alive: period("--keep-alive", o.keep_alive, 200, 20, 10_000)?,
+            lane_keepalive: period("--lane-keepalive", o.lane_keepalive, 10_000, 500, 60_000)?,
+            sa_log: o.sa_log,
+            promisc: o.promisc != Some(OnOff::Off),
+            finish_checksums: o.finish_checksums.unwrap_or(AutoOnOff::Auto),
+            flood_limit: o.flood_limit.unwrap_or(10_000),
+            batch: within("--batch", o.batch.unwrap_or(256), 1, 4_096)?,
+            ring_size: ring_size(o.ring_size.unwrap_or(2_048))?,
+            max_path_mtu: o
+                .max_path_mtu
+                .map(|mtu| within("--max-path-mtu", mtu, 1_280, 9_216))
+                .transpose()?,
+            control: o.control.unwrap_or_else(|| "causeway".into()),
+            peers: o.peer,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<RunOptions, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| ConfigError(format!("cannot read {}: {e}", path.display())))?;
+    toml::from_str(&text).map_err(|e| {
+        let line = e.span().map_or(1, |s| text[..s.start].lines().count().max(1));
+        ConfigError(format!("{} line {line}: {}", path.display(), e.message()))
+    })
+}
+
+fn check_peers(peers: &[PeerSpec]) -> Result<(), ConfigError> {
+    if peers.is_empty() {
+        return wrong("who is the other end? give --peer NAME=PUBKEY[@HOST:PORT]");
+    }
+    for (i, peer) in peers.iter().enumerate() {
+        for other in &peers[..i] {
+            if other.name == peer.name {
+                return wrong(format!("two peers are named {}: rename one", peer.name));
+            }
+            if other.key == peer.key {
+                return wrong(format!(
+                    "peers {} and {} have the same public key: each end needs its own",
+                    other.name, peer.name
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn stations(
+    role: Role,
+    peers: &[PeerSpec],
+    specs: &[crate::spec::StationSpec],
+) -> Result<StationTable, ConfigError> {
+    if role == Role::Cloud && !specs.is_empty() {
+        return wrong(
+            "--station belongs to the site's configuration: the site tells the cloud end which stations it has",
+        );
+    }
+    let mut table = StationTable::new(role);
+    let mut seen: HashMap<StationKey, &str> = HashMap::new();
+    for spec in specs {
+        let Some(peer) = peers.iter().position(|p| p.name == spec.peer) else {
+            return wrong(format!(
+                "station {} is behind peer {}, which no --peer names",
+                spec.station, spec.peer
+            ));
+        };
+        if let Some(other) = seen.insert(spec.station.0, &spec.peer) {
+            return wrong(format!(
+                "station {} is given twice (behind {other} and {}): it can live in one place",
+                spec.station, spec.peer
+            ));
+        }
+        let peer = peer as PeerIndex;
+        table.insert(spec.station.0, Station { place: Place::Away, peer });
+    }
+    let most = causeway_ebpf::maps::MAX_STATIONS as usize;
+    if table.len() > most {
+        return wrong(format!("{} stations are more than the table's {most}", table.len()));
+    }
+    Ok(table)
+}
+
+fn within<T: PartialOrd + std::fmt::Display>(
+    flag: &str,
+    value: T,
+    least: T,
+    most: T,
+) -> Result<T, ConfigError> {
+    if value < least || value > most {
+        return wrong(format!("{flag} {value} is not between {least} and {most}"));
+    }
+    Ok(value)
+}
+
+fn period(
+    flag: &str,
+    given: Option<crate::spec::Period>,
+    default_ms: u64,
+    least_ms: u64,
+    most_ms: u64,
+) -> Result<Duration, ConfigError> {
+    let ms = given.map_or(default_ms, |p| p.0.as_millis() as u64);
+    if ms < least_ms || ms > most_ms {
+        return wrong(format!("{flag} {ms}ms is not between {least_ms}ms and {most_ms}ms"));
+    }
+    Ok(Duration::from_millis(ms))
+}
+
+fn ring_size(size: u32) -> Result<u32, ConfigError> {
+    if !size.is_power_of_two() {
+        return wrong(format!("--ring-size {size} is not a power of two"));
+    }
+    within("--ring-size", size, 64, 32_768)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY1: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    const KEY2: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+
+    fn toml(text: &str) -> Result<RunOptions, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    fn site() -> RunOptions {
+        toml(&format!(
+            "role = 'site'\nlan = 'lan0'\nkey = 'k'\npeer = ['cloud={KEY1}@h:1']\n\
+             station = ['00:50:56:00:00:50=cloud', '7/00:50:56:00:00:50=cloud']\nworkers = 2"
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn file_and_flags_make_a_configuration() {
+        let flags = RunOptions {
+            workers: Some(3),
+            peer: vec![format!("other={KEY2}").parse().unwrap()],
+            ..RunOptions::default()
+        };
+        let config = Config::check(flags.or(site())).unwrap();
+        assert_eq!(config.workers, 3);
+        assert_eq!(config.lan, "lan0");
+        let names: Vec<_> = config.peers.iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(names, ["other", "cloud"]);
+        assert_eq!(config.stations.len(), 2);
+        assert!(config.stations.iter().all(|(_, s)| s.peer == 1));
+        assert_eq!(config.listen.map(|l| l.port()), Some(DEFAULT_PORT));
+        assert_eq!(config.rekey_after, Duration::from_secs(120));
+    }
+
+    #[test]
+    fn an_end_whose_peers_all_have_addresses_does_not_listen() {
+        assert_eq!(Config::check(site()).unwrap().listen, None);
+    }
+
+    #[test]
+    fn a_flag_replaces_the_files_peer_of_the_same_name() {
+        let flags = RunOptions {
+            peer: vec![format!("cloud={KEY2}@x:2").parse().unwrap()],
+            ..RunOptions::default()
+        };
+        let merged = flags.or(site());
+        assert_eq!(merged.peer.len(), 1);
+        assert_eq!(merged.peer[0].address.as_deref(), Some("x:2"));
+    }
+
+    #[test]
+    fn unknown_keys_and_bad_values_are_refused() {
+        for bad in ["colour = 'red'", "role = 'hub'", "workers = 'x'", "peer = 'cloud=x'", "rekey-after = '5'"] {
+            assert!(toml(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_contradicts_is_named() {
+        let cases: [(&str, fn(&mut RunOptions)); 10] = [
+            ("--role", |o| o.role = None),
+            ("--lan", |o| o.lan = None),
+            ("--key", |o| o.key = None),
+            ("--peer", |o| o.peer.clear()),
+            ("--workers", |o| o.workers = Some(0)),
+            ("--ring-size", |o| o.ring_size = Some(1_000)),
+            ("--rekey-after", |o| o.rekey_after = Some("180s".parse().unwrap())),
+            ("given twice", |o| o.station.push("00:50:56:00:00:50=cloud".parse().unwrap())),
+            ("no --peer names", |o| o.station.push("00:50:56:00:00:51=clod".parse().unwrap())),
+            ("site's configuration", |o| o.role = Some(RoleName::Cloud)),
+        ];
+        for (word, spoil) in cases {
+            let mut options = site();
+            spoil(&mut options);
+            let error = Config::check(options).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+            assert_eq!(error.lines().count(), 1);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The control socket: an abstract unix socket (unix(7)) in the host's network namespace.
+//!
+//! It leaves no file behind, whatever ends the process, and each network namespace has its
+//! own. A request is one line of JSON, `{"request": "status"}`; the answer is one line of JSON.
+//! Only root and the user that the appliance runs as are answered.
+
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixListener, UnixStream},
+    },
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt},
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+
+use super::event::Event;
+use crate::status::Status;
+
+/// A client has this long to ask and to read.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Longest request in bytes.
+const LONGEST_REQUEST: u64 = 64 * 1024;
+
+#[derive(Deserialize, Serialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+enum Request {
+    Status,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Status(Box<Status>),
+    Error(String),
+}
+
+/// Opens the control socket.
+///
+/// # Errors
+///
+/// A text that says what to do if the name is taken.
+pub(crate) fn listen(name: &str) -> Result<UnixListener, String> {
+    let address = SocketAddr::from_abstract_name(name)
+        .map_err(|e| format!("--control {name} is no name for a socket: {e}"))?;
+    let listener = UnixListener::bind_addr(&address).map_err(|e| match e.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "control socket {name} is in use: another causeway runs here; stop it or give this one --control OTHER"
+        ),
+        _ => format!("cannot open control socket {name}: {e}"),
+    })?;
+    listener
+        .set_nonblocking(true)
+        .map_err(|e| format!("cannot open control socket {name}: {e}"))?;
+    Ok(listener)
+}
+
+/// Answers requests for as long as the program runs.
+pub(super) async fn serve(listener: UnixListener, events: mpsc::UnboundedSender<Event>) {
+    let listener = match tokio::net::UnixListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(e) => return tracing::error!("control socket: {e}"),
+    };
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let events = events.clone();
+                tokio::spawn(async move { timeout(PATIENCE, answer(stream, events)).await });
+            }
+            Err(e) => {
+                tracing::warn!("control socket: {e}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+async fn answer(
+    mut stream: tokio::net::UnixStream,
+    events: mpsc::UnboundedSender<Event>,
+) -> io::Result<()> {
+    let asked_by = stream.peer_cred()?.uid();
+    let (reader, mut writer) = stream.split();
+    let mut line = String::new();
+    tokio::io::BufReader::new(reader.take(LONGEST_REQUEST))
+        .read_line(&mut line)
+        .await?;
+    let may = asked_by == 0 || asked_by == rustix::process::geteuid().as_raw();
+    let answer = match serde_json::from_str(&line) {
+        _ if !may => Answer::Error("only root and the user that causeway runs as may ask".into()),
+        Ok(Request::Status) => status(&events).await,
+        Err(e) => Answer::Error(format!("not a request: {e}")),
+    };
+    let mut text = serde_json::to_vec(&answer)?;
+    text.push(b'\n');
+    writer.write_all(&text).await
+}
+
+async fn status(events: &mpsc::UnboundedSender<Event>) -> Answer {
+    let (reply, status) = oneshot::channel();
+    // An error means that the control plane stops; so does the missing reply.
+    let _ = events.send(Event::Status(reply));
+    match status.await {
+        Ok(status) => Answer::Status(Box::new(status)),
+        Err(_) => Answer::Error("causeway is stopping".into()),
+    }
+}
+
+/// Asks a running appliance how things are.
+///
+/// # Errors
+///
+/// A text that says what to do.
+pub fn query_status(name: &str) -> Result<Status, String> {
+    let broken = |e: io::Error| format!("control socket {name}: {e}");
+    let address = SocketAddr::from_abstract_name(name).map_err(broken)?;
+    let mut stream = UnixStream::connect_addr(&address).map_err(|e| match e.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => format!(
+            "no causeway answers at control socket {name} in this network namespace: is it running? (ip netns exec NS causeway status asks in another)"
+        ),
+        _ => broken(e),
+    })?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
+    let request = serde_json::to_string(&Request::Status).map_err(|e| e.to_string())?;
+    writeln!(stream, "{request}").map_err(broken)?;
+    let mut line = String::new();
+    BufReader::new(stream.take(64 << 20))
+        .read_line(&mut line)
+        .map_err(broken)?;
+    match serde_json::from_str(&line) {
+        Ok(Answer::Status(status)) => Ok(*status),
+        Ok(Answer::Error(text)) => Err(text),
+        Err(e) => Err(format!("causeway answered in another form: {e}; is it of this version?")),
+    }
+}

@@ -1,0 +1,209 @@
+//! From a fresh QUIC session to security associations on every worker.
+//!
+//! Each end installs what it receives on before it tells the other (make before break): when
+//! `Lanes` has arrived, everything it names can be sent to.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use causeway_tunnel::{
+    message::{Bye, ByeReason, Lanes, Message},
+    sa::{Limits, SaKeys},
+    session::{Session, SessionError},
+    spi::Spi,
+};
+use tokio::{sync::oneshot, time::timeout};
+
+use super::event::SessionId;
+use crate::{
+    sa_log::SaLog,
+    stations::PeerIndex,
+    worker::{Command, WorkerSender},
+};
+
+/// The exchange of `Lanes` takes one round trip; this is plenty.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Workers of an end, and so lanes of a peer, are at most this many.
+const MOST_LANES: u8 = 64;
+
+/// What all sessions have in common.
+pub(super) struct Context {
+    pub(super) workers: Vec<WorkerSender>,
+    pub(super) limits: Limits,
+    pub(super) sa_log: Option<SaLog>,
+    /// SPIs that we receive on.
+    pub(super) in_use: Mutex<HashSet<Spi>>,
+}
+
+impl Context {
+    /// An SPI of the worker that is not in use.
+    fn new_spi(&self, worker: u8) -> Result<Spi, String> {
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let mut random = [0; 4];
+            rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
+                .map_err(|e| format!("no random numbers: {e}"))?;
+            let spi = Spi::new(u32::from_ne_bytes(random), worker);
+            if in_use.insert(spi) {
+                return Ok(spi);
+            }
+        }
+    }
+
+    /// Has the workers forget what they received on.
+    pub(super) fn remove(&self, receive: &[Spi]) {
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        for spi in receive {
+            let worker = &self.workers[usize::from(spi.worker()) % self.workers.len()];
+            worker.tell(Command::RemoveRx(u32::from(*spi)));
+            in_use.remove(spi);
+        }
+    }
+}
+
+/// A session that is about to be.
+pub(super) struct Candidate {
+    pub(super) id: SessionId,
+    pub(super) peer: PeerIndex,
+    pub(super) session: Session,
+}
+
+/// A session whose two ends are ready to receive on all lanes.
+pub(super) struct Established {
+    pub(super) candidate: Candidate,
+    /// What we receive on.
+    pub(super) receive: Vec<Spi>,
+    /// What we send on, with keys; by worker.
+    pub(super) send: Vec<(Spi, SaKeys)>,
+}
+
+/// A session that ended before it was one.
+pub(super) struct Failed {
+    pub(super) peer: PeerIndex,
+    pub(super) dialled: bool,
+    pub(super) error: String,
+}
+
+/// Installs what we receive on and exchanges `Lanes`.
+pub(super) async fn establish(
+    candidate: Candidate,
+    context: Arc<Context>,
+) -> Result<Box<Established>, Box<Failed>> {
+    let mut receive = Vec::new();
+    let exchange = exchange(&candidate, &context, &mut receive);
+    let result = timeout(PATIENCE, exchange).await;
+    let error = match result {
+        Ok(Ok(send)) => return Ok(Box::new(Established { candidate, receive, send })),
+        Ok(Err(error)) => error,
+        Err(_) => "the peer did not name its lanes in time: are both ends of the same version?".into(),
+    };
+    context.remove(&receive);
+    candidate.session.close(Bye::new(ByeReason::Protocol, error.as_str())).await;
+    Err(Box::new(Failed {
+        peer: candidate.peer,
+        dialled: candidate.session.is_dialer(),
+        error,
+    }))
+}
+
+type Send = Vec<(Spi, SaKeys)>;
+
+async fn exchange(
+    candidate: &Candidate,
+    context: &Context,
+    receive: &mut Vec<Spi>,
+) -> Result<Send, String> {
+    let text = |e: SessionError| e.to_string();
+    let session = &candidate.session;
+    let their_lanes = session.hello().lanes;
+    if !(1..=MOST_LANES).contains(&their_lanes) {
+        return Err(format!("the peer announces {their_lanes} lanes; 1 to {MOST_LANES} are possible"));
+    }
+    let ready = install_receive(candidate, context, receive)?;
+    for done in ready {
+        done.await.map_err(|_| "a worker has ended".to_owned())?;
+    }
+    let spis = receive.iter().map(|spi| u32::from(*spi)).collect();
+    session.send(&Message::Lanes(Lanes { spis })).await.map_err(text)?;
+    let lanes = match session.recv().await.map_err(text)? {
+        Message::Lanes(lanes) => lanes,
+        Message::Bye(bye) => return Err(format!("the peer closed the session: {bye}")),
+        _ => return Err("the peer did not name its lanes after Hello".into()),
+    };
+    send_keys(candidate, context, &lanes)
+}
+
+/// One security association for each lane of the peer, dealt out to our workers.
+fn install_receive(
+    candidate: &Candidate,
+    context: &Context,
+    receive: &mut Vec<Spi>,
+) -> Result<Vec<oneshot::Receiver<()>>, String> {
+    let dialled = candidate.session.is_dialer();
+    let mut ready = Vec::new();
+    for remote_lane in 0..candidate.session.hello().lanes {
+        let worker = usize::from(remote_lane) % context.workers.len();
+        let spi = context.new_spi(worker as u8)?;
+        receive.push(spi);
+        let keys = keys(candidate, context, spi, !dialled)?;
+        let (done, is_done) = oneshot::channel();
+        context.workers[worker].tell(Command::InstallRx {
+            peer: candidate.peer,
+            remote_lane,
+            spi,
+            keys,
+            limits: context.limits,
+            learns_path: !dialled,
+            done,
+        });
+        ready.push(is_done);
+    }
+    Ok(ready)
+}
+
+fn send_keys(
+    candidate: &Candidate,
+    context: &Context,
+    lanes: &Lanes,
+) -> Result<Send, String> {
+    if lanes.spis.len() != context.workers.len() {
+        return Err(format!(
+            "the peer names {} lanes for our {}",
+            lanes.spis.len(),
+            context.workers.len()
+        ));
+    }
+    let of_lane = |spi: &u32| {
+        let spi = Spi::try_from(*spi).map_err(|e| format!("the peer names a lane badly: {e}"))?;
+        Ok((spi, keys(candidate, context, spi, candidate.session.is_dialer())?))
+    };
+    let send = lanes.spis.iter().map(of_lane).collect::<Result<Send, String>>()?;
+    let mut spis: Vec<_> = send.iter().map(|(spi, _)| *spi).collect();
+    spis.sort_unstable();
+    spis.dedup();
+    if spis.len() != send.len() {
+        // Two lanes under one SPI would be two senders with one key.
+        return Err("the peer names one lane twice".into());
+    }
+    Ok(send)
+}
+
+fn keys(
+    candidate: &Candidate,
+    context: &Context,
+    spi: Spi,
+    sender_is_dialer: bool,
+) -> Result<SaKeys, String> {
+    let session = &candidate.session;
+    let cipher = session.cipher();
+    let material = session.keying_material(u32::from(spi), sender_is_dialer, cipher.keymat_len());
+    let keys = SaKeys::new(cipher, &material).map_err(|e| e.to_string())?;
+    if let Some(log) = &context.sa_log {
+        log.write(session.remote_address().is_ipv6(), spi, &keys);
+    }
+    Ok(keys)
+}

@@ -1,0 +1,41 @@
+//! What the control plane reacts to.
+
+use std::{collections::HashSet, net::IpAddr};
+
+use causeway_tunnel::{
+    message::Message,
+    session::{Session, SessionError},
+};
+use tokio::sync::oneshot;
+
+use super::establish::{Established, Failed};
+use crate::{stations::PeerIndex, status::Status};
+
+/// Number of a session, counted up for the life of the process.
+pub(super) type SessionId = u64;
+
+/// Something happened.
+pub(super) enum Event {
+    /// A peer answered our call.
+    Dialled { peer: PeerIndex, session: Session },
+    /// An attempt to dial failed; others go on.
+    DialFailed { peer: PeerIndex, error: String },
+    /// A handshake with a peer of ours that called us.
+    Accepted(Session),
+    /// A handshake with somebody failed.
+    AcceptFailed(SessionError),
+    /// Both ends are ready to receive: the session can take over.
+    Established(Box<Established>),
+    /// The session ended before that.
+    EstablishFailed(Box<Failed>),
+    /// The pause after a failed session is over.
+    CallAgain(PeerIndex),
+    /// A control message.
+    Message { peer: PeerIndex, id: SessionId, message: Message },
+    /// The session ended.
+    Closed { peer: PeerIndex, id: SessionId, error: SessionError },
+    /// The host's own addresses on the LAN port changed.
+    OwnAddresses(HashSet<IpAddr>),
+    /// Somebody asks how things are.
+    Status(oneshot::Sender<Status>),
+}

@@ -1,0 +1,190 @@
+//! Puts the status together.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use causeway_ebpf::Verdict;
+use causeway_tunnel::DropReason;
+
+use super::{Control, peer::{Live, Peer}};
+use crate::{
+    counters::{Counter, WorkerCounters},
+    preflight,
+    spec::{MacName, StationName},
+    stations::{Place, Role},
+    status::{
+        LanStatus, LaneStatus, PeerStatus, SessionStatus, StationStatus, Status, WorkerStatus,
+    },
+};
+
+impl Control {
+    pub(super) fn status(&self) -> Status {
+        let parts = &self.parts;
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            role: match parts.config.role {
+                Role::Site => "site",
+                Role::Cloud => "cloud",
+            }
+            .into(),
+            uptime_s: self.started.elapsed().as_secs_f64(),
+            public_key: parts.public_key.to_string(),
+            listen: parts.config.listen.map(|l| l.to_string()),
+            lan: self.lan_status(),
+            peers: (0..self.peers.len()).map(|i| self.peer_status(i)).collect(),
+            stations: self.stations.iter().map(|(key, s)| {
+                let place = match s.place {
+                    Place::Home => "home",
+                    Place::Away => "away",
+                };
+                let peer = self.peers[usize::from(s.peer)].spec.name.clone();
+                (StationName(key).to_string(), StationStatus { place: place.into(), peer })
+            }).collect(),
+            workers: self.worker_status(),
+            verdicts: self.verdicts(),
+            drops: DropReason::ALL.iter().map(|reason| {
+                let of = |c: &WorkerCounters| c.drops[reason.index()].get();
+                (reason.label().into(), self.sum(of))
+            }).collect(),
+            quic: parts.endpoint.counters().iter().map(|(counter, value)| (counter.label().into(), value)).collect(),
+            warnings: self.warnings(),
+        }
+    }
+
+    fn lan_status(&self) -> LanStatus {
+        let parts = &self.parts;
+        let mut own: Vec<_> = self.own_addresses.iter().map(ToString::to_string).collect();
+        own.sort();
+        LanStatus {
+            interface: parts.lan.name.clone(),
+            mac: MacName(parts.lan.mac).to_string(),
+            mtu: parts.lan.mtu,
+            xdp: parts.attach_mode.label().into(),
+            copy_mode: parts.copy_mode.label().into(),
+            promiscuous: parts.promiscuous.is_some(),
+            own_addresses: own,
+        }
+    }
+
+    fn peer_status(&self, index: usize) -> PeerStatus {
+        let peer = &self.peers[index];
+        let sum = |of: fn(&crate::counters::PeerCounters) -> &Counter| {
+            self.sum(|c: &WorkerCounters| of(&c.peers[index]).get())
+        };
+        PeerStatus {
+            name: peer.spec.name.clone(),
+            public_key: peer.spec.key.to_string(),
+            address: peer.spec.address.clone(),
+            state: state(peer).into(),
+            session: peer.live.as_ref().map(|live| self.session_status(index, peer, live)),
+            sessions: peer.sessions,
+            last_error: peer.last_error.clone(),
+            tx_frames: sum(|c| &c.tx_frames),
+            tx_bytes: sum(|c| &c.tx_bytes),
+            rx_frames: sum(|c| &c.rx_frames),
+            rx_bytes: sum(|c| &c.rx_bytes),
+        }
+    }
+
+    fn session_status(&self, index: usize, peer: &Peer, live: &Live) -> SessionStatus {
+        let remote = live.session.remote_address();
+        let of_worker = |worker: usize| &self.parts.workers[worker].counters.peers[index];
+        let tx = live.send.iter().enumerate().map(|(worker, spi)| LaneStatus {
+            spi: spi.to_string(),
+            worker,
+            path: if live.session.is_dialer() {
+                Some(remote.to_string())
+            } else {
+                peer.paths.get(&spi.worker()).map(|path| path.remote.to_string())
+            },
+            sequence: of_worker(worker).tx_datagrams.get(),
+        });
+        let rx = live.receive.iter().map(|spi| {
+            let worker = usize::from(spi.worker());
+            LaneStatus {
+                spi: spi.to_string(),
+                worker,
+                path: None,
+                sequence: of_worker(worker).rx_highest.get(),
+            }
+        });
+        SessionStatus {
+            age_s: Instant::now().duration_since(live.since).as_secs_f64(),
+            dialled: live.session.is_dialer(),
+            remote: remote.to_string(),
+            rtt_s: live.session.rtt().as_secs_f64(),
+            path_mtu: peer.datagram_size,
+            cipher: live.session.cipher().to_string(),
+            software: live.session.hello().software.clone(),
+            tx_lanes: tx.collect(),
+            rx_lanes: rx.collect(),
+        }
+    }
+
+    fn worker_status(&self) -> Vec<WorkerStatus> {
+        let cpus = &self.parts.config.cpus;
+        let cpu = |i: usize| (!cpus.is_empty()).then(|| cpus[i % cpus.len()]);
+        let uplinks = self.parts.uplinks.iter();
+        self.parts.workers.iter().zip(uplinks).enumerate().map(|(i, (worker, uplink))| WorkerStatus {
+            counters: worker_counters(&worker.counters),
+            cpu: cpu(i),
+            uplink: uplink.clone(),
+        }).collect()
+    }
+
+    fn verdicts(&self) -> BTreeMap<String, u64> {
+        let Ok(counters) = self.parts.program.counters() else {
+            return BTreeMap::new();
+        };
+        Verdict::ALL.iter().zip(counters).map(|(verdict, n)| (verdict.label().into(), n)).collect()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings: Vec<String> = preflight::clock_warning(std::time::SystemTime::now()).into_iter().collect();
+        for peer in &self.peers {
+            let name = &peer.spec.name;
+            if let Some(skew) = peer.live.as_ref().and_then(Live::noteworthy_clock_skew) {
+                warnings.push(format!("the clock of peer {name} is {skew} s ahead of ours: set both by NTP"));
+            }
+            if !peer.is_connected() {
+                let why = peer.last_error.as_deref().unwrap_or("it has not called yet");
+                warnings.push(format!("no session with peer {name}: {why}"));
+            }
+        }
+        warnings
+    }
+
+    fn sum(&self, of: impl Fn(&WorkerCounters) -> u64) -> u64 {
+        self.parts.workers.iter().map(|w| of(&w.counters)).sum()
+    }
+}
+
+fn state(peer: &Peer) -> &'static str {
+    match (peer.is_connected(), &peer.spec.address) {
+        (true, _) => "up",
+        (false, Some(_)) => "dialling",
+        (false, None) => "waiting",
+    }
+}
+
+fn worker_counters(c: &WorkerCounters) -> BTreeMap<String, u64> {
+    let [dropped, ring_full, fill_empty, tx_invalid] = &c.xsk;
+    [
+        ("lan_rx_frames", &c.lan_rx_frames),
+        ("lan_tx_frames", &c.lan_tx_frames),
+        ("wan_rx_datagrams", &c.wan_rx_datagrams),
+        ("wan_tx_datagrams", &c.wan_tx_datagrams),
+        ("wan_tx_runs", &c.wan_tx_runs),
+        ("checksums_finished", &c.checksums_finished),
+        ("keepalives", &c.keepalives),
+        ("sleeps", &c.sleeps),
+        ("kicks_deferred", &c.kicks_deferred),
+        ("xsk_rx_dropped", dropped),
+        ("xsk_rx_ring_full", ring_full),
+        ("xsk_fill_ring_empty", fill_empty),
+        ("xsk_tx_invalid", tx_invalid),
+    ]
+    .into_iter()
+    .map(|(name, counter)| (name.to_owned(), counter.get()))
+    .collect()
+}

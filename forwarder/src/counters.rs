@@ -1,0 +1,104 @@
+//! Counters that one worker writes and everybody may read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use causeway_tunnel::DropReason;
+use crossbeam::utils::CachePadded;
+
+/// A counter with a single writer: adding is a plain load and store, no locked instruction.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds; only the owning worker may.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.store(self.get().wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// Replaces the value; only the owning worker may.
+    #[inline]
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The value as of some batch ago.
+    #[inline]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What went to and came from one peer through one worker.
+#[derive(Debug, Default)]
+pub struct PeerCounters {
+    /// Frames accepted for the peer.
+    pub tx_frames: Counter,
+    /// Bytes of those frames, from the destination address on.
+    pub tx_bytes: Counter,
+    /// Datagrams sent in the current session.
+    pub tx_datagrams: Counter,
+    /// Authentic frames of the peer that were injected into the LAN.
+    pub rx_frames: Counter,
+    /// Bytes of those frames.
+    pub rx_bytes: Counter,
+    /// Authentic datagrams of the peer.
+    pub rx_datagrams: Counter,
+    /// Highest sequence number received in the current session.
+    pub rx_highest: Counter,
+}
+
+/// All counters of a worker.
+#[derive(Debug)]
+pub struct WorkerCounters {
+    /// Frames taken from the LAN port.
+    pub lan_rx_frames: Counter,
+    /// Frames handed to the LAN port.
+    pub lan_tx_frames: Counter,
+    /// Datagrams that arrived at the worker's UDP socket.
+    pub wan_rx_datagrams: Counter,
+    /// Datagrams handed to the kernel.
+    pub wan_tx_datagrams: Counter,
+    /// Calls that handed them over: runs.
+    pub wan_tx_runs: Counter,
+    /// Partial checksums completed.
+    pub checksums_finished: Counter,
+    /// Keepalives sent.
+    pub keepalives: Counter,
+    /// Times the worker went to sleep for want of work.
+    pub sleeps: Counter,
+    /// Kicks of the LAN port that the kernel put off.
+    pub kicks_deferred: Counter,
+    /// The kernel's counters of the LAN socket: dropped, RX ring full, fill ring empty, TX invalid.
+    pub xsk: [Counter; 4],
+    /// Drops by reason; frames, or datagrams where the reason is about a datagram.
+    pub drops: [Counter; DropReason::COUNT],
+    /// By peer index.
+    pub peers: Box<[CachePadded<PeerCounters>]>,
+}
+
+impl WorkerCounters {
+    /// All zero, for this many peers.
+    pub fn new(peers: usize) -> Self {
+        Self {
+            lan_rx_frames: Counter::default(),
+            lan_tx_frames: Counter::default(),
+            wan_rx_datagrams: Counter::default(),
+            wan_tx_datagrams: Counter::default(),
+            wan_tx_runs: Counter::default(),
+            checksums_finished: Counter::default(),
+            keepalives: Counter::default(),
+            sleeps: Counter::default(),
+            kicks_deferred: Counter::default(),
+            xsk: Default::default(),
+            drops: std::array::from_fn(|_| Counter::default()),
+            peers: (0..peers).map(|_| CachePadded::default()).collect(),
+        }
+    }
+
+    /// Counts one drop.
+    #[inline]
+    pub fn drop_one(&self, reason: DropReason) {
+        self.drops[reason.index()].add(1);
+    }
+}

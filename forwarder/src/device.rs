@@ -1,0 +1,124 @@
+//! What the kernel says of a network device (Documentation/ABI/testing/sysfs-class-net).
+
+use std::{fs, path::PathBuf};
+
+use crate::spec::parse_mac;
+
+/// A network device as found at start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its name.
+    pub name: String,
+    /// Its index.
+    pub index: u32,
+    /// Its MAC address.
+    pub mac: [u8; 6],
+    /// Its MTU: bytes behind the Ethernet header.
+    pub mtu: u32,
+    /// Number of receive queues.
+    pub queues: u32,
+    /// Whether it has no hardware (veth, tap, bridge): its senders may leave checksums unfinished.
+    pub is_virtual: bool,
+    /// Whether it is up, administratively.
+    pub is_up: bool,
+}
+
+/// Why a device cannot be used; the text says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DeviceError(String);
+
+impl Device {
+    /// Looks a device up by name.
+    ///
+    /// # Errors
+    ///
+    /// There is none of that name, or it is no Ethernet device.
+    pub fn find(name: &str) -> Result<Self, DeviceError> {
+        let dir = PathBuf::from("/sys/class/net").join(name);
+        let odd = name.is_empty() || name.len() > 15 || name.contains(['/', ' ']) || name.starts_with('.');
+        if odd || !dir.exists() {
+            return Err(DeviceError(format!(
+                "there is no interface {name} here; there are: {}",
+                names().join(", ")
+            )));
+        }
+        let read = |file: &str| {
+            fs::read_to_string(dir.join(file))
+                .map(|text| text.trim().to_owned())
+                .map_err(|e| DeviceError(format!("cannot read {file} of interface {name}: {e}")))
+        };
+        let number = |file: &str| {
+            read(file)?
+                .parse()
+                .map_err(|_| DeviceError(format!("{file} of interface {name} is no number")))
+        };
+        let flags = read("flags")?;
+        let flags = u32::from_str_radix(flags.trim_start_matches("0x"), 16).unwrap_or(0);
+        Ok(Self {
+            name: name.into(),
+            index: number("ifindex")?,
+            mac: parse_mac(&read("address")?).map_err(|_| {
+                DeviceError(format!("interface {name} is no Ethernet device: it has no MAC address"))
+            })?,
+            mtu: number("mtu")?,
+            queues: count_queues(&dir),
+            is_virtual: !dir.join("device").exists(),
+            is_up: flags & libc::IFF_UP as u32 != 0,
+        })
+    }
+
+    /// Longest frame with this MTU: Ethernet header and two VLAN tags in front.
+    pub fn max_frame(&self) -> usize {
+        self.mtu as usize + 14 + 2 * 4
+    }
+}
+
+/// The largest MTU among devices that are up, but for loopback and `except`; 1500 if there is none.
+pub fn largest_mtu(except: &str) -> u32 {
+    names()
+        .iter()
+        .filter(|name| name.as_str() != except)
+        .filter_map(|name| Device::find(name).ok())
+        .filter(|device| device.is_up && device.mac != [0; 6])
+        .map(|device| device.mtu)
+        .max()
+        .unwrap_or(1_500)
+}
+
+fn names() -> Vec<String> {
+    let Ok(entries) = fs::read_dir("/sys/class/net") else {
+        return Vec::new();
+    };
+    let mut names: Vec<_> = entries
+        .filter_map(|e| e.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+}
+
+fn count_queues(dir: &std::path::Path) -> u32 {
+    let Ok(entries) = fs::read_dir(dir.join("queues")) else {
+        return 1;
+    };
+    let receive = entries
+        .filter_map(|e| e.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with("rx-"));
+    receive.count().max(1) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_found_and_nonsense_is_not() {
+        let lo = Device::find("lo").unwrap();
+        assert_eq!((lo.mac, lo.is_virtual), ([0; 6], true));
+        assert!(lo.index > 0 && lo.queues > 0);
+        for bad in ["", "..", "nope0", "../../etc", "a/b", "a-name-that-is-too-long"] {
+            let error = Device::find(bad).unwrap_err().to_string();
+            assert!(error.contains("lo"), "{error}");
+        }
+    }
+}

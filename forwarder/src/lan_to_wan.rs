@@ -1,0 +1,159 @@
+//! From the LAN port to the uplink: classify, bundle, seal, send.
+//!
+//! A frame comes out of the RX ring of the LAN port ([`crate::sys::xsk`]), where the XDP
+//! program (`causeway_ebpf::verdict`) let it through; [`classify`] says which peer it is for,
+//! [`LanToWan::frame`] appends it to the open bundle of this worker's lane to that peer, and
+//! [`LanToWan::flush`] seals and sends what is open at the end of the batch.
+
+use std::time::Instant;
+
+use causeway_ebpf::ethernet::{EthernetHeader, is_group};
+use causeway_tunnel::{DropReason, lane::{Run, TxLane}};
+
+use crate::{
+    checksum,
+    counters::WorkerCounters,
+    flood::TokenBucket,
+    stations::{PeerIndex, Place, Role, StationTable},
+    uplink::{Path, UdpUplink},
+};
+
+/// Where a frame from the LAN goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// To one peer.
+    Peer(PeerIndex),
+    /// Broadcast or multicast, to every peer (head-end replication).
+    FloodAll,
+    /// Broadcast or multicast of a station at the cloud, to the site it belongs to.
+    FloodTo(PeerIndex),
+}
+
+/// Decides where a frame from the LAN goes.
+///
+/// The XDP program has asked the same questions; we ask again because its table may be a
+/// moment older or newer than ours.
+///
+/// # Errors
+///
+/// The reason to drop the frame.
+pub fn classify(frame: &[u8], stations: &StationTable) -> Result<Destination, DropReason> {
+    let header = EthernetHeader::parse(frame).ok_or(DropReason::BadFrameLength)?;
+    let group = is_group(&header.destination);
+    match stations.role {
+        Role::Site if group => Ok(Destination::FloodAll),
+        Role::Site => match stations.get(header.destination_station()) {
+            Some(station) if station.place == Place::Away => Ok(Destination::Peer(station.peer)),
+            _ => Err(DropReason::NoStation),
+        },
+        Role::Cloud => {
+            let source = stations.get(header.source_station()).filter(|s| s.place == Place::Home);
+            let site = source.ok_or(DropReason::SourceNotOurs)?.peer;
+            if group {
+                return Ok(Destination::FloodTo(site));
+            }
+            match stations.get(header.destination_station()) {
+                Some(_) => Err(DropReason::NoStation),
+                None => Ok(Destination::Peer(site)),
+            }
+        }
+    }
+}
+
+/// A worker's sending half towards one peer.
+#[derive(Default)]
+pub struct PeerTx {
+    /// The lane of the current session.
+    pub lane: Option<TxLane>,
+    /// Where its datagrams go; a listening end learns it.
+    pub path: Option<Path>,
+}
+
+/// One batch on its way from the LAN to the uplink.
+pub struct LanToWan<'a> {
+    /// Who lives where.
+    pub stations: &'a StationTable,
+    /// By peer index.
+    pub peers: &'a mut [PeerTx],
+    /// The way out.
+    pub uplink: &'a mut UdpUplink,
+    /// Limit on broadcast and multicast.
+    pub flood: &'a mut TokenBucket,
+    /// This worker's counters.
+    pub counters: &'a WorkerCounters,
+    /// Whether to complete partial checksums.
+    pub finish_checksums: bool,
+    /// When the batch began.
+    pub now: Instant,
+}
+
+impl LanToWan<'_> {
+    /// Takes one frame, on exactly one way: into a bundle, or to a drop counter.
+    #[inline]
+    pub fn frame(&mut self, frame: &mut [u8]) {
+        self.counters.lan_rx_frames.add(1);
+        if let Err(reason) = self.forward(frame) {
+            self.counters.drop_one(reason);
+        }
+    }
+
+    fn forward(&mut self, frame: &mut [u8]) -> Result<(), DropReason> {
+        let destination = classify(frame, self.stations)?;
+        let flooded = !matches!(destination, Destination::Peer(_));
+        if flooded && !self.flood.take(self.now) {
+            return Err(DropReason::FloodLimit);
+        }
+        if self.finish_checksums && checksum::finish_partial(frame) {
+            self.counters.checksums_finished.add(1);
+        }
+        match destination {
+            Destination::Peer(peer) | Destination::FloodTo(peer) => self.push(peer, frame),
+            Destination::FloodAll => self.flood(frame),
+        }
+    }
+
+    /// To every peer; an error only if it could go to none.
+    fn flood(&mut self, frame: &[u8]) -> Result<(), DropReason> {
+        (0..self.peers.len() as PeerIndex)
+            .map(|peer| self.push(peer, frame))
+            .reduce(|a, b| a.or(b))
+            .unwrap_or(Err(DropReason::NoSession))
+    }
+
+    fn push(&mut self, peer: PeerIndex, frame: &[u8]) -> Result<(), DropReason> {
+        let tx = self
+            .peers
+            .get_mut(usize::from(peer))
+            .ok_or(DropReason::NoSession)?;
+        let lane = tx.lane.as_mut().ok_or(DropReason::NoSession)?;
+        let path = tx.path.as_ref().ok_or(DropReason::NoPath)?;
+        let (uplink, counters) = (&mut *self.uplink, self.counters);
+        lane.push(frame, self.now, &mut |run| send(uplink, &run, path, counters))?;
+        let to = &counters.peers[usize::from(peer)];
+        to.tx_frames.add(1);
+        to.tx_bytes.add(frame.len() as u64);
+        Ok(())
+    }
+
+    /// Seals and sends every open bundle: the end of the batch.
+    pub fn flush(&mut self) {
+        for (peer, tx) in self.peers.iter_mut().enumerate() {
+            let (Some(lane), Some(path)) = (&mut tx.lane, &tx.path) else {
+                continue;
+            };
+            let (uplink, counters) = (&mut *self.uplink, self.counters);
+            lane.flush(self.now, &mut |run| send(uplink, &run, path, counters));
+            counters.peers[peer].tx_datagrams.set(lane.datagrams());
+        }
+    }
+}
+
+/// Hands a run to the kernel; a refusal is counted, in datagrams.
+pub(crate) fn send(uplink: &mut UdpUplink, run: &Run<'_>, path: &Path, counters: &WorkerCounters) {
+    let datagrams = run.bytes.len().div_ceil(run.segment_size.max(1)) as u64;
+    counters.wan_tx_runs.add(1);
+    match uplink.send(run, path) {
+        Ok(()) => counters.wan_tx_datagrams.add(datagrams),
+        Err(_) => counters.drops[DropReason::UplinkFull.index()].add(datagrams),
+    }
+}

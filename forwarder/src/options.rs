@@ -1,0 +1,188 @@
+//! What can be set, on the command line and in the configuration file alike.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{CpuList, Period, PeerSpec, StationSpec};
+
+/// Options of `causeway run`: one list for the command line and the TOML file (`--config`),
+/// where each has the same name without the dashes. A flag wins over the file; peers and
+/// stations of both are put together, the flag winning where the name is the same.
+#[derive(Clone, Debug, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RunOptions {
+    /// Which end this is: `site` on the old LAN, `cloud` beside the moved VMs
+    #[arg(long, value_enum)]
+    pub role: Option<RoleName>,
+
+    /// Network interface in the LAN that is stretched
+    #[arg(long, value_name = "IF")]
+    pub lan: Option<String>,
+
+    /// Address and UDP port to be reached at [default: port 24500 on all addresses if a peer has no address]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+
+    /// File with this end's private key (see `causeway keygen`)
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+
+    /// The other end: a name, its public key, and its address if it is we who dial; repeatable
+    #[arg(long, value_name = "NAME=PUBKEY[@HOST:PORT]")]
+    pub peer: Vec<PeerSpec>,
+
+    /// At the site: a station that was moved behind a peer; repeatable
+    #[arg(long, value_name = "[VLAN/]MAC=PEER")]
+    pub station: Vec<StationSpec>,
+
+    /// How datagrams leave: `udp` is a kernel socket with GSO and GRO [default: udp]
+    #[arg(long, value_enum)]
+    pub uplink: Option<UplinkKind>,
+
+    /// Worker threads, one per queue of the LAN interface, 1 to 64 [default: 1]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<u8>,
+
+    /// Cores that workers are pinned to, in order, such as 1,2-3 [default: not pinned]
+    #[arg(long, value_name = "LIST")]
+    pub cpus: Option<CpuList>,
+
+    /// Cipher of the data path; both ends must name the same [default: aes-256-gcm]
+    #[arg(long, value_enum)]
+    pub cipher: Option<CipherName>,
+
+    /// New keys after this time, 2s to 170s; a key is never used longer than 180s [default: 120s]
+    #[arg(long, value_name = "TIME")]
+    pub rekey_after: Option<Period>,
+
+    /// QUIC keep-alive interval: how soon the death of the other end is noticed [default: 200ms]
+    #[arg(long, value_name = "TIME")]
+    pub keep_alive: Option<Period>,
+
+    /// A lane that has sent nothing for this long sends a dummy, to keep NAT mappings [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    pub lane_keepalive: Option<Period>,
+
+    /// For debugging: append every key in the form of Wireshark's ESP SA table (`esp_sa`). Whoever reads it reads the traffic
+    #[arg(long, value_name = "FILE")]
+    pub sa_log: Option<PathBuf>,
+
+    /// Have the LAN interface receive frames for all MAC addresses [default: on]
+    #[arg(long, value_enum)]
+    pub promisc: Option<OnOff>,
+
+    /// Complete TCP and UDP checksums that local senders left unfinished: `auto` does where the LAN interface is virtual (veth, tap) [default: auto]
+    #[arg(long, value_enum)]
+    pub finish_checksums: Option<AutoOnOff>,
+
+    /// Broadcast and multicast frames per second that a worker lets through to the other end [default: 10000]
+    #[arg(long, value_name = "N")]
+    pub flood_limit: Option<u32>,
+
+    /// Largest number of LAN frames handled as one batch, 1 to 4096 [default: 256]
+    #[arg(long, value_name = "N")]
+    pub batch: Option<usize>,
+
+    /// Entries of the AF_XDP rings, a power of two from 64 to 32768; memory is 4 frames per entry [default: 2048]
+    #[arg(long, value_name = "N")]
+    pub ring_size: Option<u32>,
+
+    /// Do not look for a path MTU above this, in bytes of the IP packet [default: the uplink's MTU]
+    #[arg(long, value_name = "BYTES")]
+    pub max_path_mtu: Option<u16>,
+
+    /// Name of the control socket, an abstract unix socket of this network namespace [default: causeway]
+    #[arg(long, value_name = "NAME")]
+    pub control: Option<String>,
+}
+
+impl RunOptions {
+    /// These options, completed by those of `file` where they say nothing.
+    pub fn or(mut self, file: Self) -> Self {
+        let flagged = |peers: &[PeerSpec], name: &str| peers.iter().any(|p| p.name == name);
+        let more = file.peer.into_iter();
+        let more: Vec<_> = more.filter(|p| !flagged(&self.peer, &p.name)).collect();
+        self.peer.extend(more);
+        let stations: Vec<_> = self.station.iter().map(|s| s.station).collect();
+        let more = file.station.into_iter();
+        self.station.extend(more.filter(|s| !stations.contains(&s.station)));
+        Self {
+            role: self.role.or(file.role),
+            lan: self.lan.or(file.lan),
+            listen: self.listen.or(file.listen),
+            key: self.key.or(file.key),
+            peer: self.peer,
+            station: self.station,
+            uplink: self.uplink.or(file.uplink),
+            workers: self.workers.or(file.workers),
+            cpus: self.cpus.or(file.cpus),
+            cipher: self.cipher.or(file.cipher),
+            rekey_after: self.rekey_after.or(file.rekey_after),
+            keep_alive: self.keep_alive.or(file.keep_alive),
+            lane_keepalive: self.lane_keepalive.or(file.lane_keepalive),
+            sa_log: self.sa_log.or(file.sa_log),
+            promisc: self.promisc.or(file.promisc),
+            finish_checksums: self.finish_checksums.or(file.finish_checksums),
+            flood_limit: self.flood_limit.or(file.flood_limit),
+            batch: self.batch.or(file.batch),
+            ring_size: self.ring_size.or(file.ring_size),
+            max_path_mtu: self.max_path_mtu.or(file.max_path_mtu),
+            control: self.control.or(file.control),
+        }
+    }
+}
+
+macro_rules! words {
+    ($($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $variant_doc:literal])+ $variant:ident = $word:literal,)+ })+) => { $(
+        $(#[doc = $doc])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
+        pub enum $name {
+            $(
+                $(#[doc = $variant_doc])+
+                #[value(name = $word)]
+                #[serde(rename = $word)]
+                $variant,
+            )+
+        }
+    )+ };
+}
+
+words! {
+    /// Which end of the tunnel.
+    RoleName {
+        /// On the old LAN.
+        Site = "site",
+        /// Beside the moved VMs.
+        Cloud = "cloud",
+    }
+    /// How datagrams leave.
+    UplinkKind {
+        /// A kernel UDP socket.
+        Udp = "udp",
+    }
+    /// Ciphers of the data path.
+    CipherName {
+        /// AES-GCM with a 256-bit key.
+        Aes256Gcm = "aes-256-gcm",
+        /// AES-GCM with a 128-bit key.
+        Aes128Gcm = "aes-128-gcm",
+    }
+    /// A switch.
+    OnOff {
+        /// On.
+        On = "on",
+        /// Off.
+        Off = "off",
+    }
+    /// A switch that can be left to the program.
+    AutoOnOff {
+        /// The program decides.
+        Auto = "auto",
+        /// On.
+        On = "on",
+        /// Off.
+        Off = "off",
+    }
+}

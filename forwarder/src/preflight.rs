@@ -1,0 +1,89 @@
+//! What must be right about the machine before anything is opened.
+
+use std::time::SystemTime;
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+/// Capabilities that `causeway run` needs (include/uapi/linux/capability.h).
+const NEEDED: [(u32, &str); 3] = [(12, "CAP_NET_ADMIN"), (13, "CAP_NET_RAW"), (39, "CAP_BPF")];
+
+/// CAP_SYS_ADMIN stands for CAP_BPF as well (kernel/bpf/syscall.c, bpf_capable).
+const SYS_ADMIN: u32 = 21;
+
+/// A clock that shows less than this (1 January 2024) has not been set.
+const CLOCK_FLOOR: u64 = 1_704_067_200;
+
+/// The capabilities that are missing, by the text of /proc/self/status.
+pub fn missing_capabilities(status: &str) -> Vec<&'static str> {
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .unwrap_or(0);
+    let has = |bit: u32| effective & (1 << bit) != 0;
+    NEEDED
+        .into_iter()
+        .filter(|(bit, name)| !has(*bit) && !(*name == "CAP_BPF" && has(SYS_ADMIN)))
+        .map(|(_, name)| name)
+        .collect()
+}
+
+/// Checks the process's capabilities.
+///
+/// # Errors
+///
+/// One line that names those missing and how to give them.
+pub fn check_capabilities() -> Result<(), String> {
+    let status = std::fs::read_to_string("/proc/self/status")
+        .map_err(|e| format!("cannot read /proc/self/status: {e}"))?;
+    match missing_capabilities(&status)[..] {
+        [] => Ok(()),
+        ref missing => Err(format!(
+            "missing {}: run as root, or give the capabilities with systemd (AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW CAP_BPF CAP_PERFMON CAP_IPC_LOCK)",
+            missing.join(", ")
+        )),
+    }
+}
+
+/// A warning if the clock has not been set.
+pub fn clock_warning(now: SystemTime) -> Option<String> {
+    let seconds = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs());
+    (seconds < CLOCK_FLOOR).then(|| {
+        "the system clock is not set (before 2024): the tunnel works, but times in logs are wrong; set it, e.g. timedatectl set-ntp true".into()
+    })
+}
+
+/// Lifts the limit on locked memory, which AF_XDP frame memory counts against.
+pub fn lift_memlock() {
+    let unlimited = Rlimit {
+        current: None,
+        maximum: None,
+    };
+    // Without CAP_SYS_RESOURCE this fails; the limit may still do, and opening the port says if not.
+    let _ = setrlimit(Resource::Memlock, unlimited);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn capabilities_by_the_text_of_proc() {
+        let of = |bits: u64| missing_capabilities(&format!("Name:\tx\nCapEff:\t{bits:016x}\n"));
+        assert_eq!(of(0), ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF"]);
+        assert_eq!(of(1 << 12 | 1 << 13), ["CAP_BPF"]);
+        assert!(of(1 << 12 | 1 << 13 | 1 << 39).is_empty());
+        assert!(of(1 << 12 | 1 << 13 | 1 << 21).is_empty());
+        assert_eq!(missing_capabilities("").len(), 3);
+    }
+
+    #[test]
+    fn an_unset_clock_is_noticed() {
+        assert!(clock_warning(SystemTime::UNIX_EPOCH).is_some());
+        assert!(clock_warning(SystemTime::UNIX_EPOCH + Duration::from_secs(CLOCK_FLOOR)).is_none());
+    }
+}

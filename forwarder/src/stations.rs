@@ -1,0 +1,148 @@
+//! Who lives where: the snapshot of stations that the workers look frames up in.
+//!
+//! The control plane owns the truth and hands workers a new snapshot when it changes; the
+//! XDP program has the same places in its own map and has sorted out most frames already.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
+
+pub use causeway_ebpf::maps::{Place, Role, StationKey};
+
+/// Position of a peer in the configuration; at most 65,535 peers.
+pub type PeerIndex = u16;
+
+/// A station: where it lives, and the peer it belongs to.
+///
+/// At the site, an away station lives behind `peer`. At the cloud, a home station was granted
+/// to us by `peer`, the site whose segment it is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Station {
+    /// Home or away.
+    pub place: Place,
+    /// The peer it lives behind, or that granted it.
+    pub peer: PeerIndex,
+}
+
+/// A snapshot of all stations.
+#[derive(Clone, Debug)]
+pub struct StationTable {
+    /// Which end we are: it decides what an unknown station means.
+    pub role: Role,
+    stations: HashMap<u64, Station, BuildHasherDefault<KeyHasher>>,
+}
+
+impl StationTable {
+    /// An empty table.
+    pub fn new(role: Role) -> Self {
+        Self {
+            role,
+            stations: HashMap::default(),
+        }
+    }
+
+    /// Where the station lives, if we know it.
+    #[inline]
+    pub fn get(&self, key: StationKey) -> Option<Station> {
+        self.stations.get(&u64::from(key)).copied()
+    }
+
+    /// Adds or replaces a station; gives the one it replaced.
+    pub fn insert(&mut self, key: StationKey, station: Station) -> Option<Station> {
+        self.stations.insert(u64::from(key), station)
+    }
+
+    /// Removes a station.
+    pub fn remove(&mut self, key: StationKey) -> Option<Station> {
+        self.stations.remove(&u64::from(key))
+    }
+
+    /// All stations, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (StationKey, Station)> + '_ {
+        self.stations
+            .iter()
+            .map(|(key, station)| (StationKey::from(*key), *station))
+    }
+
+    /// Number of stations.
+    pub fn len(&self) -> usize {
+        self.stations.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.stations.is_empty()
+    }
+}
+
+/// Spreads the bits of a station key or an SPI: one multiplication.
+///
+/// What an attacker on the LAN can choose (MAC addresses) is looked up but never inserted
+/// without the operator's grant, so a flood of colliding keys cannot build up here.
+#[derive(Clone, Copy, Default)]
+pub struct KeyHasher(u64);
+
+impl KeyHasher {
+    /// 2^64 divided by the golden ratio (Knuth, TAOCP 3, section 6.4).
+    const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+}
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    #[inline]
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(u64::from(value));
+    }
+
+    #[inline]
+    fn write_u64(&mut self, value: u64) {
+        let product = (self.0 ^ value).wrapping_mul(Self::SPREAD);
+        // The table uses the top 7 and the bottom bits: bring high bits down.
+        self.0 = product ^ (product >> 32);
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vlan_is_part_of_the_station() {
+        let mut table = StationTable::new(Role::Site);
+        let mac = [0, 0x50, 0x56, 0, 0, 1];
+        let station = Station {
+            place: Place::Away,
+            peer: 3,
+        };
+        assert_eq!(table.insert(StationKey::new(7, mac), station), None);
+        assert_eq!(table.get(StationKey::new(7, mac)), Some(station));
+        assert_eq!(table.get(StationKey::new(0, mac)), None);
+        let all: Vec<_> = table.iter().collect();
+        assert_eq!(all, [(StationKey::new(7, mac), station)]);
+        assert_eq!(table.remove(StationKey::new(7, mac)), Some(station));
+        assert!(table.is_empty());
+    }
+
+    #[test]
+    fn consecutive_macs_spread_over_the_low_bits() {
+        let mut buckets = [0u32; 256];
+        for i in 0..65_536_u64 {
+            let mut hasher = KeyHasher::default();
+            let mac = [0, 0x50, 0x56, 0, (i >> 8) as u8, i as u8];
+            hasher.write_u64(StationKey::new(0, mac).into());
+            buckets[(hasher.finish() & 0xFF) as usize] += 1;
+        }
+        assert!(buckets.iter().all(|n| (128..512).contains(n)), "{buckets:?}");
+    }
+}

@@ -1,0 +1,9 @@
+//! Where the forwarder touches the kernel directly.
+//!
+//! This module and what lies below it is the only place of this crate with
+//! `unsafe` code. Each file gives a safe face to one interface that has none in
+//! the libraries used: AF_XDP rings and a few socket options.
+#![allow(unsafe_code)]
+
+pub mod sockopt;
+pub mod xsk;

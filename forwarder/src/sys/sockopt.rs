@@ -1,0 +1,164 @@
+//! Socket options that have no safe wrapper: promiscuity bound to a descriptor's life,
+//! the reuseport selector, AF_XDP's transmit budget and forced buffer sizes.
+
+use std::{
+    io,
+    mem::size_of,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+};
+
+use libc::{c_int, c_void, socklen_t};
+
+/// `XDP_MAX_TX_SKB_BUDGET` (include/uapi/linux/if_xdp.h, Linux 6.18).
+const XDP_MAX_TX_SKB_BUDGET: c_int = 9;
+
+fn set<T>(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) -> io::Result<()> {
+    let value: *const T = value;
+    // SAFETY: the pointer and the length describe `value`, which the kernel only reads.
+    let rc = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            name,
+            value.cast::<c_void>(),
+            size_of::<T>() as socklen_t,
+        )
+    };
+    if rc == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Raises the number of frames that one `sendto` transmits in copy mode from 32 to `frames`.
+///
+/// # Errors
+///
+/// ENOPROTOOPT before Linux 6.18, EACCES when `frames` is below 32 or above the TX ring's size.
+pub fn set_xdp_max_tx_budget(fd: BorrowedFd<'_>, frames: u32) -> io::Result<()> {
+    set(fd, libc::SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &frames)
+}
+
+/// Sets the send buffer in bytes, beyond `net.core.wmem_max` if we may (CAP_NET_ADMIN).
+///
+/// # Errors
+///
+/// What `setsockopt` answers.
+pub fn force_send_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX / 2);
+    set(fd, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &bytes)
+        .or_else(|_| set(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, &bytes))
+}
+
+/// Sets the receive buffer in bytes, beyond `net.core.rmem_max` if we may (CAP_NET_ADMIN).
+///
+/// # Errors
+///
+/// What `setsockopt` answers.
+pub fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX / 2);
+    set(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &bytes)
+        .or_else(|_| set(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, &bytes))
+}
+
+/// Attaches the program that chooses among the sockets of a reuseport group.
+///
+/// QUIC has the bit 0x40 set in its first byte (RFC 9000, section 17.2, the fixed bit) and goes
+/// to socket 0. ESP never has it in the first byte of its SPI; the SPI's last byte is the
+/// receiving worker, whose socket is number `worker + 1` of the group. A datagram shorter than
+/// an SPI ends the program with 0 (a load beyond the end) and so goes to QUIC, which ignores it.
+///
+/// # Errors
+///
+/// What `setsockopt` answers; EINVAL when the socket has no SO_REUSEPORT.
+pub fn attach_reuseport_selector(fd: BorrowedFd<'_>) -> io::Result<()> {
+    const LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
+    const JUMP_IF_BITS: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+    const ADD: u16 = (libc::BPF_ALU | libc::BPF_ADD | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    const RETURN_A: u16 = (libc::BPF_RET | 0x10) as u16;
+    let op = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    // The program sees the UDP payload (net/core/sock_reuseport.c, run_bpf_filter).
+    let mut program = [
+        op(LOAD_BYTE, 0, 0, 0),
+        op(JUMP_IF_BITS, 3, 0, 0x40),
+        op(LOAD_BYTE, 0, 0, 3),
+        op(ADD, 0, 0, 1),
+        op(RETURN_A, 0, 0, 0),
+        op(RETURN, 0, 0, 0),
+    ];
+    let filter = libc::sock_fprog {
+        len: program.len() as u16,
+        filter: program.as_mut_ptr(),
+    };
+    set(
+        fd,
+        libc::SOL_SOCKET,
+        libc::SO_ATTACH_REUSEPORT_CBPF,
+        &filter,
+    )
+}
+
+/// Promiscuous reception on a device for as long as this value lives.
+///
+/// It is a membership of a packet socket (packet(7), PACKET_ADD_MEMBERSHIP), not the interface
+/// flag: the kernel takes it back when the descriptor goes, also after `kill -9`.
+#[derive(Debug)]
+pub struct Promiscuous {
+    _socket: OwnedFd,
+}
+
+impl Promiscuous {
+    /// Turns promiscuous reception on.
+    ///
+    /// # Errors
+    ///
+    /// EPERM without CAP_NET_RAW; ENODEV if the device is gone.
+    pub fn enable(ifindex: u32) -> io::Result<Self> {
+        // Protocol 0: the socket receives nothing.
+        let socket = rustix::net::socket(
+            rustix::net::AddressFamily::PACKET,
+            rustix::net::SocketType::RAW,
+            None,
+        )?;
+        let membership = libc::packet_mreq {
+            mr_ifindex: c_int::try_from(ifindex).unwrap_or(0),
+            mr_type: libc::PACKET_MR_PROMISC as u16,
+            mr_alen: 0,
+            mr_address: [0; 8],
+        };
+        set(
+            socket.as_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_ADD_MEMBERSHIP,
+            &membership,
+        )?;
+        Ok(Self { _socket: socket })
+    }
+}
+
+/// The MTU of the route to where `fd`, a connected UDP socket, points, in bytes of the IP packet
+/// (ip(7), IP_MTU; ipv6(7), IPV6_MTU).
+///
+/// # Errors
+///
+/// ENOTCONN when the socket is not connected.
+pub fn route_mtu(fd: BorrowedFd<'_>, ipv6: bool) -> io::Result<u32> {
+    let (level, name) = if ipv6 {
+        (libc::IPPROTO_IPV6, libc::IPV6_MTU)
+    } else {
+        (libc::IPPROTO_IP, libc::IP_MTU)
+    };
+    let mut value: c_int = 0;
+    let mut length = size_of::<c_int>() as socklen_t;
+    let target: *mut c_int = &mut value;
+    // SAFETY: the pointer and the length describe `value`, which the kernel writes.
+    let rc = unsafe {
+        libc::getsockopt(fd.as_raw_fd(), level, name, target.cast(), &mut length)
+    };
+    if rc != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    u32::try_from(value).map_err(|_| io::ErrorKind::InvalidData.into())
+}

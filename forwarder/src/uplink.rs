@@ -1,0 +1,257 @@
+//! The uplink: a kernel UDP socket that moves runs of datagrams with GSO and GRO.
+//!
+//! A run is a contiguous buffer of equally long datagrams (the last may be shorter), handed
+//! to the kernel in one call (UDP_SEGMENT); what comes back may be merged likewise (UDP_GRO).
+
+use std::{
+    io::{self, IoSliceMut},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    os::fd::{AsFd, BorrowedFd},
+};
+
+use causeway_tunnel::lane::{Run, RunLimits};
+use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::sys::sockopt;
+
+/// Receive calls handle this many (merged) datagrams at once.
+const RECEIVE_BATCH: usize = 16;
+
+/// Bytes of one receive buffer: the largest UDP payload, merged or not.
+const RECEIVE_BYTES: usize = 65_535;
+
+/// Bytes of kernel buffer asked for in each direction.
+const SOCKET_BUFFER: usize = 8 << 20;
+
+/// Largest UDP payload of one GSO call over IPv4 (65,535 less IP and UDP header); IPv6 has more.
+const MAX_RUN_BYTES: usize = 65_507;
+
+/// Where a lane's datagrams go to, and which of our addresses they come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// The peer's address and port.
+    pub remote: SocketAddr,
+    /// Our own address, where it is known: a multi-homed listener answers from where it was asked.
+    pub local: Option<IpAddr>,
+}
+
+/// Binds a UDP socket; a wildcard IPv6 address takes IPv4 as well.
+///
+/// # Errors
+///
+/// What the kernel answers: EADDRINUSE, EADDRNOTAVAIL, EACCES.
+pub fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<UdpSocket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_port(reuse_port)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// A wildcard address with the port: IPv6 taking IPv4 along, or IPv4 where the kernel has no IPv6.
+pub fn wildcard(port: u16) -> SocketAddr {
+    match Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP)) {
+        Ok(_) => SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port),
+        Err(_) => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port),
+    }
+}
+
+/// An open uplink.
+pub struct UdpUplink {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    ipv6: bool,
+    buffers: Vec<Box<[u8]>>,
+    metas: [RecvMeta; RECEIVE_BATCH],
+}
+
+impl UdpUplink {
+    /// Takes over a bound socket and makes it ready: non-blocking, large buffers, GRO, DF set.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers to the socket options.
+    pub fn new(socket: UdpSocket) -> io::Result<Self> {
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        sockopt::force_send_buffer(socket.as_fd(), SOCKET_BUFFER)?;
+        sockopt::force_receive_buffer(socket.as_fd(), SOCKET_BUFFER)?;
+        let ipv6 = socket.local_addr()?.is_ipv6();
+        Ok(Self {
+            socket,
+            state,
+            ipv6,
+            buffers: vec![vec![0; RECEIVE_BYTES].into_boxed_slice(); RECEIVE_BATCH],
+            metas: [RecvMeta::default(); RECEIVE_BATCH],
+        })
+    }
+
+    /// How long a run may be for one call.
+    pub fn run_limits(&self) -> RunLimits {
+        RunLimits {
+            max_segments: self.state.max_gso_segments(),
+            max_bytes: MAX_RUN_BYTES,
+        }
+    }
+
+    /// Our address, for `status`.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Sends a run.
+    ///
+    /// Where the device cannot segment (the kernel answers EIO once) the datagrams go one by one
+    /// from then on.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers; the rest of the run is not sent then.
+    pub fn send(&mut self, run: &Run<'_>, path: &Path) -> io::Result<()> {
+        if run.bytes.len() <= run.segment_size || self.state.max_gso_segments() > 1 {
+            match self.send_segmented(run.bytes, run.segment_size, path) {
+                Err(e) if is_gso_refusal(&e) && self.state.max_gso_segments() == 1 => {}
+                answer => return answer,
+            }
+        }
+        run.bytes
+            .chunks(run.segment_size)
+            .try_for_each(|datagram| self.send_segmented(datagram, datagram.len(), path))
+    }
+
+    fn send_segmented(&self, bytes: &[u8], segment: usize, path: &Path) -> io::Result<()> {
+        let transmit = Transmit {
+            destination: for_family(path.remote, self.ipv6),
+            ecn: None,
+            contents: bytes,
+            segment_size: (bytes.len() > segment).then_some(segment),
+            src_ip: path.local,
+        };
+        self.state
+            .try_send(UdpSockRef::from(&self.socket), &transmit)
+    }
+
+    /// Lends every datagram of one receive call to `visit`, with the path it came by; returns
+    /// their number. 0: nothing was waiting.
+    pub fn receive(&mut self, mut visit: impl FnMut(&mut [u8], Path)) -> usize {
+        let mut slots = self.buffers.iter_mut();
+        let mut slices: [IoSliceMut<'_>; RECEIVE_BATCH] = std::array::from_fn(|_| {
+            IoSliceMut::new(slots.next().map_or(&mut [][..], |b| &mut b[..]))
+        });
+        // Errors here are ICMP answers and the like: there is nothing to do about them now, and
+        // poll() reports a socket that is gone for good.
+        let socket = UdpSockRef::from(&self.socket);
+        let Ok(received) = self.state.recv(socket, &mut slices, &mut self.metas) else {
+            return 0;
+        };
+        let mut datagrams = 0;
+        for (buffer, meta) in self.buffers.iter_mut().zip(&self.metas[..received]) {
+            let path = Path {
+                remote: canonical(meta.addr),
+                local: meta.dst_ip.map(|ip| ip.to_canonical()),
+            };
+            for datagram in buffer[..meta.len].chunks_mut(meta.stride.max(1)) {
+                visit(datagram, path);
+                datagrams += 1;
+            }
+        }
+        datagrams
+    }
+}
+
+impl AsFd for UdpUplink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// An IPv4-mapped IPv6 address as the IPv4 address it stands for.
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// The address in the family of our socket.
+fn for_family(address: SocketAddr, ipv6: bool) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ipv6 => SocketAddr::new(ip.to_ipv6_mapped().into(), address.port()),
+        _ => address,
+    }
+}
+
+fn is_gso_refusal(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair() -> (UdpUplink, UdpUplink, Path) {
+        let a = UdpUplink::new(bind("127.0.0.1:0".parse().unwrap(), false).unwrap()).unwrap();
+        let b = UdpUplink::new(bind(wildcard(0), false).unwrap()).unwrap();
+        let port = b.local_address().unwrap().port();
+        let remote = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+        (a, b, Path { remote, local: None })
+    }
+
+    fn receive_all(b: &mut UdpUplink, want: usize) -> Vec<(Vec<u8>, Path)> {
+        let mut got = Vec::new();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        while got.len() < want && std::time::Instant::now() < deadline {
+            b.receive(|d, path| got.push((d.to_vec(), path)));
+        }
+        got
+    }
+
+    #[test]
+    fn a_run_arrives_as_its_datagrams_and_answers_find_their_way() {
+        let (mut a, mut b, path) = pair();
+        let bytes: Vec<u8> = (0..1_000 * 20 + 77).map(|i| (i / 1_000) as u8).collect();
+        let run = Run { bytes: &bytes, segment_size: 1_000 };
+        a.send(&run, &path).unwrap();
+        let got = receive_all(&mut b, 21);
+        let lengths: Vec<usize> = got.iter().map(|(d, _)| d.len()).collect();
+        assert_eq!(lengths, [[1_000; 20].as_slice(), &[77]].concat());
+        assert_eq!(got.iter().flat_map(|(d, _)| d.clone()).collect::<Vec<_>>(), bytes);
+
+        let back = got[0].1;
+        assert_eq!(back.local, Some(Ipv4Addr::LOCALHOST.into()));
+        b.send(&Run { bytes: b"answer", segment_size: 1_000 }, &back).unwrap();
+        let answer = receive_all(&mut a, 1);
+        assert_eq!(answer[0].0, b"answer");
+        assert_eq!(answer[0].1.remote, path.remote);
+    }
+
+    #[test]
+    fn reuseport_selector_steers_quic_esp_and_runts() {
+        let any = bind("127.0.0.1:0".parse().unwrap(), true).unwrap();
+        let address = any.local_addr().unwrap();
+        let mut group = vec![UdpUplink::new(any).unwrap()];
+        for _ in 0..2 {
+            group.push(UdpUplink::new(bind(address, true).unwrap()).unwrap());
+        }
+        sockopt::attach_reuseport_selector(group[0].as_fd()).unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let cases: [(&[u8], usize); 5] = [
+            (&[0xC0, 0, 0, 1, 9], 0),
+            (&[0x40, 0, 0, 1, 9], 0),
+            (&[0x80, 0, 7, 0, 9], 1),
+            (&[0x01, 0, 7, 1, 9], 2),
+            (&[0x01], 0),
+        ];
+        for (payload, socket) in cases {
+            sender.send_to(payload, address).unwrap();
+            assert_eq!(receive_all(&mut group[socket], 1)[0].0, payload, "{payload:?}");
+        }
+    }
+}
