@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::{
-    config::Config,
+    config::{Config, MAX_WORKERS},
     control::{self, Hellos, Parts, api},
     device::{self, Device},
     keys,
@@ -71,10 +71,11 @@ fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
     let control_socket = api::listen(&config.control)?;
     let sa_log = config.sa_log.as_deref().map(open_sa_log).transpose()?;
     let mut program = load_program(&config, &lan)?;
-    let hellos = Hellos::new(config.role, config.workers, lan.max_frame(), config.cipher)?;
+    let workers = number_of_workers(&config, &lan)?;
+    let hellos = Hellos::new(config.role, workers, lan.max_frame(), config.cipher)?;
     let hellos = Arc::new(hellos);
-    let (endpoint, uplinks) = open_uplinks(&config, key, &hellos)?;
-    let ports = open_ports(&config, &lan, &mut program)?;
+    let (endpoint, uplinks) = open_uplinks(&config, workers, key, &hellos)?;
+    let ports = open_ports(&config, workers, &lan, &mut program)?;
     let copy_mode = ports[0].copy_mode();
     let (learnt, learnt_inbox) = mpsc::unbounded_channel();
     let addresses = uplinks
@@ -107,19 +108,21 @@ fn find_lan(config: &Config) -> Result<Device, String> {
     if !lan.is_up {
         return Err(format!("interface {} is down: ip link set {} up", lan.name, lan.name));
     }
-    if u32::from(config.workers) > lan.queues {
-        return Err(format!(
-            "--workers {} needs as many queues, and interface {} has {}: ethtool -L {} combined {}, or fewer workers",
-            config.workers, lan.name, lan.queues, lan.name, config.workers
-        ));
-    }
-    if u32::from(config.workers) < lan.queues {
-        warn!(
-            "interface {} has {} receive queues and there are {} workers: frames of the other queues are dropped (verdict no_socket); use ethtool -L {} combined {}, or --workers {}",
-            lan.name, lan.queues, config.workers, lan.name, config.workers, lan.queues
-        );
-    }
     Ok(lan)
+}
+
+/// One worker for each queue: frames of a queue without a worker would be lost.
+fn number_of_workers(config: &Config, lan: &Device) -> Result<u8, String> {
+    let (name, queues) = (&lan.name, lan.queues);
+    match config.workers {
+        Some(workers) if u32::from(workers) != queues => Err(format!(
+            "--workers {workers} and interface {name} with {queues} queue(s) do not fit: give it as many queues (ethtool -L {name} combined {workers}), or leave --workers out"
+        )),
+        _ if queues > u32::from(MAX_WORKERS) => Err(format!(
+            "interface {name} has {queues} queues and at most {MAX_WORKERS} workers are possible: ethtool -L {name} combined {MAX_WORKERS}"
+        )),
+        _ => Ok(queues as u8),
+    }
 }
 
 fn open_sa_log(path: &std::path::Path) -> Result<SaLog, String> {
@@ -141,6 +144,7 @@ fn load_program(config: &Config, lan: &Device) -> Result<LanProgram, String> {
 /// The QUIC endpoint and a UDP socket for each worker, all on one port where we listen.
 fn open_uplinks(
     config: &Config,
+    workers: u8,
     key: &PrivateKey,
     hellos: &Arc<Hellos>,
 ) -> Result<(Endpoint, Vec<UdpUplink>), String> {
@@ -151,7 +155,7 @@ fn open_uplinks(
     // Number 0 of the reuseport group is QUIC, number i + 1 is worker i: the order of binding.
     let quic = bind(config.listen).map_err(cannot)?;
     let mut uplinks = Vec::new();
-    for _ in 0..config.workers {
+    for _ in 0..workers {
         let socket = bind(config.listen).map_err(cannot)?;
         uplinks.push(UdpUplink::new(socket).map_err(cannot)?);
     }
@@ -192,9 +196,9 @@ fn session_options(config: &Config) -> SessionOptions {
     }
 }
 
-fn open_ports(config: &Config, lan: &Device, program: &mut LanProgram) -> Result<Vec<XskPort>, String> {
+fn open_ports(config: &Config, workers: u8, lan: &Device, program: &mut LanProgram) -> Result<Vec<XskPort>, String> {
     let mut ports = Vec::new();
-    for queue in 0..u32::from(config.workers) {
+    for queue in 0..u32::from(workers) {
         let port = XskPort::open(&XskConfig {
             interface: lan.name.clone(),
             queue,
@@ -214,7 +218,7 @@ fn spawn_workers(
     lan: &Device,
     ports: Vec<XskPort>,
     uplinks: Vec<UdpUplink>,
-    learnt: &mpsc::UnboundedSender<(u8, LearntPath)>,
+    learnt: &mpsc::UnboundedSender<LearntPath>,
 ) -> Result<Vec<WorkerHandle>, String> {
     let finish_checksums = match config.finish_checksums {
         AutoOnOff::Auto => lan.is_virtual,
@@ -253,7 +257,7 @@ fn announce(parts: &Parts) {
     info!(
         "lan port {}: XDP in {} mode, AF_XDP in {} mode, {} queue(s), frames to {} bytes",
         lan.name,
-        parts.attach_mode.label(),
+        parts.attach_mode,
         parts.copy_mode.label(),
         parts.workers.len(),
         lan.max_frame()

@@ -20,7 +20,7 @@ use crate::{
 pub const DEFAULT_PORT: u16 = 24_500;
 
 /// Sockets in the program's XSKMAP, and worker numbers that fit an SPI, allow this many.
-const MAX_WORKERS: u8 = 64;
+pub const MAX_WORKERS: u8 = 64;
 
 /// A configuration that cannot be run; the text says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +46,8 @@ pub struct Config {
     pub peers: Vec<PeerSpec>,
     /// Stations behind peers.
     pub stations: StationTable,
-    /// Number of workers.
-    pub workers: u8,
+    /// Number of workers; `None`: one for each queue.
+    pub workers: Option<u8>,
     /// Cores for them; shorter than their number means: in turn.
     pub cpus: Vec<usize>,
     /// Cipher of the data path.
@@ -112,7 +112,7 @@ impl Config {
             lan,
             listen,
             key,
-            workers: within("--workers", o.workers.unwrap_or(1), 1, MAX_WORKERS)?,
+            workers: o.workers.map(|n| within("--workers", n, 1, MAX_WORKERS)).transpose()?,
             cpus: o.cpus.map(|c| c.0).unwrap_or_default(),
             cipher: match o.cipher {
                 Some(CipherName::Aes128Gcm) => Cipher::Aes128Gcm,
@@ -261,7 +261,7 @@ mod tests {
             ..RunOptions::default()
         };
         let config = Config::check(flags.or(site())).unwrap();
-        assert_eq!(config.workers, 3);
+        assert_eq!(config.workers, Some(3));
         assert_eq!(config.lan, "lan0");
         let names: Vec<_> = config.peers.iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names, ["other", "cloud"]);

@@ -142,8 +142,8 @@ impl LanToWan<'_> {
                 continue;
             };
             let (uplink, counters) = (&mut *self.uplink, self.counters);
-            lane.flush(self.now, &mut |run| send(uplink, &run, path, counters));
-            counters.peers[peer].tx_datagrams.set(lane.datagrams());
+            lane.flush(&mut |run| send(uplink, &run, path, counters));
+            counters.peers[peer].tx_datagrams.set(lane.sequence());
         }
     }
 }

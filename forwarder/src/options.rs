@@ -41,7 +41,7 @@ pub struct RunOptions {
     #[arg(long, value_enum)]
     pub uplink: Option<UplinkKind>,
 
-    /// Worker threads, one per queue of the LAN interface, 1 to 64 [default: 1]
+    /// Worker threads, one for each queue of the LAN interface, 1 to 64 [default: as many as it has queues]
     #[arg(long, value_name = "N")]
     pub workers: Option<u8>,
 

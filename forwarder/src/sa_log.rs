@@ -8,7 +8,7 @@ use std::{
     sync::Mutex,
 };
 
-use causeway_tunnel::{sa::SaKeys, spi::Spi};
+use causeway_tunnel::{sa::{IpFamily, SaKeys}, spi::Spi};
 
 /// Appends every security association in the form of Wireshark's ESP SA table.
 ///
@@ -37,12 +37,12 @@ impl SaLog {
     }
 
     /// Writes one line. A full disk costs the line, not the tunnel.
-    pub fn write(&self, ipv6: bool, spi: Spi, keys: &SaKeys) {
-        let line = keys.wireshark_line(if ipv6 { "IPv6" } else { "IPv4" }, spi);
+    pub fn write(&self, family: IpFamily, spi: Spi, keys: &SaKeys) {
+        let line = keys.wireshark_line(family, spi);
         let Ok(mut file) = self.file.lock() else {
             return;
         };
-        if let Err(e) = writeln!(file, "{}", *line) {
+        if let Err(e) = writeln!(file, "{line}") {
             tracing::warn!("cannot write to the SA log: {e}");
         }
     }

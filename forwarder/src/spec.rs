@@ -175,7 +175,7 @@ impl FromStr for CpuList {
         let mut cpus = Vec::new();
         for part in text.split(',') {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
-            match (first.trim().parse(), last.trim().parse()) {
+            match (first.trim().parse::<usize>(), last.trim().parse::<usize>()) {
                 (Ok(first), Ok(last)) if first <= last && last < 4_096 => cpus.extend(first..=last),
                 _ => return wrong(format!("'{text}' is not a list of cores such as 0,2-3")),
             }

@@ -62,7 +62,7 @@ impl StationTable {
     pub fn iter(&self) -> impl Iterator<Item = (StationKey, Station)> + '_ {
         self.stations
             .iter()
-            .map(|(key, station)| (StationKey::from(*key), *station))
+            .map(|(key, station)| (key_of(*key), *station))
     }
 
     /// Number of stations.
@@ -74,6 +74,12 @@ impl StationTable {
     pub fn is_empty(&self) -> bool {
         self.stations.is_empty()
     }
+}
+
+/// The key that the number stands for: the VLAN above the 48 bits of the MAC address.
+fn key_of(number: u64) -> StationKey {
+    let [v0, v1, mac @ ..] = number.to_be_bytes();
+    StationKey::new(u16::from_be_bytes([v0, v1]), mac)
 }
 
 /// Spreads the bits of a station key or an SPI: one multiplication.

@@ -131,20 +131,17 @@ impl WanToLan<'_> {
             .ok_or(DropReason::UnknownSpi)?;
         let (peer, stations, counters) = (inbound.peer, self.stations, self.counters);
         let port = &mut *self.port;
-        let before = inbound.lane.highest();
-        let received = inbound.lane.receive(datagram, self.now, &mut |frame: &[u8]| {
+        let received = inbound.lane.receive(datagram, self.now, &mut |frame: &mut [u8]| {
             if let Err(reason) = inject(frame, peer, stations, port, counters) {
                 counters.drop_one(reason);
             }
         })?;
-        counters.drops[DropReason::Incomplete.index()].add(received.incomplete);
         let of_peer = &counters.peers[usize::from(peer)];
         of_peer.rx_datagrams.add(1);
-        let highest = inbound.lane.highest();
-        if highest <= before {
+        if !received.newest {
             return Ok(None);
         }
-        of_peer.rx_highest.set(highest);
+        of_peer.rx_highest.set(inbound.lane.highest());
         if !inbound.learns_path || inbound.path == Some(from) {
             return Ok(None);
         }

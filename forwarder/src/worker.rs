@@ -69,7 +69,7 @@ pub struct WorkerConfig {
     /// The first snapshot.
     pub stations: Arc<StationTable>,
     /// Where paths learnt from datagrams are told.
-    pub learnt: mpsc::UnboundedSender<(u8, LearntPath)>,
+    pub learnt: mpsc::UnboundedSender<LearntPath>,
 }
 
 /// What the control plane tells a worker.
@@ -284,12 +284,11 @@ impl Worker {
             now,
         };
         let (peers, learnt) = (&mut self.peers, &self.config.learnt);
-        let index = self.config.index;
         let mut total = 0;
         for _ in 0..UPLINK_RECEIVES {
             let datagrams = self.config.uplink.receive(|datagram, from| {
                 if let Some(news) = batch.datagram(datagram, from) {
-                    follow(peers, index, news, learnt);
+                    follow(peers, news, learnt);
                 }
             });
             total += datagrams;
@@ -359,19 +358,21 @@ impl Worker {
         let (Some(lane), Some(path)) = (&mut tx.lane, &tx.path) else {
             return;
         };
-        let moved = lane.datagrams() != state.datagrams;
+        let moved = lane.sequence() != state.datagrams;
         if moved && state.opening == 0 {
-            *state = Keepalive { datagrams: lane.datagrams(), since: now, opening: 0 };
+            *state = Keepalive { datagrams: lane.sequence(), since: now, opening: 0 };
             return;
         }
         if state.opening == 0 && now.duration_since(state.since) < self.config.lane_keepalive {
             return;
         }
         let (uplink, counters) = (&mut self.config.uplink, &self.counters);
-        lane.keepalive(now, &mut |run| lan_to_wan::send(uplink, &run, path, counters));
-        counters.keepalives.add(1);
+        let sent = lane.keepalive(now, &mut |run| lan_to_wan::send(uplink, &run, path, counters));
+        if sent.is_ok() {
+            counters.keepalives.add(1);
+        }
         *state = Keepalive {
-            datagrams: lane.datagrams(),
+            datagrams: lane.sequence(),
             since: now,
             opening: state.opening.saturating_sub(1),
         };
@@ -395,7 +396,7 @@ impl Worker {
     fn obey_one(&mut self, command: Command, now: Instant) -> bool {
         match command {
             Command::InstallRx { peer, remote_lane, spi, keys, limits, learns_path, done } => {
-                let lane = RxLane::new(spi, keys, limits, now);
+                let lane = RxLane::new(spi, &keys, limits, now);
                 let inbound = InboundLane { lane, peer, remote_lane, learns_path, path: None };
                 self.lanes.insert(u32::from(spi), inbound);
                 // The session may have ended meanwhile; then nobody waits.
@@ -403,7 +404,7 @@ impl Worker {
             }
             Command::InstallTx { peer, spi, keys, limits, datagram_size, path } => {
                 let run = self.config.uplink.run_limits();
-                let lane = TxLane::new(spi, keys, limits, now, datagram_size, run);
+                let lane = TxLane::new(spi, &keys, limits, now, datagram_size, run);
                 self.install_tx(usize::from(peer), lane, path, now);
             }
             Command::RemoveRx(spi) => {
@@ -438,17 +439,16 @@ impl Worker {
 }
 
 /// Turns this worker's lane to where its receiver is now, and tells the control plane, which
-/// tells the other workers whose lanes end at the same place.
+/// tells all workers whose lanes end at the same place.
 fn follow(
     peers: &mut [PeerTx],
-    worker: u8,
     news: LearntPath,
-    learnt: &mpsc::UnboundedSender<(u8, LearntPath)>,
+    learnt: &mpsc::UnboundedSender<LearntPath>,
 ) {
     let tx = &mut peers[usize::from(news.peer)];
     if tx.lane.as_ref().is_some_and(|lane| lane.spi().worker() == news.remote_lane) {
         tx.path = Some(news.path);
     }
     // The receiver is gone only while the program stops.
-    let _ = learnt.send((worker, news));
+    let _ = learnt.send(news);
 }

@@ -5,13 +5,14 @@
 
 use std::{
     collections::HashSet,
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use causeway_tunnel::{
     message::{Bye, ByeReason, Lanes, Message},
-    sa::{Limits, SaKeys},
+    sa::{IpFamily, Limits, SaKeys},
     session::{Session, SessionError},
     spi::Spi,
 };
@@ -203,7 +204,11 @@ fn keys(
     let material = session.keying_material(u32::from(spi), sender_is_dialer, cipher.keymat_len());
     let keys = SaKeys::new(cipher, &material).map_err(|e| e.to_string())?;
     if let Some(log) = &context.sa_log {
-        log.write(session.remote_address().is_ipv6(), spi, &keys);
+        let family = match session.remote_address() {
+            SocketAddr::V4(_) => IpFamily::V4,
+            SocketAddr::V6(_) => IpFamily::V6,
+        };
+        log.write(family, spi, &keys);
     }
     Ok(keys)
 }

@@ -80,7 +80,7 @@ pub struct Parts {
     /// Their UDP addresses.
     pub uplinks: Vec<String>,
     /// Paths learnt by workers.
-    pub learnt: mpsc::UnboundedReceiver<(u8, LearntPath)>,
+    pub learnt: mpsc::UnboundedReceiver<LearntPath>,
     /// The control socket.
     pub control_socket: UnixListener,
     /// Where keys are logged.
@@ -116,8 +116,8 @@ pub async fn run(parts: Parts) -> Result<(), String> {
     let outcome = loop {
         let handled = tokio::select! {
             Some(event) = inbox.recv() => control.handle(event).await,
-            Some((worker, news)) = control.parts.learnt.recv() => {
-                control.learn(usize::from(worker), news);
+            Some(news) = control.parts.learnt.recv() => {
+                control.learn(news);
                 Ok(())
             }
             _ = tick.tick() => control.tick(),
@@ -383,14 +383,16 @@ impl Control {
         }
     }
 
-    /// A worker has learnt where one of the peer's workers is: so do the others that send there.
-    fn learn(&mut self, from: usize, news: LearntPath) {
+    /// A worker has learnt where one of the peer's workers is: all that send there follow.
+    ///
+    /// Also the one that told us: its sending lane may have been installed in between.
+    fn learn(&mut self, news: LearntPath) {
         let peer = &mut self.peers[usize::from(news.peer)];
         peer.paths.insert(news.remote_lane, news.path);
         debug!("peer {}: lane {} is at {}", peer.spec.name, news.remote_lane, news.path.remote);
         let Some(live) = &peer.live else { return };
         for (worker, spi) in live.send.iter().enumerate() {
-            if worker != from && spi.worker() == news.remote_lane {
+            if spi.worker() == news.remote_lane {
                 self.context.workers[worker].tell(Command::SetPath(news.peer, news.path));
             }
         }

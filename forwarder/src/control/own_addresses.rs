@@ -69,22 +69,29 @@ async fn dump(handle: &Handle, interface: u32) -> Result<HashSet<IpAddr>, rtnetl
 
 /// The interface and those stacked on it: its VLANs, macvlans and what is on top of these.
 fn stacked_on(interface: u32, links: &[LinkMessage]) -> HashSet<u32> {
-    let lower = |link: &LinkMessage| {
-        link.attributes.iter().find_map(|a| match a {
-            LinkAttribute::Link(lower) => Some(*lower),
-            _ => None,
-        })
-    };
     let mut found = HashSet::from([interface]);
     loop {
         let before = found.len();
-        let upper = links.iter().filter(|l| lower(l).is_some_and(|l| found.contains(&l)));
+        let upper = links.iter().filter(|l| lower_link(l).is_some_and(|l| found.contains(&l)));
         let upper: Vec<_> = upper.map(|l| l.header.index).collect();
         found.extend(upper);
         if found.len() == before {
             return found;
         }
     }
+}
+
+/// The device that `link` is stacked on. One in another network namespace (the far end of a veth
+/// pair, mostly) has an index that means nothing here.
+fn lower_link(link: &LinkMessage) -> Option<u32> {
+    let foreign = |a: &LinkAttribute| matches!(a, LinkAttribute::LinkNetNsId(_));
+    if link.attributes.iter().any(foreign) {
+        return None;
+    }
+    link.attributes.iter().find_map(|a| match a {
+        LinkAttribute::Link(lower) => Some(*lower),
+        _ => None,
+    })
 }
 
 fn addresses_of(interfaces: &HashSet<u32>, addresses: &[AddressMessage]) -> HashSet<IpAddr> {
@@ -117,7 +124,9 @@ mod tests {
 
     #[test]
     fn vlans_on_the_port_count_and_others_do_not() {
-        let links = [link(2, None), link(3, None), link(10, Some(2)), link(11, Some(10)), link(12, Some(3))];
+        let mut veth = link(13, Some(2));
+        veth.attributes.push(LinkAttribute::LinkNetNsId(0));
+        let links = [link(2, None), link(3, None), link(10, Some(2)), link(11, Some(10)), link(12, Some(3)), veth];
         assert_eq!(stacked_on(2, &links), HashSet::from([2, 10, 11]));
     }
 

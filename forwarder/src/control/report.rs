@@ -59,7 +59,7 @@ impl Control {
             interface: parts.lan.name.clone(),
             mac: MacName(parts.lan.mac).to_string(),
             mtu: parts.lan.mtu,
-            xdp: parts.attach_mode.label().into(),
+            xdp: parts.attach_mode.to_string(),
             copy_mode: parts.copy_mode.label().into(),
             promiscuous: parts.promiscuous.is_some(),
             own_addresses: own,
