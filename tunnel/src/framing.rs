@@ -85,6 +85,9 @@ mod tests {
         assert_eq!(buffer.next_frame(), Ok(None));
         let mut buffer = FrameBuffer::default();
         buffer.push(&(MAX_FRAME_LEN as u32 + 1).to_be_bytes());
-        assert_eq!(buffer.next_frame(), Err(MessageError::TooLong(MAX_FRAME_LEN + 1)));
+        assert_eq!(
+            buffer.next_frame(),
+            Err(MessageError::TooLong(MAX_FRAME_LEN + 1))
+        );
     }
 }

@@ -23,8 +23,9 @@ const PKCS8_PREFIX: [u8; 16] = [
 ];
 
 /// DER of `SubjectPublicKeyInfo` for id-Ed25519 up to the key (RFC 8410 section 4).
-const SPKI_PREFIX: [u8; 12] =
-    [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+const SPKI_PREFIX: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
 
 /// Why a text is no key. The texts name what was found, never the key itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,10 +34,14 @@ pub enum KeyError {
     #[error("the key is empty: make one with `causeway keygen`")]
     Empty,
     /// A key of another program or in another notation.
-    #[error("this looks like {0}: a causeway key is 44 characters of base64, as `causeway keygen` makes it")]
+    #[error(
+        "this looks like {0}: a causeway key is 44 characters of base64, as `causeway keygen` makes it"
+    )]
     LooksLike(&'static str),
     /// Some character is not base64, or the padding is wrong.
-    #[error("the key is not base64: it must be 44 characters of A-Z, a-z, 0-9, + and / that end in =")]
+    #[error(
+        "the key is not base64: it must be 44 characters of A-Z, a-z, 0-9, + and / that end in ="
+    )]
     NotBase64,
     /// Base64, but of another number of bytes.
     #[error("the key has {0} bytes and must have 32: was it cut or typed twice?")]
@@ -57,7 +62,9 @@ impl PrivateKey {
     /// If the operating system has no random numbers to give.
     pub fn generate() -> PrivateKey {
         let mut seed = Zeroizing::new([0; KEY_LEN]);
-        SystemRandom::new().fill(&mut *seed).expect("getrandom(2) works on every kernel we run on");
+        SystemRandom::new()
+            .fill(&mut *seed)
+            .expect("getrandom(2) works on every kernel we run on");
         PrivateKey(seed)
     }
 
@@ -163,8 +170,10 @@ fn parse_key(text: &str) -> Result<Zeroizing<[u8; KEY_LEN]>, KeyError> {
         return Err(KeyError::LooksLike(other));
     }
     let bytes = Zeroizing::new(STANDARD.decode(text).map_err(|_| KeyError::NotBase64)?);
-    let key: [u8; KEY_LEN] =
-        bytes.as_slice().try_into().map_err(|_| KeyError::WrongLength(bytes.len()))?;
+    let key: [u8; KEY_LEN] = bytes
+        .as_slice()
+        .try_into()
+        .map_err(|_| KeyError::WrongLength(bytes.len()))?;
     if key == [0; KEY_LEN] {
         return Err(KeyError::AllZeros);
     }
@@ -245,10 +254,16 @@ mod tests {
         assert_eq!(error("YWJj"), KeyError::WrongLength(3));
         assert_eq!(error(&STANDARD.encode([7; 33])), KeyError::WrongLength(33));
         assert_eq!(error(&STANDARD.encode([0; 32])), KeyError::AllZeros);
-        assert_eq!(error(&"ab".repeat(32)), KeyError::LooksLike("a hexadecimal key"));
+        assert_eq!(
+            error(&"ab".repeat(32)),
+            KeyError::LooksLike("a hexadecimal key")
+        );
         let ssh = error("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI me@here");
         assert_eq!(ssh, KeyError::LooksLike("an OpenSSH public key"));
-        assert!(matches!(error("-----BEGIN PRIVATE KEY-----"), KeyError::LooksLike(_)));
+        assert!(matches!(
+            error("-----BEGIN PRIVATE KEY-----"),
+            KeyError::LooksLike(_)
+        ));
     }
 
     #[test]

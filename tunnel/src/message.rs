@@ -165,12 +165,18 @@ pub struct Bye {
 impl Bye {
     /// A farewell for `reason`, with a few words for the peer's log.
     pub fn new(reason: ByeReason, text: impl Into<String>) -> Bye {
-        Bye { code: reason as u32, text: text.into() }
+        Bye {
+            code: reason as u32,
+            text: text.into(),
+        }
     }
 
     /// The reason, [`ByeReason::Unspecified`] for a code that this version does not know.
     pub fn reason(&self) -> ByeReason {
-        ByeReason::ALL.into_iter().find(|r| *r as u32 == self.code).unwrap_or_default()
+        ByeReason::ALL
+            .into_iter()
+            .find(|r| *r as u32 == self.code)
+            .unwrap_or_default()
     }
 }
 
@@ -264,7 +270,8 @@ impl Message {
     /// [`MessageError::TooLong`] over [`MAX_FRAME_LEN`]: see `StationsUpdate::into_messages`.
     pub fn encode(&self) -> Result<Vec<u8>, MessageError> {
         let mut frame = vec![0; LENGTH_PREFIX];
-        self.encode_body(&mut Encoder::new(&mut frame)).expect("a Vec takes every byte");
+        self.encode_body(&mut Encoder::new(&mut frame))
+            .expect("a Vec takes every byte");
         let length = frame.len() - LENGTH_PREFIX;
         if length > MAX_FRAME_LEN {
             return Err(MessageError::TooLong(length));
@@ -296,7 +303,9 @@ impl Message {
     pub fn decode(frame: &[u8]) -> Result<Option<Message>, MessageError> {
         let mut cbor = Decoder::new(frame);
         if !matches!(cbor.array()?, Some(2..)) {
-            return Err(MessageError::Malformed("it is no array of type and body".into()));
+            return Err(MessageError::Malformed(
+                "it is no array of type and body".into(),
+            ));
         }
         let message = match cbor.u32()? {
             kind::HELLO => {

@@ -65,8 +65,15 @@ impl StationsUpdate {
 
     /// The messages that carry the update, each below the size limit; at least one.
     pub fn into_messages(self) -> impl Iterator<Item = Message> {
-        let StationsUpdate { generation, since, added, withdrawn } = self;
-        let pieces = (added.len() + withdrawn.len()).div_ceil(STATIONS_PER_MESSAGE).max(1);
+        let StationsUpdate {
+            generation,
+            since,
+            added,
+            withdrawn,
+        } = self;
+        let pieces = (added.len() + withdrawn.len())
+            .div_ceil(STATIONS_PER_MESSAGE)
+            .max(1);
         let mut withdrawn = withdrawn.into_iter();
         let mut added = added.into_iter();
         (1..=pieces).map(move |piece| {
@@ -74,7 +81,13 @@ impl StationsUpdate {
             let room = STATIONS_PER_MESSAGE - withdrawn.len();
             let added = added.by_ref().take(room).collect();
             let more = piece < pieces;
-            Message::Stations(Stations { generation, since, more, added, withdrawn })
+            Message::Stations(Stations {
+                generation,
+                since,
+                more,
+                added,
+                withdrawn,
+            })
         })
     }
 }
@@ -103,7 +116,10 @@ pub struct StationsJoiner {
 impl StationsJoiner {
     /// A joiner that accepts up to `limit` stations (added plus withdrawn) in one update.
     pub fn new(limit: usize) -> StationsJoiner {
-        StationsJoiner { limit, pending: None }
+        StationsJoiner {
+            limit,
+            pending: None,
+        }
     }
 
     /// Takes the next message; returns the update once it is whole.
@@ -111,11 +127,21 @@ impl StationsJoiner {
     /// # Errors
     /// [`StationsError`]; what was gathered is forgotten.
     pub fn push(&mut self, message: Stations) -> Result<Option<StationsUpdate>, StationsError> {
-        let Stations { generation, since, more, added, withdrawn } = message;
+        let Stations {
+            generation,
+            since,
+            more,
+            added,
+            withdrawn,
+        } = message;
         if since >= generation {
             return Err(StationsError::Backwards(since, generation));
         }
-        let fresh = || StationsUpdate { generation, since, ..Default::default() };
+        let fresh = || StationsUpdate {
+            generation,
+            since,
+            ..Default::default()
+        };
         let mut update = self.pending.take().unwrap_or_else(fresh);
         if (update.generation, update.since) != (generation, since) {
             return Err(StationsError::Mixed(update.generation, generation));
@@ -141,7 +167,10 @@ mod tests {
     fn stations(range: std::ops::Range<u32>) -> Vec<Station> {
         let station = |n: u32| {
             let [a, b, c, d] = n.to_be_bytes();
-            Station { vlan: (n % 4095) as u16, mac: [2, 0, a, b, c, d] }
+            Station {
+                vlan: (n % 4095) as u16,
+                mac: [2, 0, a, b, c, d],
+            }
         };
         range.map(station).collect()
     }
@@ -153,7 +182,9 @@ mod tests {
             let frame = message.encode().unwrap();
             assert!(frame.len() <= MAX_FRAME_LEN);
             let decoded = Message::decode(&frame[LENGTH_PREFIX..]).unwrap();
-            let Some(Message::Stations(part)) = decoded else { panic!("{decoded:?}") };
+            let Some(Message::Stations(part)) = decoded else {
+                panic!("{decoded:?}")
+            };
             updates.extend(joiner.push(part).unwrap());
         }
         updates
@@ -162,9 +193,14 @@ mod tests {
     #[test]
     fn updates_of_every_size_survive_being_cut() {
         let per = STATIONS_PER_MESSAGE as u32;
-        for (added, withdrawn) in
-            [(0, 0), (1, 0), (0, per), (per, 1), (per - 1, per + 2), (65_536, 65_536)]
-        {
+        for (added, withdrawn) in [
+            (0, 0),
+            (1, 0),
+            (0, per),
+            (per, 1),
+            (per - 1, per + 2),
+            (65_536, 65_536),
+        ] {
             let update = StationsUpdate {
                 generation: 9,
                 since: 4,
@@ -187,9 +223,18 @@ mod tests {
         };
         let mut joiner = StationsJoiner::new(10);
         assert_eq!(joiner.push(part(3, 0, true, 6)), Ok(None));
-        assert_eq!(joiner.push(part(4, 0, false, 1)), Err(StationsError::Mixed(3, 4)));
+        assert_eq!(
+            joiner.push(part(4, 0, false, 1)),
+            Err(StationsError::Mixed(3, 4))
+        );
         assert_eq!(joiner.push(part(3, 0, true, 6)), Ok(None));
-        assert_eq!(joiner.push(part(3, 0, false, 6)), Err(StationsError::TooMany(10)));
-        assert_eq!(joiner.push(part(3, 3, false, 0)), Err(StationsError::Backwards(3, 3)));
+        assert_eq!(
+            joiner.push(part(3, 0, false, 6)),
+            Err(StationsError::TooMany(10))
+        );
+        assert_eq!(
+            joiner.push(part(3, 3, false, 0)),
+            Err(StationsError::Backwards(3, 3))
+        );
     }
 }

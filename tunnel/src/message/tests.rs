@@ -20,7 +20,10 @@ fn hello() -> Hello {
         cipher: Cipher::Aes256Gcm,
         software: "causeway 0.1.0".into(),
         instance: 0x0123_4567_89ab_cdef,
-        stations_applied: Some(Applied { instance: 7, generation: 300 }),
+        stations_applied: Some(Applied {
+            instance: 7,
+            generation: 300,
+        }),
     }
 }
 
@@ -34,25 +37,41 @@ fn documented_examples() {
          76e636175736577617920302e312e30081b0123456789abcdef09a200070119012c"
     );
     assert_eq!(
-        encoded(Message::Lanes(Lanes { spis: vec![0x1001, 0x8200_1002] })),
+        encoded(Message::Lanes(Lanes {
+            spis: vec![0x1001, 0x8200_1002]
+        })),
         "0000000d8201a100821910011a82001002"
     );
-    let station = Station { vlan: 100, mac: [0x00, 0x50, 0x56, 0x01, 0x02, 0x03] };
-    let stations =
-        Stations { generation: 5, since: 4, more: false, added: vec![station], withdrawn: vec![] };
+    let station = Station {
+        vlan: 100,
+        mac: [0x00, 0x50, 0x56, 0x01, 0x02, 0x03],
+    };
+    let stations = Stations {
+        generation: 5,
+        since: 4,
+        more: false,
+        added: vec![station],
+        withdrawn: vec![],
+    };
     assert_eq!(
         encoded(Message::Stations(stations)),
         "000000178202a500050104 02f40381821864460050560102030480".replace(' ', "")
     );
     assert_eq!(
         encoded(Message::Bye(Bye::new(ByeReason::Shutdown, "upgrade"))),
-        "0000000d8203a200010167757067726164 65".replace(' ', "")
+        "0000000e8203a200010167757067726164 65".replace(' ', "")
     );
 }
 
 fn any_hello() -> impl Strategy<Value = Hello> {
     let applied = option::of((any::<u64>(), any::<u64>()));
-    let numbers = (any::<u8>(), any::<u16>(), any::<u64>(), any::<u64>(), any::<u64>());
+    let numbers = (
+        any::<u8>(),
+        any::<u16>(),
+        any::<u64>(),
+        any::<u64>(),
+        any::<u64>(),
+    );
     (any::<bool>(), any::<bool>(), numbers, applied, ".{0,40}").prop_map(
         |(site, strong, (lanes, max_frame, features, unix_time, instance), applied, software)| {
             Hello {
@@ -62,11 +81,17 @@ fn any_hello() -> impl Strategy<Value = Hello> {
                 max_frame,
                 features,
                 unix_time,
-                cipher: if strong { Cipher::Aes256Gcm } else { Cipher::Aes128Gcm },
+                cipher: if strong {
+                    Cipher::Aes256Gcm
+                } else {
+                    Cipher::Aes128Gcm
+                },
                 software,
                 instance,
-                stations_applied: applied
-                    .map(|(instance, generation)| Applied { instance, generation }),
+                stations_applied: applied.map(|(instance, generation)| Applied {
+                    instance,
+                    generation,
+                }),
             }
         },
     )
@@ -133,7 +158,10 @@ proptest! {
 fn announced_counts_do_not_allocate() {
     // [1, {0: array of 2^64 - 1 elements}], with none of them there.
     let lanes = b"\x82\x01\xa1\x00\x9b\xff\xff\xff\xff\xff\xff\xff\xff";
-    assert!(matches!(Message::decode(lanes), Err(MessageError::Malformed(_))));
+    assert!(matches!(
+        Message::decode(lanes),
+        Err(MessageError::Malformed(_))
+    ));
 }
 
 #[test]
@@ -154,9 +182,15 @@ fn another_version_is_named_whatever_else_its_hello_has() {
 
 #[test]
 fn missing_fields_are_an_error_unless_optional() {
-    let mut body = Message::Hello(Hello { stations_applied: None, ..hello() });
+    let mut body = Message::Hello(Hello {
+        stations_applied: None,
+        ..hello()
+    });
     let frame = body.encode().unwrap();
-    assert_eq!(Message::decode(&frame[LENGTH_PREFIX..]), Ok(Some(body.clone())));
+    assert_eq!(
+        Message::decode(&frame[LENGTH_PREFIX..]),
+        Ok(Some(body.clone()))
+    );
     assert!(Message::decode(b"\x82\x00\xa1\x00\x01").is_err());
     if let Message::Hello(hello) = &mut body {
         hello.software = "x".repeat(MAX_FRAME_LEN);
@@ -166,7 +200,10 @@ fn missing_fields_are_an_error_unless_optional() {
 
 #[test]
 fn bye_of_a_newer_version_is_unspecified_and_its_words_are_escaped() {
-    let bye = Bye { code: 4_000, text: "line\nforged".into() };
+    let bye = Bye {
+        code: 4_000,
+        text: "line\nforged".into(),
+    };
     assert_eq!(bye.reason(), ByeReason::Unspecified);
     assert_eq!(bye.to_string(), "it gave no reason (line\\nforged)");
     for (number, reason) in ByeReason::ALL.into_iter().enumerate() {
@@ -177,7 +214,10 @@ fn bye_of_a_newer_version_is_unspecified_and_its_words_are_escaped() {
 
 #[test]
 fn the_stronger_cipher_wins_from_either_end() {
-    let weak = Hello { cipher: Cipher::Aes128Gcm, ..hello() };
+    let weak = Hello {
+        cipher: Cipher::Aes128Gcm,
+        ..hello()
+    };
     assert_eq!(weak.agreed_cipher(&hello()), Cipher::Aes256Gcm);
     assert_eq!(hello().agreed_cipher(&weak), Cipher::Aes256Gcm);
     assert_eq!(weak.agreed_cipher(&weak), Cipher::Aes128Gcm);
