@@ -92,7 +92,7 @@ impl PrivateKey {
         Zeroizing::new(STANDARD.encode(*self.0))
     }
 
-    /// PKCS#8 version 1 (RFC 8410 section 7), which is what TLS libraries read.
+    /// PKCS#8 version 1 (RFC 8410 section 7), which is what TLS libraries read. The caller zeroizes it.
     pub fn to_pkcs8(&self) -> PrivatePkcs8KeyDer<'static> {
         PrivatePkcs8KeyDer::from([&PKCS8_PREFIX[..], &self.0[..]].concat())
     }

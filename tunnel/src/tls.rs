@@ -20,6 +20,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error,
     PeerIncompatible, ServerConfig, SignatureScheme, version,
 };
+use zeroize::Zeroize;
 
 use crate::identity::{PrivateKey, PublicKey};
 
@@ -220,8 +221,10 @@ pub(crate) struct TlsIdentity(Arc<CertifiedKey>);
 
 impl TlsIdentity {
     pub(crate) fn new(identity: &PrivateKey) -> TlsIdentity {
-        let key = aws_lc_rs::sign::any_eddsa_type(&identity.to_pkcs8())
+        let mut der = identity.to_pkcs8();
+        let key = aws_lc_rs::sign::any_eddsa_type(&der)
             .expect("every seed of 32 bytes is an Ed25519 key");
+        der.zeroize();
         TlsIdentity(Arc::new(CertifiedKey::new(
             vec![identity.public().to_spki()],
             key,

@@ -301,8 +301,13 @@ async fn dial_with(
 #[tokio::test]
 async fn only_x25519mlkem768_is_spoken() {
     let (site, cloud) = pair(V4);
-    let hybrid = dial_with(&cloud, &site.key, kx_group::X25519MLKEM768, b"causeway").await;
-    hybrid.expect("the hybrid group alone is enough");
+    let hybrid = dial_with(&cloud, &site.key, kx_group::X25519MLKEM768, b"causeway");
+    let (dialed, accepted) = tokio::join!(async { hybrid.await.map(drop) }, cloud.accept());
+    dialed.expect("the hybrid group alone is enough");
+    assert!(
+        matches!(accepted, Err(SessionError::ClosedByPeer(_))),
+        "it went without a Hello"
+    );
     for group in [kx_group::X25519, kx_group::SECP256R1, kx_group::MLKEM768] {
         let (dialed, accepted) = tokio::join!(
             dial_with(&cloud, &site.key, group, b"causeway"),
@@ -319,7 +324,7 @@ async fn only_x25519mlkem768_is_spoken() {
         .endpoint
         .counters()
         .get(SessionCounter::HandshakeFailed);
-    assert_eq!(failed, 3);
+    assert_eq!(failed, 4);
 }
 
 #[tokio::test]

@@ -1,85 +1,84 @@
 //! An end that is killed and started again.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use causeway_tunnel::identity::PrivateKey;
 use causeway_tunnel::message::Role;
 use causeway_tunnel::session::{Endpoint, SessionError, SessionOptions};
 use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 
 use crate::support::*;
 
-/// The acceptor lives on a runtime of its own, which is torn down without a word to anybody,
-/// as by `kill -9`; a new one starts on the same port with the same key.
-#[test]
-fn the_peer_of_a_restarted_end_is_told_by_a_stateless_reset() {
-    let runtime = || {
-        Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap()
-    };
-    let (a, b) = (PrivateKey::generate(), PrivateKey::generate());
-    let site_runtime = runtime();
-    let site = site_runtime.block_on(async { End::new(V4, a.clone(), &[&b], hello(Role::Site)) });
+/// A cloud end on a runtime of its own that takes one session.
+struct Doomed {
+    addr: SocketAddr,
+    kill: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
 
-    let doomed = runtime();
-    let (dialed, addr) = doomed.block_on(async {
-        let cloud = End::new(V4, b.clone(), &[&a], hello(Role::Cloud));
-        let addr = cloud.addr();
-        let accepting = tokio::spawn(async move {
-            let session = cloud.accept().await.unwrap();
-            // Held until the runtime dies.
-            std::future::pending::<()>().await;
-            drop((session, cloud));
+impl Doomed {
+    async fn start(key: PrivateKey, site: PrivateKey) -> Doomed {
+        let (kill, killed) = oneshot::channel();
+        let (started, addr) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            let leftovers = runtime.block_on(async move {
+                let cloud = End::new(V4, key, &[&site], hello(Role::Cloud));
+                started.send(cloud.addr()).unwrap();
+                let session = cloud.accept().await.unwrap();
+                killed.await.unwrap();
+                (session, cloud)
+            });
+            // With its runtime gone, nothing can send a last word when the handles are dropped.
+            runtime.shutdown_background();
+            drop(leftovers);
         });
-        let public = b.public();
-        let dialed = site_runtime
-            .block_on_elsewhere(site.endpoint.dial(addr, &public))
-            .await;
-        drop(accepting);
-        (dialed.unwrap(), addr)
-    });
-    doomed.shutdown_timeout(Duration::from_secs(5));
-    assert_eq!(
-        dialed.close_reason(),
-        None,
-        "the dying end must not have said anything"
+        Doomed {
+            addr: addr.await.unwrap(),
+            kill,
+            thread,
+        }
+    }
+
+    /// As `kill -9` would: the socket is closed, and the peer learns nothing.
+    fn kill(self) {
+        self.kill.send(()).unwrap();
+        self.thread.join().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_peer_of_a_restarted_end_is_told_by_a_stateless_reset() {
+    let (a, b) = (PrivateKey::generate(), PrivateKey::generate());
+    let site = End::new(V4, a.clone(), &[&b], hello(Role::Site));
+    let doomed = Doomed::start(b.clone(), a.clone()).await;
+    let addr = doomed.addr;
+    let dialed = within(site.endpoint.dial(addr, &b.public())).await.unwrap();
+    doomed.kill();
+    // What was under way, a farewell included, would arrive in this time.
+    let quiet = tokio::time::timeout(Duration::from_millis(100), dialed.closed()).await;
+    assert!(
+        quiet.is_err(),
+        "the dying end must not have said anything: {quiet:?}"
     );
 
     let restarted = Instant::now();
-    site_runtime.block_on(async {
-        let socket = UdpSocket::bind(addr).expect("the old socket is closed");
-        let trusted = [a.public()];
-        let options = SessionOptions::default();
-        let cloud = Endpoint::new(socket, &b, trusted, options, |_| hello(Role::Cloud)).unwrap();
-        let error = within(dialed.closed()).await;
-        let took = restarted.elapsed();
-        println!("the reset came {took:?} after the restart");
-        assert_eq!(error, SessionError::Reset(addr));
-        assert!(took < Duration::from_secs(1), "{took:?}");
+    let socket = UdpSocket::bind(addr).expect("the old socket is closed");
+    let options = SessionOptions::default();
+    let cloud = Endpoint::new(socket, &b, [a.public()], options, |_| hello(Role::Cloud)).unwrap();
+    let error = within(dialed.closed()).await;
+    let took = restarted.elapsed();
+    println!("the reset came {took:?} after the restart");
+    assert_eq!(error, SessionError::Reset(addr));
+    assert!(took < Duration::from_secs(1), "{took:?}");
 
-        let (again, accepted) = tokio::join!(site.endpoint.dial(addr, &b.public()), cloud.accept());
-        again.unwrap();
-        accepted.unwrap().unwrap();
-        println!("and the next session {:?} after it", restarted.elapsed());
-    });
-}
-
-/// Waits here for a future whose endpoint lives on another runtime.
-trait Elsewhere {
-    async fn block_on_elsewhere<T>(&self, future: impl Future<Output = T>) -> T;
-}
-
-impl Elsewhere for tokio::runtime::Runtime {
-    async fn block_on_elsewhere<T>(&self, future: impl Future<Output = T>) -> T {
-        let mut future = std::pin::pin!(future);
-        std::future::poll_fn(|cx| {
-            let _entered = self.enter();
-            future.as_mut().poll(cx)
-        })
-        .await
-    }
+    let public = b.public();
+    let (again, accepted) =
+        within(async { tokio::join!(site.endpoint.dial(addr, &public), cloud.accept()) }).await;
+    again.unwrap();
+    accepted.unwrap().unwrap();
+    println!("and the next session {:?} after it", restarted.elapsed());
 }

@@ -67,6 +67,16 @@ impl End {
         within(self.endpoint.accept()).await.unwrap()
     }
 
+    /// The next session, past the failures of others.
+    pub async fn accept_session(&self) -> Session {
+        loop {
+            match self.accept().await {
+                Ok(session) => return session,
+                Err(error) => println!("not the session: {error}"),
+            }
+        }
+    }
+
     pub async fn dial(&self, other: &End) -> Result<Session, SessionError> {
         within(self.endpoint.dial(other.addr(), &other.public())).await
     }
@@ -97,11 +107,9 @@ pub async fn connect(dialer: &End, acceptor: &End) -> (Session, Session) {
 
 pub async fn connect_to(dialer: &End, acceptor: &End, addr: SocketAddr) -> (Session, Session) {
     let public = acceptor.public();
-    let (dialed, accepted) = tokio::join!(
-        within(dialer.endpoint.dial(addr, &public)),
-        acceptor.accept()
-    );
-    (dialed.unwrap(), accepted.unwrap())
+    let dial = within(dialer.endpoint.dial(addr, &public));
+    let (dialed, accepted) = tokio::join!(dial, acceptor.accept_session());
+    (dialed.unwrap(), accepted)
 }
 
 /// Forwards datagrams between one client and `target`: those up to `limit` bytes, as long as
