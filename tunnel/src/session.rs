@@ -20,6 +20,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
+use tokio::time::{Instant, MissedTickBehavior};
 use zeroize::Zeroizing;
 
 use crate::identity::PublicKey;
@@ -57,19 +58,19 @@ struct Shared {
     explain: Explainer,
     /// What the peer said when it closed.
     farewell: OnceLock<Bye>,
-    path_probe: AbortHandle,
+    heartbeat: AbortHandle,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.path_probe.abort();
+        self.heartbeat.abort();
         self.connection.close(0u32.into(), b"");
     }
 }
 
 impl Session {
     /// Both Hellos were exchanged and fit together.
-    fn new(established: endpoint::Established, probe_interval: Duration) -> Session {
+    fn new(established: endpoint::Established, options: &SessionOptions) -> Session {
         let endpoint::Established {
             connection,
             writer,
@@ -79,7 +80,7 @@ impl Session {
             our_hello,
             explain,
         } = established;
-        let probe = tokio::spawn(probe_path(connection.clone(), probe_interval));
+        let heartbeat = tokio::spawn(heartbeat(connection.clone(), options.clone()));
         Session(Arc::new(Shared {
             writer: Mutex::new(writer),
             reader: Mutex::new(reader),
@@ -90,7 +91,7 @@ impl Session {
             dialer: connection.side() == quinn::Side::Client,
             explain,
             farewell: OnceLock::new(),
-            path_probe: probe.abort_handle(),
+            heartbeat: heartbeat.abort_handle(),
             connection,
         }))
     }
@@ -245,20 +246,33 @@ impl Session {
     }
 }
 
-/// Sends a datagram as large as the path is known to carry, again and again: QUIC finds out from
+/// Keeps the session alive and its path probed.
+///
+/// Every `keep_alive` a datagram goes out: QUIC's own keep-alive would fall silent on a dead
+/// peer, as its retransmissions back off, and a peer that comes up again could not reset us.
+/// Every `path_probe_interval` it is as large as the path is known to carry: QUIC learns from
 /// lost large packets that the path has shrunk, and control messages alone are small.
-async fn probe_path(connection: quinn::Connection, interval: Duration) {
-    let mut ticks = tokio::time::interval(interval);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+async fn heartbeat(connection: quinn::Connection, options: SessionOptions) {
+    let mut ticks = tokio::time::interval(options.keep_alive);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut next_probe = Instant::now();
+    let mut heard = 0;
     loop {
         tokio::select! {
-            _ = ticks.tick() => {
-                let size = connection.max_datagram_size().unwrap_or_default();
+            now = ticks.tick() => {
+                // Full-size datagrams to a silent peer would only fill the congestion window.
+                let silent = heard == connection.stats().udp_rx.datagrams;
+                heard = connection.stats().udp_rx.datagrams;
+                let mut size = 1;
+                if !silent && now >= next_probe {
+                    size = connection.max_datagram_size().unwrap_or(size);
+                    next_probe = now + options.path_probe_interval;
+                }
                 if connection.send_datagram(vec![0; size].into()).is_err() {
-                    tracing::debug!(size, "path probe not sent");
+                    tracing::debug!(size, "heartbeat not sent");
                 }
             }
-            // The peer's probes have done their duty by arriving.
+            // The peer's heartbeats have done their duty by arriving.
             datagram = connection.read_datagram() => {
                 if datagram.is_err() {
                     return;

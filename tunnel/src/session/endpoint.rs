@@ -261,7 +261,7 @@ impl Shared {
                 .await
         };
         match timeout(self.options.handshake_timeout, greet).await {
-            Ok(greeted) => Ok(Session::new(greeted?, self.options.path_probe_interval)),
+            Ok(greeted) => Ok(Session::new(greeted?, &self.options)),
             Err(_) => Err(explain.too_late()),
         }
     }
@@ -313,7 +313,7 @@ impl Shared {
             self.greet_as_acceptor(connection, explain.clone()).await
         };
         match timeout(self.options.handshake_timeout, greet).await {
-            Ok(greeted) => Ok(Session::new(greeted?, self.options.path_probe_interval)),
+            Ok(greeted) => Ok(Session::new(greeted?, &self.options)),
             Err(_) => Err(explain.too_late()),
         }
     }

@@ -23,8 +23,7 @@ const STREAM_WINDOW: u32 = 4 << 20;
 /// Settings of an [`Endpoint`](super::Endpoint).
 #[derive(Clone, Debug)]
 pub struct SessionOptions {
-    /// Interval of keep-alive packets while a session is otherwise silent. A restarted peer is
-    /// noticed after about as long.
+    /// Interval of heartbeats. A peer that is up again after a crash is noticed within it.
     pub keep_alive: Duration,
     /// Silence after which a session is given up.
     pub idle_timeout: Duration,
@@ -94,7 +93,6 @@ impl SessionOptions {
             .max_concurrent_uni_streams(0u32.into())
             .stream_receive_window(STREAM_WINDOW.into())
             .receive_window(STREAM_WINDOW.into())
-            .keep_alive_interval(Some(self.keep_alive))
             .max_idle_timeout(Some(idle))
             .initial_rtt(self.initial_rtt)
             .initial_mtu(MIN_UDP_PAYLOAD)
