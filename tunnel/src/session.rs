@@ -5,12 +5,14 @@
 //! and yields the keys of the ESP security associations. A rekey is a new session beside the old
 //! one; who dials when, and what the messages lead to, is the caller's business.
 
+mod acceptor;
 mod connection_id;
 mod control;
 mod counters;
 mod endpoint;
 mod error;
 mod gate;
+mod handshake;
 mod options;
 mod socket;
 
@@ -24,7 +26,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use zeroize::Zeroizing;
 
 use crate::identity::PublicKey;
-use crate::message::{Bye, Cipher, Hello, Message};
+use crate::message::{Bye, ByeReason, Cipher, Hello, Message};
 use control::{ControlReader, ControlWriter};
 use error::Explainer;
 
@@ -70,8 +72,8 @@ impl Drop for Shared {
 
 impl Session {
     /// Both Hellos were exchanged and fit together.
-    fn new(established: endpoint::Established, options: &SessionOptions) -> Session {
-        let endpoint::Established {
+    fn new(established: handshake::Established, options: &SessionOptions) -> Session {
+        let handshake::Established {
             connection,
             writer,
             reader,
@@ -165,23 +167,31 @@ impl Session {
     }
 
     /// The next message of the peer. Dropping the future loses nothing; a `Bye` is returned as
-    /// [`SessionError::ClosedByPeer`], as is a second `Hello` as a protocol error.
+    /// [`SessionError::ClosedByPeer`]. A peer that breaks the protocol ends the session.
     ///
     /// # Errors
     /// Why the session is over.
     pub async fn recv(&self) -> Result<Message, SessionError> {
-        let result = self.0.reader.lock().await.recv(&self.0.explain).await;
-        match result {
-            Ok(Message::Bye(bye)) => {
-                // The peer waits for this before it closes: it knows then that we have read it.
-                let bye = self.0.farewell.get_or_init(|| bye).clone();
-                self.0.connection.close(bye.code.into(), b"");
-                Err(SessionError::ClosedByPeer(bye))
-            }
+        let result = match self.0.reader.lock().await.recv(&self.0.explain).await {
+            Ok(Message::Bye(bye)) => return Err(self.farewell(bye)),
             Ok(Message::Hello(_)) => Err(self.0.explain.protocol("it sent a second Hello")),
-            Ok(message) => Ok(message),
-            Err(error) => Err(self.with_farewell(error)),
-        }
+            other => other,
+        };
+        result.map_err(|error| {
+            if matches!(error, SessionError::Protocol { .. }) {
+                self.0
+                    .connection
+                    .close((ByeReason::Protocol as u32).into(), b"");
+            }
+            self.with_farewell(error)
+        })
+    }
+
+    /// The peer waits for this before it closes: it knows then that we have read its Bye.
+    fn farewell(&self, bye: Bye) -> SessionError {
+        let bye = self.0.farewell.get_or_init(|| bye).clone();
+        self.0.connection.close(bye.code.into(), b"");
+        SessionError::ClosedByPeer(bye)
     }
 
     /// Says `Bye` and closes; returns when the peer has read it, or after half a second.

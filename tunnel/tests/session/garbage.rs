@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use causeway_tunnel::message::{Lanes, Message, Role};
-use causeway_tunnel::session::{SessionCounter as C, SessionOptions};
+use causeway_tunnel::message::{ByeReason, Lanes, Message, Role};
+use causeway_tunnel::session::{SessionCounter as C, SessionError, SessionOptions};
 use proptest::prelude::{Strategy, any};
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use rustls::crypto::aws_lc_rs::kx_group;
 use tokio::net::UdpSocket;
 
+use crate::identity::dial_with;
 use crate::support::*;
 
 /// Random bytes of every length, of which each fourth looks like a QUIC long header.
@@ -167,6 +169,36 @@ async fn garbage_does_not_disturb_a_session() {
         });
         dialed.send(&message).await.unwrap();
         assert_eq!(within(accepted.recv()).await.unwrap(), message);
+    }
+}
+
+/// A peer with a trusted key that says Hello and then something else.
+#[tokio::test]
+async fn a_peer_that_breaks_the_protocol_loses_its_session() {
+    let (site, cloud) = pair(V4);
+    let hello = Message::Hello(hello(Role::Site)).encode().unwrap();
+    for (breach, why) in [
+        (
+            &b"\xff\xff\xff\xff"[..],
+            "4294967295 bytes is over the limit",
+        ),
+        (b"\x00\x00\x00\x02\xff\xff", "cannot be read"),
+        (&hello, "a second Hello"),
+    ] {
+        let dial = dial_with(&cloud, &site.key, kx_group::X25519MLKEM768, b"causeway");
+        let raw = dial.await.unwrap();
+        let (mut send, _receive) = raw.open_bi().await.unwrap();
+        send.write_all(&hello).await.unwrap();
+        let session = cloud.accept().await.unwrap();
+        send.write_all(breach).await.unwrap();
+        let error = within(session.recv()).await.unwrap_err();
+        assert!(matches!(error, SessionError::Protocol { .. }), "{error}");
+        assert!(error.to_string().contains(why), "{error}");
+        let closed = within(raw.closed()).await;
+        let quinn::ConnectionError::ApplicationClosed(close) = closed else {
+            panic!("{closed}")
+        };
+        assert_eq!(close.error_code, (ByeReason::Protocol as u32).into());
     }
 }
 

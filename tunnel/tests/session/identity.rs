@@ -274,7 +274,7 @@ impl ServerCertVerifier for AnyServer {
 }
 
 /// Dials with a QUIC client of our making: a trusted key, but other TLS parameters.
-async fn dial_with(
+pub async fn dial_with(
     cloud: &End,
     key: &PrivateKey,
     group: &'static dyn SupportedKxGroup,
