@@ -54,11 +54,11 @@ pub enum ByeReason {
     Shutdown = 1,
     /// A newer session between the same two ends has taken over.
     Replaced = 2,
-    /// The other end speaks another [`PROTOCOL_VERSION`].
+    /// The other end speaks another [`PROTOCOL_VERSION`](super::PROTOCOL_VERSION).
     Version = 3,
     /// The other end broke the protocol.
     Protocol = 4,
-    /// Both ends have the same [`Role`].
+    /// Both ends have the same [`Role`](super::Role).
     Role = 5,
     /// The other end was removed from the configuration.
     Removed = 6,
