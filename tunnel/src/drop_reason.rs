@@ -100,9 +100,16 @@ mod tests {
     fn labels_are_unique_snake_case_and_index_matches() {
         for (i, reason) in DropReason::ALL.iter().enumerate() {
             assert_eq!(reason.index(), i);
-            assert!(reason.label().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+            assert!(
+                reason
+                    .label()
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'_')
+            );
             assert!(reason.sentence().ends_with('.'));
-            let twins = DropReason::ALL.iter().filter(|r| r.label() == reason.label());
+            let twins = DropReason::ALL
+                .iter()
+                .filter(|r| r.label() == reason.label());
             assert_eq!(twins.count(), 1, "{reason}");
         }
     }
