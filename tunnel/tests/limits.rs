@@ -113,7 +113,7 @@ fn a_keepalive_is_a_dummy_or_what_is_open() {
     let now = Instant::now();
     let (mut lane, mut rx) = (tx_lane(ENDLESS, now, 1_452, RUN), rx_lane(ENDLESS, now));
     let mut out = Vec::new();
-    let mut send = |run: causeway_tunnel::lane::Run<'_>| out.extend(datagrams_of(run, 36, RUN));
+    let mut send = |run: causeway_tunnel::lane::Run<'_>| out.extend(datagrams_of(run, 1_452, RUN));
     assert_eq!(lane.keepalive(now, &mut send), Ok(()));
     lane.push(&frame(0, 60), now, &mut send).unwrap();
     assert_eq!(lane.keepalive(now, &mut send), Ok(()));

@@ -9,37 +9,37 @@ use causeway_tunnel::sa::{Limits, SaKeys};
 use causeway_tunnel::{DropReason, Spi};
 use std::time::{Duration, Instant};
 
-pub const RUN: RunLimits = RunLimits {
+pub(crate) const RUN: RunLimits = RunLimits {
     max_segments: 64,
     max_bytes: 65_507,
 };
 
 /// No limit of datagrams, so that tests can reach the high half of the sequence.
-pub const ENDLESS: Limits = Limits {
+pub(crate) const ENDLESS: Limits = Limits {
     datagrams: u64::MAX,
     lifetime: Duration::from_secs(180),
 };
 
-pub fn spi() -> Spi {
+pub(crate) fn spi() -> Spi {
     Spi::new(0x1000, 1)
 }
 
 /// Key bytes 00, 01, 02, …; the salt goes on counting.
-pub fn keys(cipher: Cipher) -> SaKeys {
+pub(crate) fn keys(cipher: Cipher) -> SaKeys {
     let keymat: Vec<u8> = (0..cipher.keymat_len() as u8).collect();
     SaKeys::new(cipher, &keymat).expect("as long as it should be")
 }
 
-pub fn tx_lane(limits: Limits, now: Instant, size: usize, run: RunLimits) -> TxLane {
+pub(crate) fn tx_lane(limits: Limits, now: Instant, size: usize, run: RunLimits) -> TxLane {
     TxLane::new(spi(), &keys(Cipher::Aes256Gcm), limits, now, size, run)
 }
 
-pub fn rx_lane(limits: Limits, now: Instant) -> RxLane {
+pub(crate) fn rx_lane(limits: Limits, now: Instant) -> RxLane {
     RxLane::new(spi(), &keys(Cipher::Aes256Gcm), limits, now)
 }
 
 /// A frame that nobody else makes: its number, then bytes that follow from it.
-pub fn frame(number: usize, length: usize) -> Vec<u8> {
+pub(crate) fn frame(number: usize, length: usize) -> Vec<u8> {
     let mut state = number as u64 + 1;
     let noise = std::iter::repeat_with(|| {
         state = state
@@ -56,7 +56,7 @@ pub fn frame(number: usize, length: usize) -> Vec<u8> {
 }
 
 /// The number of a frame that is one of `frame`'s, to the last byte.
-pub fn number_of(bytes: &[u8]) -> usize {
+pub(crate) fn number_of(bytes: &[u8]) -> usize {
     let number = u32::from_be_bytes(bytes[..4].try_into().expect("four bytes")) as usize;
     assert!(
         bytes == frame(number, bytes.len()),
@@ -66,7 +66,7 @@ pub fn number_of(bytes: &[u8]) -> usize {
 }
 
 /// Takes a run apart, after checking what UDP segmentation offload demands of it.
-pub fn datagrams_of(run: Run<'_>, size: usize, limits: RunLimits) -> Vec<Vec<u8>> {
+pub(crate) fn datagrams_of(run: Run<'_>, size: usize, limits: RunLimits) -> Vec<Vec<u8>> {
     let datagrams: Vec<_> = run.datagrams().map(<[u8]>::to_vec).collect();
     assert!(!datagrams.is_empty() && datagrams.len() <= limits.max_segments.max(1));
     assert!(run.bytes.len() <= limits.max_bytes || datagrams.len() == 1);
@@ -80,7 +80,7 @@ pub fn datagrams_of(run: Run<'_>, size: usize, limits: RunLimits) -> Vec<Vec<u8>
 }
 
 /// Gives a copy of `datagram` to `lane`. Returns its verdict and the numbers delivered.
-pub fn receive(
+pub(crate) fn receive(
     lane: &mut RxLane,
     datagram: &[u8],
     now: Instant,
