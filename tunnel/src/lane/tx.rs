@@ -1,0 +1,235 @@
+//! The sending end of a lane.
+
+use super::{Run, RunLimits};
+use crate::bundle::Bundle;
+use crate::sa::{Limits, OutboundSa, SaKeys};
+use crate::wire::{self, BUNDLE_OFFSET, FRAME_LENGTH, MAX_DATAGRAM_SIZE, MIN_ESP, NextHeader};
+use crate::{DropReason, Spi, esp};
+use std::time::Instant;
+
+/// A lone frame stands behind the two fields of a bundle that it does not need.
+const LONE_SHIFT: usize = BUNDLE_OFFSET + FRAME_LENGTH;
+
+/// Packs frames into datagrams, seals them, and hands them out in runs.
+///
+/// [`push`](Self::push) each frame of a batch, then [`flush`](Self::flush) once.
+/// A frame is copied once, to its place in the outgoing buffer, and encrypted there.
+/// No frame crosses a flush, so a lane that falls silent owes nothing.
+pub struct TxLane {
+    sa: OutboundSa,
+    limits: RunLimits,
+    buffer: Box<[u8]>,
+    /// Size of this run's datagrams, and of the next run's.
+    size: usize,
+    next_size: usize,
+    /// Datagrams sealed in this run, and the most that a run takes.
+    sealed: usize,
+    segments: usize,
+    /// What is in the open datagram, which stands behind the sealed ones.
+    bundle: Bundle,
+}
+
+impl TxLane {
+    /// A lane with a fresh SA. `datagram_size` is in bytes of UDP payload and is
+    /// brought to what the format allows ([`wire::datagram_size`]). A run holds at
+    /// least one datagram, whatever `run` says.
+    pub fn new(
+        spi: Spi,
+        keys: &SaKeys,
+        limits: Limits,
+        now: Instant,
+        datagram_size: usize,
+        run: RunLimits,
+    ) -> Self {
+        let mut lane = Self {
+            sa: OutboundSa::new(spi, keys, limits, now),
+            limits: run,
+            buffer: vec![0; run.max_bytes.max(MAX_DATAGRAM_SIZE)].into(),
+            size: 0,
+            next_size: wire::datagram_size(datagram_size),
+            sealed: 0,
+            segments: 1,
+            bundle: Bundle::default(),
+        };
+        lane.begin_run();
+        lane
+    }
+
+    /// The SPI of the lane's datagrams.
+    pub fn spi(&self) -> Spi {
+        self.sa.spi()
+    }
+
+    /// The sequence number of the last datagram sealed, 0 before the first: how
+    /// many datagrams the key has sealed, unless some were [skipped](Self::skip_to).
+    #[inline]
+    pub fn sequence(&self) -> u64 {
+        self.sa.sequence()
+    }
+
+    /// Leaves out sequence numbers so that the next is `next`; never goes back.
+    /// The receiver takes it as loss.
+    pub fn skip_to(&mut self, next: u64) {
+        self.sa.skip_to(next);
+    }
+
+    /// Sets the bytes of UDP payload per datagram, from the next run on (after a
+    /// flush: from the next datagram on). Brought to what the format allows.
+    pub fn set_datagram_size(&mut self, size: usize) {
+        self.next_size = wire::datagram_size(size);
+        if self.is_empty() {
+            self.begin_run();
+        }
+    }
+
+    /// The size that [`set_datagram_size`](Self::set_datagram_size) settled on.
+    pub fn datagram_size(&self) -> usize {
+        self.next_size
+    }
+
+    /// Appends `frame`. Each datagram is sealed as it fills; each run is handed to
+    /// `send` as it fills. What is left waits for the next frame or for [`flush`](Self::flush).
+    ///
+    /// # Errors
+    /// [`DropReason::BadFrameLength`] unless it is 14 to 9,216 bytes long,
+    /// [`DropReason::KeyWorn`] if the key may not seal all the datagrams that the
+    /// frame needs. Either way nothing of the frame is taken.
+    #[inline]
+    pub fn push(
+        &mut self,
+        frame: &[u8],
+        now: Instant,
+        send: &mut impl FnMut(Run<'_>),
+    ) -> Result<(), DropReason> {
+        if !wire::is_frame_length(frame.len()) {
+            return Err(DropReason::BadFrameLength);
+        }
+        // The datagram that is open was admitted with its first frame.
+        let fits = FRAME_LENGTH + frame.len() <= self.bundle.room(self.size);
+        if self.bundle.is_empty() || !fits {
+            self.sa.admit(now, self.datagrams_for(frame.len()))?;
+        }
+        if !self.bundle.can_begin(self.size) {
+            self.close(send);
+        }
+        let (bundle, datagram) = self.open_datagram();
+        let mut taken = bundle.begin(datagram, frame);
+        while taken < frame.len() {
+            self.close(send);
+            let (bundle, datagram) = self.open_datagram();
+            taken += bundle.resume(datagram, &frame[taken..]);
+        }
+        Ok(())
+    }
+
+    /// Seals what is open and hands out the rest: the end of a batch.
+    #[inline]
+    pub fn flush(&mut self, send: &mut impl FnMut(Run<'_>)) {
+        if self.sealed == 0 && self.bundle.is_single() {
+            return self.send_lone_frame(send);
+        }
+        let mut end = self.sealed * self.size;
+        if !self.bundle.is_empty() {
+            end += self.seal_bundle();
+        }
+        if end > 0 {
+            self.hand_out(end, send);
+        }
+    }
+
+    /// Sends a sign of life: a dummy, or what is open if there is something.
+    ///
+    /// # Errors
+    /// [`DropReason::KeyWorn`] if the key may seal no more.
+    pub fn keepalive(
+        &mut self,
+        now: Instant,
+        send: &mut impl FnMut(Run<'_>),
+    ) -> Result<(), DropReason> {
+        if !self.is_empty() {
+            self.flush(send);
+            return Ok(());
+        }
+        self.sa.admit(now, 1)?;
+        self.seal_at(0, 0, NextHeader::Dummy);
+        self.hand_out(MIN_ESP, send);
+        Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sealed == 0 && self.bundle.is_empty()
+    }
+
+    /// The most datagrams that remain to be sealed with a frame of `length` more
+    /// bytes in the lane, the open one included.
+    fn datagrams_for(&self, length: usize) -> u64 {
+        let room = if self.bundle.can_begin(self.size) {
+            self.bundle.room(self.size)
+        } else {
+            0
+        };
+        let behind = (FRAME_LENGTH + length).saturating_sub(room);
+        // The next run may begin within the frame, with smaller datagrams.
+        let each = esp::payload_capacity(self.size.min(self.next_size)) - BUNDLE_OFFSET;
+        1 + behind.div_ceil(each) as u64
+    }
+
+    #[inline]
+    fn open_datagram(&mut self) -> (&mut Bundle, &mut [u8]) {
+        let datagram = &mut self.buffer[self.sealed * self.size..][..self.size];
+        (&mut self.bundle, datagram)
+    }
+
+    /// Seals the open datagram, which is full, and hands out the run if that is full too.
+    fn close(&mut self, send: &mut impl FnMut(Run<'_>)) {
+        let length = self.seal_bundle();
+        debug_assert_eq!(length, self.size, "segments are equal");
+        self.sealed += 1;
+        if self.sealed == self.segments {
+            self.hand_out(self.sealed * self.size, send);
+        }
+    }
+
+    /// Seals the open datagram as a bundle. Returns its length.
+    #[inline]
+    fn seal_bundle(&mut self) -> usize {
+        let at = self.sealed * self.size;
+        let payload = std::mem::take(&mut self.bundle).finish(&mut self.buffer[at..]);
+        self.seal_at(at, payload, NextHeader::Bundle)
+    }
+
+    /// Sends the only frame of the run as next header 143. Its bytes stay where they
+    /// are: the ESP header covers the two fields that only a bundle needs.
+    fn send_lone_frame(&mut self, send: &mut impl FnMut(Run<'_>)) {
+        let payload = std::mem::take(&mut self.bundle).single_len();
+        let length = self.seal_at(LONE_SHIFT, payload, NextHeader::Ethernet);
+        let bytes = &self.buffer[LONE_SHIFT..][..length];
+        send(Run {
+            bytes,
+            segment_size: length,
+        });
+        self.begin_run();
+    }
+
+    #[inline]
+    fn seal_at(&mut self, at: usize, payload: usize, next_header: NextHeader) -> usize {
+        let sealed = esp::seal(&mut self.sa, &mut self.buffer[at..], payload, next_header);
+        sealed.expect("admitted before it was opened")
+    }
+
+    fn hand_out(&mut self, end: usize, send: &mut impl FnMut(Run<'_>)) {
+        send(Run {
+            bytes: &self.buffer[..end],
+            segment_size: self.size.min(end),
+        });
+        self.begin_run();
+    }
+
+    /// An empty run, with datagrams of the size that was set last.
+    fn begin_run(&mut self) {
+        self.sealed = 0;
+        self.size = self.next_size;
+        let fit = (self.limits.max_bytes / self.size).max(1);
+        self.segments = self.limits.max_segments.clamp(1, fit);
+    }
+}

@@ -1,0 +1,298 @@
+//! A sending lane, a network that does anything, a receiving lane.
+
+mod common;
+
+use causeway_tunnel::join::{MAX_AGE, SEAMS};
+use causeway_tunnel::lane::{RunLimits, TxLane};
+use causeway_tunnel::{DropReason, wire};
+use common::*;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+/// What the sender is told to do.
+#[derive(Clone, Debug)]
+enum Step {
+    Push(usize),
+    Flush,
+    Keepalive,
+    Resize(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let length = prop_oneof![4 => 14usize..200, 3 => 200usize..=1_514, 1 => 1_515usize..=9_216];
+    prop_oneof![
+        12 => length.prop_map(Step::Push),
+        3 => Just(Step::Flush),
+        1 => Just(Step::Keepalive),
+        1 => datagram_size().prop_map(Step::Resize),
+    ]
+}
+
+fn datagram_size() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        Just(256),
+        Just(9_000),
+        256usize..400,
+        1_200usize..1_500,
+        256usize..=9_000
+    ]
+}
+
+#[derive(Clone, Debug)]
+struct Plan {
+    steps: Vec<Step>,
+    size: usize,
+    first: u64,
+    run: RunLimits,
+}
+
+prop_compose! {
+    fn plan()(
+        steps in prop::collection::vec(step(), 1..60),
+        size in datagram_size(),
+        first in prop_oneof![Just(1), (u64::from(u32::MAX) - 20)..=u64::from(u32::MAX), 1u64 << 40..1 << 41],
+        max_segments in 1usize..=64,
+        max_bytes in 256usize..=65_507,
+    ) -> Plan {
+        Plan { steps, size, first, run: RunLimits { max_segments, max_bytes } }
+    }
+}
+
+/// What went out: the datagrams in order, and for each frame the datagrams it is in.
+struct Sent {
+    datagrams: Vec<Vec<u8>>,
+    frames: Vec<BTreeSet<usize>>,
+}
+
+fn send(plan: &Plan, now: Instant) -> Sent {
+    let mut lane = tx_lane(ENDLESS, now, plan.size, plan.run);
+    lane.skip_to(plan.first);
+    let (mut datagrams, mut pushed) = (Vec::new(), 0);
+    for step in plan.steps.iter().chain([&Step::Flush]) {
+        apply(&mut lane, step, plan.run, &mut pushed, now, &mut datagrams);
+    }
+    assert_eq!(lane.sequence(), plan.first - 1 + datagrams.len() as u64);
+    let frames = whereabouts(&datagrams, now);
+    assert_eq!(frames.len(), pushed);
+    Sent { datagrams, frames }
+}
+
+fn apply(
+    lane: &mut TxLane,
+    step: &Step,
+    run: RunLimits,
+    pushed: &mut usize,
+    now: Instant,
+    out: &mut Vec<Vec<u8>>,
+) {
+    // A run keeps the size it began with: the largest that was set is the bound.
+    let mut send = |r: causeway_tunnel::lane::Run<'_>| {
+        out.extend(datagrams_of(r, r.segment_size, run));
+        assert!(r.segment_size <= wire::MAX_DATAGRAM_SIZE);
+    };
+    match *step {
+        Step::Push(length) => {
+            assert_eq!(lane.push(&frame(*pushed, length), now, &mut send), Ok(()));
+            *pushed += 1;
+        }
+        Step::Flush => lane.flush(&mut send),
+        Step::Keepalive => assert_eq!(lane.keepalive(now, &mut send), Ok(())),
+        Step::Resize(size) => {
+            lane.set_datagram_size(size);
+            assert_eq!(lane.datagram_size(), size - size % 4);
+        }
+    }
+}
+
+/// Reads the datagrams in order, by the format's words and nothing of the
+/// receiver's but the decryption: which frame is in which datagrams.
+fn whereabouts(datagrams: &[Vec<u8>], now: Instant) -> Vec<BTreeSet<usize>> {
+    use causeway_tunnel::{InboundSa, aead::Cipher, esp, wire::NextHeader};
+    let mut sa = InboundSa::new(spi(), &keys(Cipher::Aes256Gcm), ENDLESS, now);
+    let (mut frames, mut owed) = (Vec::<BTreeSet<usize>>::new(), 0);
+    for (index, datagram) in datagrams.iter().enumerate() {
+        let mut datagram = datagram.clone();
+        let opened = esp::open(&mut sa, &mut datagram, now).expect("nothing happened to it");
+        if opened.next_header != NextHeader::Bundle {
+            assert_eq!(owed, 0, "no frame crosses a flush");
+            frames.extend((opened.next_header == NextHeader::Ethernet).then(|| [index].into()));
+            continue;
+        }
+        let field = |at: usize| {
+            usize::from(u16::from_be_bytes([
+                opened.payload[at],
+                opened.payload[at + 1],
+            ]))
+        };
+        assert_eq!(field(0), owed, "the offset is what is owed");
+        let mut at = 2 + owed.min(opened.payload.len() - 2);
+        if owed > 0 {
+            frames.last_mut().expect("owed by a frame").insert(index);
+        }
+        owed -= at - 2;
+        while at < opened.payload.len() {
+            let end = at + 2 + field(at);
+            frames.push([index].into());
+            owed = end.saturating_sub(opened.payload.len());
+            at = end;
+        }
+    }
+    assert_eq!(owed, 0, "every frame is sent to its end");
+    frames
+}
+
+/// What the network does to one datagram.
+#[derive(Clone, Debug)]
+struct Fate {
+    lost: bool,
+    /// Copies beyond the first, each as late as its number says.
+    copies: Vec<u64>,
+    late: u64,
+    flip: Option<usize>,
+}
+
+fn fate(max_late: u64) -> impl Strategy<Value = Fate> {
+    let copies = prop_oneof![4 => Just(vec![]), 1 => prop::collection::vec(0..max_late, 1..3)];
+    let flip = prop_oneof![4 => Just(None), 1 => any::<usize>().prop_map(Some)];
+    let lost = prop_oneof![9 => Just(false), 1 => Just(true)];
+    (lost, copies, 0..max_late, flip).prop_map(|(lost, copies, late, flip)| Fate {
+        lost,
+        copies,
+        late,
+        flip,
+    })
+}
+
+/// The order of arrival as (index, intact): each datagram no more than the
+/// largest lateness later than the one sent at the same time.
+fn arrivals(datagrams: usize, fates: &[Fate]) -> Vec<(usize, Option<usize>)> {
+    let mut arrivals = Vec::new();
+    for (index, fate) in (0..datagrams).zip(fates.iter().cycle()) {
+        // A damaged copy travels beside the good one.
+        arrivals.extend(
+            fate.flip
+                .map(|bit| (index as u64 + fate.late / 2, index, Some(bit))),
+        );
+        if !fate.lost {
+            let late = fate.copies.iter().chain([&fate.late]);
+            arrivals.extend(late.map(|late| (index as u64 + late, index, None)));
+        }
+    }
+    arrivals.sort_by_key(|&(at, ..)| at);
+    arrivals
+        .into_iter()
+        .map(|(_, index, flip)| (index, flip))
+        .collect()
+}
+
+/// Sends `plan` through the network. Returns what was sent, what came out in
+/// order, and how many parts of frames were given up in the end.
+fn cross(plan: &Plan, fates: &[Fate], now: Instant) -> (Sent, Vec<usize>, u64) {
+    let sent = send(plan, now);
+    let mut lane = rx_lane(ENDLESS, now);
+    let (mut delivered, mut given_up) = (Vec::new(), 0);
+    for (index, flip) in arrivals(sent.datagrams.len(), fates) {
+        let mut datagram = sent.datagrams[index].clone();
+        if let Some(bit) = flip {
+            let bit = bit % (datagram.len() * 8);
+            datagram[bit / 8] ^= 1 << (bit % 8);
+        }
+        let (verdict, numbers) = receive(&mut lane, &datagram, now);
+        assert!(
+            flip.is_none() || verdict.is_err(),
+            "a damaged datagram brings nothing"
+        );
+        delivered.extend(numbers);
+        given_up += lane.tick(now);
+    }
+    given_up += lane.tick(now + 2 * MAX_AGE);
+    assert_eq!(lane.tick(now + 4 * MAX_AGE), 0);
+    (sent, delivered, given_up)
+}
+
+fn sorted(mut numbers: Vec<usize>) -> Vec<usize> {
+    numbers.sort_unstable();
+    numbers
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    /// A wire that does nothing: every frame, in order.
+    #[test]
+    fn in_order(plan in plan()) {
+        let now = Instant::now();
+        let (sent, delivered, given_up) = cross(&plan, &[Fate { lost: false, copies: vec![], late: 0, flip: None }], now);
+        prop_assert_eq!(delivered, (0..sent.frames.len()).collect::<Vec<_>>());
+        prop_assert_eq!(given_up, 0);
+    }
+
+    /// Reordering within the ring, loss, copies, damage: exactly the frames of which
+    /// every datagram arrived, each once. So a lost datagram costs no frame that has no byte in it.
+    #[test]
+    fn a_lost_datagram_costs_only_its_own_frames(
+        plan in plan(),
+        fates in prop::collection::vec(fate(SEAMS as u64 - 1), 1..40),
+    ) {
+        let (sent, delivered, given_up) = cross(&plan, &fates, Instant::now());
+        let lost: BTreeSet<usize> = (0..sent.datagrams.len()).filter(|i| fates[i % fates.len()].lost).collect();
+        let whole = (0..sent.frames.len()).filter(|&f| sent.frames[f].is_disjoint(&lost));
+        prop_assert_eq!(sorted(delivered), whole.collect::<Vec<_>>());
+        let torn = sent.frames.iter().filter(|f| !f.is_disjoint(&lost) && !f.is_subset(&lost)).count();
+        prop_assert!(given_up >= torn as u64 && (torn > 0) == (given_up > 0), "{} torn, {} given up", torn, given_up);
+    }
+
+    /// Lateness beyond every bound: frames may be lost, none comes twice or changed.
+    #[test]
+    fn any_order_at_all(
+        plan in plan(),
+        fates in prop::collection::vec(fate(20_000), 1..40),
+    ) {
+        let (sent, delivered, _) = cross(&plan, &fates, Instant::now());
+        let unique: BTreeSet<usize> = delivered.iter().copied().collect();
+        prop_assert_eq!(unique.len(), delivered.len());
+        prop_assert!(unique.iter().all(|&number| number < sent.frames.len()));
+    }
+}
+
+/// Each cut frame is in two neighbours, so a lost datagram costs two of them at most.
+#[test]
+fn a_lost_datagram_costs_its_whole_frames_and_two_cut_ones() {
+    let now = Instant::now();
+    let steps = vec![Step::Push(130); 40];
+    let plan = Plan {
+        steps,
+        size: 512,
+        first: 1,
+        run: RUN,
+    };
+    let sent = send(&plan, now);
+    for lost in 0..sent.datagrams.len() {
+        let mut lane = rx_lane(ENDLESS, now);
+        let survivors = sent
+            .datagrams
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| *i != lost);
+        let count: usize = survivors
+            .map(|(_, d)| receive(&mut lane, d, now).1.len())
+            .sum();
+        let inside = sent.frames.iter().filter(|f| f.contains(&lost));
+        let cut = inside.clone().filter(|f| f.len() > 1).count();
+        assert_eq!(count, 40 - inside.count());
+        assert!(cut <= 2);
+    }
+}
+
+#[test]
+fn frames_of_other_lengths_are_refused() {
+    let now = Instant::now();
+    let mut lane = tx_lane(ENDLESS, now, 1_452, RUN);
+    for length in [0, 1, 13, 9_217, 70_000] {
+        let pushed = lane.push(&vec![0; length], now, &mut |_| panic!("nothing to send"));
+        assert_eq!(pushed, Err(DropReason::BadFrameLength));
+    }
+    lane.flush(&mut |_| panic!("nothing to send"));
+    assert_eq!(lane.sequence(), 0);
+}
