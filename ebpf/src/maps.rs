@@ -140,13 +140,21 @@ pub struct LanConfig {
 impl LanConfig {
     /// The lan port with the address `mac`, at the end `role`.
     pub const fn new(role: Role, mac: [u8; 6]) -> Self {
-        Self { role: role as u8, reserved: 0, mac }
+        Self {
+            role: role as u8,
+            reserved: 0,
+            mac,
+        }
     }
 
     /// Which end this is.
     #[inline(always)]
     pub const fn role(&self) -> Role {
-        if self.role == Role::Cloud as u8 { Role::Cloud } else { Role::Site }
+        if self.role == Role::Cloud as u8 {
+            Role::Cloud
+        } else {
+            Role::Site
+        }
     }
 
     /// MAC address of the lan port itself.

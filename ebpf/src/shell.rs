@@ -1,7 +1,10 @@
 //! The kernel's side: pointers, maps and helper calls around [`lan_verdict`].
 //!
 //! Everything `unsafe` of this package is in this file.
-#![allow(unsafe_code, reason = "pointers from the kernel; maps and entry points are symbols")]
+#![allow(
+    unsafe_code,
+    reason = "pointers from the kernel; maps and entry points are symbols"
+)]
 
 use aya_ebpf::{
     bindings::xdp_action::{XDP_ABORTED, XDP_DROP},
@@ -85,7 +88,10 @@ struct Frame {
 impl Frame {
     #[inline(always)]
     fn of(ctx: &XdpContext) -> Self {
-        Self { start: ctx.data(), end: ctx.data_end() }
+        Self {
+            start: ctx.data(),
+            end: ctx.data_end(),
+        }
     }
 }
 
@@ -113,7 +119,9 @@ impl Tables for Maps {
         // SAFETY: user space replaces a value while we read it at worst by another whole one:
         // it is an aligned u32, and an element is freed only after an RCU grace period or reused
         // for another station, which is what the entry's removal meant anyway.
-        unsafe { STATIONS.get(key) }.copied().and_then(Place::from_value)
+        unsafe { STATIONS.get(key) }
+            .copied()
+            .and_then(Place::from_value)
     }
 
     #[inline(always)]

@@ -105,7 +105,12 @@ mod tests {
     fn labels_are_unique_snake_case_and_index_matches() {
         for (i, verdict) in Verdict::ALL.iter().enumerate() {
             assert_eq!(verdict.index(), i);
-            assert!(verdict.label().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+            assert!(
+                verdict
+                    .label()
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'_')
+            );
             assert!(verdict.sentence().ends_with('.'));
             assert!(!verdict.sentence().contains("  "), "{}", verdict.sentence());
             let twins = Verdict::ALL.iter().filter(|v| v.label() == verdict.label());
