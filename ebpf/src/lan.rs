@@ -40,7 +40,8 @@ pub trait Tables {
 ///
 /// Never [`Verdict::NoSocket`]: that is what the program makes of a verdict to redirect when the
 /// receive queue has no socket. The cheap questions come first, and a table is asked only
-/// where its answer can change the verdict.
+/// where its answer can change the verdict: a foreign frame costs two look-ups at the site, since a
+/// moved machine that still runs there shows by its unicast frames too, and one at the cloud end.
 #[inline(always)]
 pub fn lan_verdict<P, T>(packet: &P, config: &LanConfig, tables: &T) -> Verdict
 where

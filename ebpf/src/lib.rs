@@ -13,8 +13,8 @@
 //! and counts the [`Verdict`] in a per-CPU counter, exactly one for each frame.
 //!
 //! This library is `no_std`, without `unsafe`, and the same for the kernel, for the forwarder
-//! (which fills the [maps] and parses frames with the same [`EthernetHeader`]) and for
-//! the tests: the table of [cases](crate#features) runs on the host and in the kernel.
+//! (which fills the [`maps`] and parses frames with the same [`EthernetHeader`]) and for
+//! the tests: the table of cases runs on the host and in the kernel.
 //!
 //! # Features
 //!

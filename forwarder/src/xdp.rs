@@ -20,8 +20,8 @@ use causeway_ebpf::{
     maps::{self, AddressKey, MAX_LAN_QUEUES, MAX_OWN_ADDRESSES},
 };
 
-pub use self::{attach::AttachMode, error::XdpError};
 use self::error::failed;
+pub use self::{attach::AttachMode, error::XdpError};
 
 /// The object that `scripts/build-ebpf` built from `ebpf/`.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(
@@ -31,6 +31,8 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(
 
 /// What the kernel answers when a hash map is full.
 const E2BIG: i32 = 7;
+/// What the kernel answers when a key to remove is not in a map.
+const ENOENT: i32 = 2;
 
 /// The lan port's XDP program in the kernel, with its maps. Dropping it detaches it.
 pub struct LanProgram {
@@ -93,7 +95,9 @@ impl LanProgram {
     ///
     /// [`XdpError::Map`] if the kernel refuses.
     pub fn configure(&mut self, config: &LanConfig) -> Result<(), XdpError> {
-        self.config.set(0, config.to_bytes(), 0).map_err(failed("set the configuration"))?;
+        self.config
+            .set(0, config.to_bytes(), 0)
+            .map_err(failed("set the configuration"))?;
         self.configured = true;
         Ok(())
     }
@@ -131,11 +135,16 @@ impl LanProgram {
     ///
     /// [`XdpError::NoQueue`] above the largest queue of the map, [`XdpError::Map`] if the
     /// descriptor is no AF_XDP socket with an RX ring.
-    pub fn set_socket(&mut self, queue: u32, socket: impl AsRawFd) -> Result<(), XdpError> {
-        self.sockets.set(queue, socket, 0).map_err(|error| match error {
-            MapError::OutOfBounds { .. } => XdpError::NoQueue { queue, most: MAX_LAN_QUEUES },
-            error => failed("set the socket of a receive queue")(error),
-        })
+    pub fn set_socket(&mut self, queue: u32, socket: &impl AsRawFd) -> Result<(), XdpError> {
+        self.sockets
+            .set(queue, socket.as_raw_fd(), 0)
+            .map_err(|error| match error {
+                MapError::OutOfBounds { .. } => XdpError::NoQueue {
+                    queue,
+                    most: MAX_LAN_QUEUES,
+                },
+                error => failed("set the socket of a receive queue")(error),
+            })
     }
 
     /// Adds a station, or moves it.
@@ -171,7 +180,9 @@ impl LanProgram {
         &mut self,
         addresses: impl IntoIterator<Item = IpAddr>,
     ) -> Result<(), XdpError> {
-        let wanted = addresses.into_iter().map(|ip| AddressKey::from(ip).to_bytes());
+        let wanted = addresses
+            .into_iter()
+            .map(|ip| AddressKey::from(ip).to_bytes());
         let wanted: HashSet<[u8; 16]> = wanted.collect();
         let gone: Vec<_> = self.addresses.difference(&wanted).copied().collect();
         for key in gone {
@@ -183,10 +194,14 @@ impl LanProgram {
             if self.addresses.contains(&key) {
                 continue;
             }
-            self.own_addresses.insert(key, 1, 0).map_err(|error| match error::errno(&error) {
-                Some(E2BIG) => XdpError::OwnAddressesFull { most: MAX_OWN_ADDRESSES },
-                _ => failed("add an own address")(error),
-            })?;
+            self.own_addresses
+                .insert(key, 1, 0)
+                .map_err(|error| match error::errno(&error) {
+                    Some(E2BIG) => XdpError::OwnAddressesFull {
+                        most: MAX_OWN_ADDRESSES,
+                    },
+                    _ => failed("add an own address")(error),
+                })?;
             self.addresses.insert(key);
         }
         Ok(())
@@ -201,7 +216,10 @@ impl LanProgram {
     pub fn counters(&self) -> Result<[u64; Verdict::COUNT], XdpError> {
         let mut sums = [0; Verdict::COUNT];
         for (index, sum) in (0..).zip(&mut sums) {
-            let per_cpu = self.counters.get(&index, 0).map_err(failed("read a counter"))?;
+            let per_cpu = self
+                .counters
+                .get(&index, 0)
+                .map_err(failed("read a counter"))?;
             *sum = per_cpu.iter().sum();
         }
         Ok(sums)
@@ -216,11 +234,21 @@ impl LanProgram {
     /// [`XdpError::TestRun`]: the kernel refuses frames shorter than 14 bytes or longer
     /// than a page less some room.
     pub fn test_run(&mut self, frame: &[u8], repeat: u32) -> Result<TestRunOutcome, XdpError> {
-        let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::new() };
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            repeat,
+            ..TestRunOptions::new()
+        };
         let result = program(&mut self.ebpf)?
             .test_run(options)
-            .map_err(|source| XdpError::TestRun { length: frame.len(), source })?;
-        Ok(TestRunOutcome { action: result.return_value, duration: result.duration })
+            .map_err(|source| XdpError::TestRun {
+                length: frame.len(),
+                source,
+            })?;
+        Ok(TestRunOutcome {
+            action: result.return_value,
+            duration: result.duration,
+        })
     }
 }
 
@@ -236,14 +264,18 @@ impl fmt::Debug for LanProgram {
 fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp, XdpError> {
     ebpf.program_mut(maps::LAN_PROGRAM)
         .and_then(|program| program.try_into().ok())
-        .ok_or(XdpError::Object { missing: maps::LAN_PROGRAM })
+        .ok_or(XdpError::Object {
+            missing: maps::LAN_PROGRAM,
+        })
 }
 
 fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(
     ebpf: &mut Ebpf,
     name: &'static str,
 ) -> Result<M, XdpError> {
-    let map = ebpf.take_map(name).ok_or(XdpError::Object { missing: name })?;
+    let map = ebpf
+        .take_map(name)
+        .ok_or(XdpError::Object { missing: name })?;
     M::try_from(map).map_err(|_| XdpError::Object { missing: name })
 }
 
@@ -252,7 +284,7 @@ fn remove_if_present<K: aya::Pod, V: aya::Pod>(
     key: &K,
 ) -> Result<(), MapError> {
     match map.remove(key) {
-        Err(MapError::KeyNotFound) => Ok(()),
+        Err(error) if error::errno(&error) == Some(ENOENT) => Ok(()),
         result => result,
     }
 }

@@ -9,8 +9,8 @@ use aya::{
     util::KernelVersion,
 };
 
-const EPERM: i32 = 1;
-const EACCES: i32 = 13;
+/// What the kernel answers to a process that lacks a capability.
+pub(super) const EPERM: i32 = 1;
 
 /// The oldest kernel that has all that the data path needs: XDP by `bpf_link` (5.9) and
 /// busy polling of AF_XDP sockets (5.11).
@@ -148,22 +148,19 @@ pub(super) fn failed(doing: &'static str) -> impl Fn(MapError) -> XdpError {
 
 /// For `map_err`: a failed load.
 pub(super) fn load(error: impl Into<EbpfError>) -> XdpError {
+    const DOING: &str = "load the XDP program";
     let error = error.into();
-    permission_or_kernel("load the XDP program", errno(&error))
-        .unwrap_or_else(|| XdpError::Load(Box::new(error)))
+    if errno(&error) == Some(EPERM) {
+        return XdpError::Permission { doing: DOING };
+    }
+    too_old(DOING).unwrap_or_else(|| XdpError::Load(Box::new(error)))
 }
 
-/// The two reasons that any BPF operation can fail for, whatever it is.
-pub(super) fn permission_or_kernel(doing: &'static str, errno: Option<i32>) -> Option<XdpError> {
-    if matches!(errno, Some(EPERM)) {
-        return Some(XdpError::Permission { doing });
-    }
-    // EACCES is the verifier's, unless the kernel is too old to know what the program does.
+/// The likely reason of a failure that nothing else explains, if the kernel is too old.
+pub(super) fn too_old(doing: &'static str) -> Option<XdpError> {
     let (major, minor) = OLDEST_KERNEL;
-    let too_old = KernelVersion::current()
-        .is_ok_and(|current| current < KernelVersion::new(major, minor, 0));
-    let permitted = !matches!(errno, Some(EACCES));
-    (too_old && permitted).then_some(XdpError::KernelTooOld { doing })
+    let current = KernelVersion::current().ok()?;
+    (current < KernelVersion::new(major, minor, 0)).then_some(XdpError::KernelTooOld { doing })
 }
 
 /// The system's error number at the bottom of an error's chain of sources.
