@@ -1,2 +1,41 @@
+//! The XDP side of causeway: what becomes of a frame before it costs any memory.
+//!
+//! A frame reaches the lan port; the driver runs `causeway_lan` (this package's binary, built
+//! for BPF) on it, which asks [`lan_verdict`]:
+//!
+//! ```text
+//!  frame ─▶ EthernetHeader::parse ─▶ lan_verdict ─┬─ Redirect ─▶ AF_XDP socket of the rx queue
+//!            (Packet: bounds-checked   (Tables:   ├─ Pass ─────▶ the host's own network stack
+//!             loads)                    stations, └─ Drop ─────▶ nothing: no memory was spent
+//!                                       addresses)
+//! ```
+//!
+//! and counts the [`Verdict`] in a per-CPU counter, exactly one for each frame.
+//!
+//! This library is `no_std`, without `unsafe`, and the same for the kernel, for the forwarder
+//! (which fills the [`maps`] and parses frames with the same [`EthernetHeader`]) and for
+//! the tests: the table of cases runs on the host and in the kernel.
+//!
+//! # Features
+//!
+//! `cases`: the module `cases`, the verdict table as data. For tests; needs std.
 #![no_std]
-//! placeholder
+#![forbid(unsafe_code)]
+
+#[cfg(any(test, feature = "cases"))]
+extern crate std;
+
+#[cfg(any(test, feature = "cases"))]
+pub mod cases;
+pub mod ethernet;
+pub mod lan;
+pub mod maps;
+pub mod neighbour;
+pub mod packet;
+pub mod verdict;
+
+pub use ethernet::EthernetHeader;
+pub use lan::{Tables, lan_verdict};
+pub use maps::{LanConfig, MAX_STATIONS, Place, Role, StationKey};
+pub use packet::Packet;
+pub use verdict::{Action, Verdict};

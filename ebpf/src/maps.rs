@@ -1,0 +1,211 @@
+//! The maps between user space and the XDP program: names, sizes and layouts.
+
+use core::net::IpAddr;
+
+/// Name of the XDP program of the lan port.
+pub const LAN_PROGRAM: &str = "causeway_lan";
+
+/// Hash map: [`StationKey`] to [`Place`] (as `u32`), [`MAX_STATIONS`] entries.
+pub const STATIONS: &str = "STATIONS";
+/// Hash map, used as a set: the host's own IP addresses, each an [`AddressKey`].
+pub const OWN_ADDRESSES: &str = "OWN_ADDRESSES";
+/// Array of one [`LanConfig`].
+pub const CONFIG: &str = "CONFIG";
+/// Per-CPU array of `u64`: frames for each [`Verdict`](crate::Verdict), by its index.
+pub const COUNTERS: &str = "COUNTERS";
+/// XSKMAP: receive queue of the lan port to the AF_XDP socket bound to it.
+pub const LAN_SOCKETS: &str = "LAN_SOCKETS";
+
+/// Stations that the table holds.
+pub const MAX_STATIONS: u32 = 65_536;
+/// Own addresses that the set holds.
+pub const MAX_OWN_ADDRESSES: u32 = 1_024;
+/// Receive queues that can have an AF_XDP socket.
+pub const MAX_LAN_QUEUES: u32 = 64;
+
+/// A station: a MAC address in a VLAN. The key of the station table.
+///
+/// Eight bytes without padding, as the kernel hashes every byte of a key.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StationKey {
+    /// VLAN identifier, host byte order; 0 is untagged.
+    pub vlan: u16,
+    /// The station's MAC address.
+    pub mac: [u8; 6],
+}
+
+impl StationKey {
+    /// The station `mac` in `vlan`.
+    #[inline(always)]
+    pub const fn new(vlan: u16, mac: [u8; 6]) -> Self {
+        Self { vlan, mac }
+    }
+
+    /// The key as the map holds it.
+    #[inline(always)]
+    pub const fn to_bytes(self) -> [u8; 8] {
+        let [v0, v1] = self.vlan.to_ne_bytes();
+        let [m0, m1, m2, m3, m4, m5] = self.mac;
+        [v0, v1, m0, m1, m2, m3, m4, m5]
+    }
+}
+
+/// For hash tables of user space: the VLAN above the 48 bits of the MAC address.
+impl From<StationKey> for u64 {
+    fn from(key: StationKey) -> u64 {
+        let [v0, v1] = key.vlan.to_be_bytes();
+        let [m0, m1, m2, m3, m4, m5] = key.mac;
+        u64::from_be_bytes([v0, v1, m0, m1, m2, m3, m4, m5])
+    }
+}
+
+/// An IP address. The key of the set of own addresses; aligned, as the verifier
+/// allows misaligned accesses to frames but not to the stack, where keys are made.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AddressKey([u8; 16]);
+
+impl AddressKey {
+    /// The IPv4 address, as the IPv6 address `::ffff:a.b.c.d` (RFC 4291 section 2.5.5.2).
+    #[inline(always)]
+    pub const fn v4([a, b, c, d]: [u8; 4]) -> Self {
+        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
+    }
+
+    /// The IPv6 address.
+    #[inline(always)]
+    pub const fn v6(address: [u8; 16]) -> Self {
+        Self(address)
+    }
+
+    /// The key as the map holds it.
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+}
+
+impl From<IpAddr> for AddressKey {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(v4) => Self::v4(v4.octets()),
+            IpAddr::V6(v6) => Self::v6(v6.octets()),
+        }
+    }
+}
+
+/// Where a station lives. The value of the station table, as `u32`.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// On this LAN.
+    Home = 1,
+    /// Behind a peer.
+    Away = 2,
+}
+
+impl Place {
+    /// The place of a map value, or `None` if it is neither.
+    #[inline(always)]
+    pub const fn from_value(value: u32) -> Option<Self> {
+        match value {
+            1 => Some(Self::Home),
+            2 => Some(Self::Away),
+            _ => None,
+        }
+    }
+}
+
+/// Which end of the segment this is.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The old LAN: stations that moved are [away](Place::Away), everything else is foreign.
+    Site = 0,
+    /// Beside the moved stations, which are [home](Place::Home); everything else is away.
+    Cloud = 1,
+}
+
+/// What the program knows of its port. The only element of [`CONFIG`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LanConfig {
+    /// The [`Role`], as a byte, since a map can hold any.
+    role: u8,
+    reserved: u8,
+    /// MAC address of the lan port itself.
+    mac: [u8; 6],
+}
+
+impl LanConfig {
+    /// The lan port with the address `mac`, at the end `role`.
+    pub const fn new(role: Role, mac: [u8; 6]) -> Self {
+        Self {
+            role: role as u8,
+            reserved: 0,
+            mac,
+        }
+    }
+
+    /// Which end this is.
+    #[inline(always)]
+    pub const fn role(&self) -> Role {
+        if self.role == Role::Cloud as u8 {
+            Role::Cloud
+        } else {
+            Role::Site
+        }
+    }
+
+    /// MAC address of the lan port itself.
+    #[inline(always)]
+    pub const fn mac(&self) -> &[u8; 6] {
+        &self.mac
+    }
+
+    /// The configuration as the map holds it.
+    pub const fn to_bytes(self) -> [u8; 8] {
+        let [m0, m1, m2, m3, m4, m5] = self.mac;
+        [self.role, self.reserved, m0, m1, m2, m3, m4, m5]
+    }
+}
+
+// No padding anywhere: the kernel compares and copies every byte.
+const _: () = assert!(size_of::<StationKey>() == 8);
+const _: () = assert!(size_of::<AddressKey>() == 16);
+const _: () = assert!(size_of::<LanConfig>() == 8);
+
+#[cfg(test)]
+mod tests {
+    use super::{AddressKey, LanConfig, Place, Role, StationKey};
+
+    #[test]
+    fn keys_keep_vlan_and_mac_apart() {
+        let key = StationKey::new(0x0102, [3, 4, 5, 6, 7, 8]);
+        assert_eq!(u64::from(key), 0x0102_0304_0506_0708);
+        assert_eq!(key.to_bytes()[..2], 0x0102_u16.to_ne_bytes());
+        assert_eq!(key.to_bytes()[2..], [3, 4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn both_spellings_of_an_ipv4_address_are_one_key() {
+        let v4 = AddressKey::from(core::net::IpAddr::from([192, 0, 2, 1]));
+        let mapped: core::net::Ipv6Addr = "::ffff:192.0.2.1".parse().expect("an address");
+        assert_eq!(v4, AddressKey::v4([192, 0, 2, 1]));
+        assert_eq!(v4, AddressKey::from(core::net::IpAddr::V6(mapped)));
+        assert_eq!(v4.to_bytes()[10..], [0xff, 0xff, 192, 0, 2, 1]);
+    }
+
+    #[test]
+    fn map_values_round_trip() {
+        for place in [Place::Home, Place::Away] {
+            assert_eq!(Place::from_value(place as u32), Some(place));
+        }
+        assert_eq!(Place::from_value(0), None);
+        for role in [Role::Site, Role::Cloud] {
+            let config = LanConfig::new(role, [1, 2, 3, 4, 5, 6]);
+            assert_eq!(config.role(), role);
+            assert_eq!(config.to_bytes(), [role as u8, 0, 1, 2, 3, 4, 5, 6]);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The kernel's side: pointers, maps and helper calls around [`lan_verdict`].
+//!
+//! Everything `unsafe` of this package is in this file.
+#![allow(
+    unsafe_code,
+    reason = "pointers from the kernel; maps and entry points are symbols"
+)]
+
+use aya_ebpf::{
+    bindings::xdp_action::{XDP_ABORTED, XDP_DROP},
+    macros::{map, xdp},
+    maps::{Array, HashMap, PerCpuArray, XskMap},
+    programs::XdpContext,
+};
+use causeway_ebpf::{
+    Action, LanConfig, MAX_STATIONS, Packet, Place, StationKey, Tables, Verdict, lan_verdict,
+    maps::{AddressKey, MAX_LAN_QUEUES, MAX_OWN_ADDRESSES},
+};
+
+/// [`StationKey`] to [`Place`]. The key's bytes are handled as one number, which the compiler
+/// stores at once: piece by piece it would misalign accesses to the stack.
+#[map]
+static STATIONS: HashMap<u64, u32> = HashMap::with_max_entries(MAX_STATIONS, 0);
+
+#[map]
+static OWN_ADDRESSES: HashMap<AddressKey, u8> = HashMap::with_max_entries(MAX_OWN_ADDRESSES, 0);
+
+#[map]
+static CONFIG: Array<LanConfig> = Array::with_max_entries(1, 0);
+
+#[map]
+static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Verdict::COUNT as u32, 0);
+
+#[map]
+static LAN_SOCKETS: XskMap = XskMap::with_max_entries(MAX_LAN_QUEUES, 0);
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// The program of the lan port.
+#[xdp]
+fn causeway_lan(ctx: XdpContext) -> u32 {
+    match try_lan(&ctx) {
+        Ok(action) => action.code(),
+        Err(NotConfigured) => XDP_ABORTED,
+    }
+}
+
+/// There is no configuration: impossible, as an array's elements always exist.
+struct NotConfigured;
+
+#[inline(always)]
+fn try_lan(ctx: &XdpContext) -> Result<Action, NotConfigured> {
+    let config = CONFIG.get(0).ok_or(NotConfigured)?;
+    let verdict = match lan_verdict(&Frame::of(ctx), config, &Maps) {
+        verdict if verdict.action() == Action::Redirect => redirect(ctx, verdict),
+        verdict => verdict,
+    };
+    count(verdict);
+    Ok(verdict.action())
+}
+
+/// Redirects to the socket of the frame's receive queue; without one the frame is dropped.
+#[inline(always)]
+fn redirect(ctx: &XdpContext, verdict: Verdict) -> Verdict {
+    match LAN_SOCKETS.redirect(ctx.rx_queue_index(), u64::from(XDP_DROP)) {
+        Ok(_) => verdict,
+        Err(_) => Verdict::NoSocket,
+    }
+}
+
+#[inline(always)]
+fn count(verdict: Verdict) {
+    if let Some(counter) = COUNTERS.get_ptr_mut(verdict as u32) {
+        // SAFETY: the element is this CPU's own and XDP is not preempted by itself there
+        // (bpf_prog_run_xdp runs with bottom halves off), so nobody else accesses it.
+        unsafe { *counter += 1 };
+    }
+}
+
+/// A frame between the pointers `data` and `data_end`.
+struct Frame {
+    start: usize,
+    end: usize,
+}
+
+impl Frame {
+    #[inline(always)]
+    fn of(ctx: &XdpContext) -> Self {
+        Self {
+            start: ctx.data(),
+            end: ctx.data_end(),
+        }
+    }
+}
+
+impl Packet for Frame {
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let at = self.start + offset;
+        if at + N > self.end {
+            return None;
+        }
+        // SAFETY: the N bytes lie inside the frame, as just checked (and as the verifier checks
+        // again); an array of bytes has no alignment.
+        Some(unsafe { *(at as *const [u8; N]) })
+    }
+}
+
+/// The kernel maps as the verdict's tables.
+struct Maps;
+
+impl Tables for Maps {
+    #[inline(always)]
+    fn place(&self, key: &StationKey) -> Option<Place> {
+        // SAFETY: both are eight bytes, without padding and with every value valid.
+        let key: u64 = unsafe { core::mem::transmute::<StationKey, u64>(*key) };
+        // SAFETY: user space replaces a value while we read it at worst by another whole one:
+        // it is an aligned u32, and an element is freed only after an RCU grace period or reused
+        // for another station, which is what the entry's removal meant anyway.
+        unsafe { STATIONS.get(key) }
+            .copied()
+            .and_then(Place::from_value)
+    }
+
+    #[inline(always)]
+    fn is_own_address(&self, address: &AddressKey) -> bool {
+        OWN_ADDRESSES.get_ptr(address).is_some()
+    }
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // Never reached: the verifier would refuse a program that could get here.
+    loop {}
+}

@@ -1,0 +1,290 @@
+//! The XDP program of the lan port: load, fill its tables, attach, read its counters.
+//!
+//! What the program decides is in [`causeway_ebpf`]; this is its owner in user space. The
+//! object is part of this binary, so nothing has to be installed beside it. It is attached by a
+//! `bpf_link`, which belongs to this process: however the process ends, the kernel detaches
+//! the program, and frames take the ordinary way again.
+
+mod attach;
+mod error;
+
+use std::{collections::HashSet, fmt, net::IpAddr, os::fd::AsRawFd, time::Duration};
+
+use aya::{
+    Ebpf, include_bytes_aligned,
+    maps::{Array, HashMap, MapData, MapError, PerCpuArray, XskMap},
+    programs::{TestRun as _, TestRunOptions, Xdp, links::FdLink},
+};
+use causeway_ebpf::{
+    LanConfig, MAX_STATIONS, Place, StationKey, Verdict,
+    maps::{self, AddressKey, MAX_LAN_QUEUES, MAX_OWN_ADDRESSES},
+};
+
+use self::error::failed;
+pub use self::{attach::AttachMode, error::XdpError};
+
+/// The object that `scripts/build-ebpf` built from `ebpf/`.
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../ebpf/causeway.bpf.o"
+));
+
+/// What the kernel answers when a hash map is full.
+const E2BIG: i32 = 7;
+/// What the kernel answers when a key to remove is not in a map.
+const ENOENT: i32 = 2;
+
+/// The lan port's XDP program in the kernel, with its maps. Dropping it detaches it.
+pub struct LanProgram {
+    ebpf: Ebpf,
+    config: Array<MapData, [u8; 8]>,
+    stations: HashMap<MapData, [u8; 8], u32>,
+    own_addresses: HashMap<MapData, [u8; 16], u8>,
+    counters: PerCpuArray<MapData, u64>,
+    sockets: XskMap<MapData>,
+    addresses: HashSet<[u8; 16]>,
+    configured: bool,
+    link: Option<FdLink>,
+}
+
+/// What a [test run](LanProgram::test_run) came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TestRunOutcome {
+    /// The program's return code (`enum xdp_action`; see [`causeway_ebpf::Action::code`]).
+    pub action: u32,
+    /// The mean time of one run, in whole nanoseconds.
+    pub duration: Duration,
+}
+
+impl LanProgram {
+    /// Creates the maps and has the kernel verify and load the program. Nothing is attached.
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError::Permission`] without CAP_BPF and CAP_NET_ADMIN, [`XdpError::KernelTooOld`],
+    /// or [`XdpError::Load`] with the verifier's words.
+    pub fn load() -> Result<Self, XdpError> {
+        Self::load_object(OBJECT)
+    }
+
+    /// Like [`load`](Self::load), from another build of the object than the embedded one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`load`](Self::load).
+    pub fn load_object(object: &[u8]) -> Result<Self, XdpError> {
+        let mut ebpf = Ebpf::load(object).map_err(error::load)?;
+        program(&mut ebpf)?.load().map_err(error::load)?;
+        Ok(Self {
+            config: take_map(&mut ebpf, maps::CONFIG)?,
+            stations: take_map(&mut ebpf, maps::STATIONS)?,
+            own_addresses: take_map(&mut ebpf, maps::OWN_ADDRESSES)?,
+            counters: take_map(&mut ebpf, maps::COUNTERS)?,
+            sockets: take_map(&mut ebpf, maps::LAN_SOCKETS)?,
+            ebpf,
+            addresses: HashSet::new(),
+            configured: false,
+            link: None,
+        })
+    }
+
+    /// Tells the program its role and the lan port's MAC address. Needed before
+    /// [`attach`](Self::attach).
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError::Map`] if the kernel refuses.
+    pub fn configure(&mut self, config: &LanConfig) -> Result<(), XdpError> {
+        self.config
+            .set(0, config.to_bytes(), 0)
+            .map_err(failed("set the configuration"))?;
+        self.configured = true;
+        Ok(())
+    }
+
+    /// Attaches the program to `interface`, in the driver, or where that cannot be (with a
+    /// warning) in the network stack. An earlier attachment ends first.
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError::NotConfigured`], [`XdpError::NoInterface`], [`XdpError::Occupied`] by
+    /// another XDP program, [`XdpError::Permission`], [`XdpError::KernelTooOld`], or
+    /// [`XdpError::Attach`] with what the kernel said.
+    pub fn attach(&mut self, interface: &str) -> Result<AttachMode, XdpError> {
+        if !self.configured {
+            return Err(XdpError::NotConfigured);
+        }
+        self.detach();
+        let (link, mode) = attach::attach(program(&mut self.ebpf)?, interface)?;
+        self.link = Some(link);
+        Ok(mode)
+    }
+
+    /// Detaches the program; its tables and counters stay. Does nothing if it is not attached.
+    pub fn detach(&mut self) {
+        // Closing the only file descriptor of the link makes the kernel detach the program.
+        self.link = None;
+    }
+
+    /// Gives the frames that receive queue `queue` has for the forwarder to the AF_XDP `socket`.
+    ///
+    /// The socket needs an RX ring, and has to be bound to that queue to receive anything. When
+    /// it is closed, the kernel takes it out of the map by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError::NoQueue`] above the largest queue of the map, [`XdpError::Map`] if the
+    /// descriptor is no AF_XDP socket with an RX ring.
+    pub fn set_socket(&mut self, queue: u32, socket: &impl AsRawFd) -> Result<(), XdpError> {
+        self.sockets
+            .set(queue, socket.as_raw_fd(), 0)
+            .map_err(|error| match error {
+                MapError::OutOfBounds { .. } => XdpError::NoQueue {
+                    queue,
+                    most: MAX_LAN_QUEUES,
+                },
+                error => failed("set the socket of a receive queue")(error),
+            })
+    }
+
+    /// Adds a station, or moves it.
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError::StationsFull`], or [`XdpError::Map`] if the kernel refuses.
+    pub fn set_station(&mut self, station: StationKey, place: Place) -> Result<(), XdpError> {
+        let inserted = self.stations.insert(station.to_bytes(), place as u32, 0);
+        inserted.map_err(|error| match error::errno(&error) {
+            Some(E2BIG) => XdpError::StationsFull { most: MAX_STATIONS },
+            _ => failed("add a station")(error),
+        })
+    }
+
+    /// Removes a station. Does nothing if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError::Map`] if the kernel refuses.
+    pub fn remove_station(&mut self, station: StationKey) -> Result<(), XdpError> {
+        remove_if_present(&mut self.stations, &station.to_bytes())
+            .map_err(failed("remove a station"))
+    }
+
+    /// Makes `addresses` the host's own addresses: adds what is new, removes what is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError::OwnAddressesFull`] (the addresses added so far stay), or [`XdpError::Map`] if
+    /// the kernel refuses.
+    pub fn set_own_addresses(
+        &mut self,
+        addresses: impl IntoIterator<Item = IpAddr>,
+    ) -> Result<(), XdpError> {
+        let wanted = addresses
+            .into_iter()
+            .map(|ip| AddressKey::from(ip).to_bytes());
+        let wanted: HashSet<[u8; 16]> = wanted.collect();
+        let gone: Vec<_> = self.addresses.difference(&wanted).copied().collect();
+        for key in gone {
+            remove_if_present(&mut self.own_addresses, &key)
+                .map_err(failed("remove an own address"))?;
+            self.addresses.remove(&key);
+        }
+        for key in wanted {
+            if self.addresses.contains(&key) {
+                continue;
+            }
+            self.own_addresses
+                .insert(key, 1, 0)
+                .map_err(|error| match error::errno(&error) {
+                    Some(E2BIG) => XdpError::OwnAddressesFull {
+                        most: MAX_OWN_ADDRESSES,
+                    },
+                    _ => failed("add an own address")(error),
+                })?;
+            self.addresses.insert(key);
+        }
+        Ok(())
+    }
+
+    /// Frames for each verdict since the program was loaded, by [`Verdict::index`], over all
+    /// CPUs.
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError::Map`] if the kernel refuses.
+    pub fn counters(&self) -> Result<[u64; Verdict::COUNT], XdpError> {
+        let mut sums = [0; Verdict::COUNT];
+        for (index, sum) in (0..).zip(&mut sums) {
+            let per_cpu = self
+                .counters
+                .get(&index, 0)
+                .map_err(failed("read a counter"))?;
+            *sum = per_cpu.iter().sum();
+        }
+        Ok(sums)
+    }
+
+    /// Runs the program on `frame` in the kernel, `repeat` times, without any interface.
+    ///
+    /// The frames are counted; none goes anywhere. They seem to come in on queue 0.
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError::TestRun`]: the kernel refuses frames shorter than 14 bytes or longer
+    /// than a page less some room.
+    pub fn test_run(&mut self, frame: &[u8], repeat: u32) -> Result<TestRunOutcome, XdpError> {
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            repeat,
+            ..TestRunOptions::new()
+        };
+        let result = program(&mut self.ebpf)?
+            .test_run(options)
+            .map_err(|source| XdpError::TestRun {
+                length: frame.len(),
+                source,
+            })?;
+        Ok(TestRunOutcome {
+            action: result.return_value,
+            duration: result.duration,
+        })
+    }
+}
+
+impl fmt::Debug for LanProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LanProgram")
+            .field("configured", &self.configured)
+            .field("link", &self.link)
+            .finish_non_exhaustive()
+    }
+}
+
+fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp, XdpError> {
+    ebpf.program_mut(maps::LAN_PROGRAM)
+        .and_then(|program| program.try_into().ok())
+        .ok_or(XdpError::Object {
+            missing: maps::LAN_PROGRAM,
+        })
+}
+
+fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<M, XdpError> {
+    let map = ebpf
+        .take_map(name)
+        .ok_or(XdpError::Object { missing: name })?;
+    M::try_from(map).map_err(|_| XdpError::Object { missing: name })
+}
+
+fn remove_if_present<K: aya::Pod, V: aya::Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    key: &K,
+) -> Result<(), MapError> {
+    match map.remove(key) {
+        Err(error) if error::errno(&error) == Some(ENOENT) => Ok(()),
+        result => result,
+    }
+}
