@@ -71,7 +71,7 @@ require_namespaces() {
 become_root() {
   ((EUID == 0)) && return
   command -v sudo >/dev/null || cannot_run "this needs root, and there is no sudo"
-  exec sudo -- "$0" "$@"
+  exec sudo ${LAB:+LAB="$LAB"} -- "$0" "$@"
 }
 
 # --- Rust: under sudo the build stays with the user who called, so that target/ and ~/.cargo keep their owner ------
