@@ -138,7 +138,7 @@ no_processes() { [[ -z $(processes) ]]; }
 end_processes() {
   local signal
   for signal in TERM KILL; do
-    no_processes && return
+    no_processes && return 0 # a bare return in a trap gives the status from before the trap
     processes | xargs -r kill -s "$signal" 2>/dev/null || true
     within 1 no_processes || true
   done
