@@ -105,7 +105,11 @@ use_builders_rust() {
 
 # The oldest Rust that the workspace accepts, and whether the one found is new enough.
 rust_wanted() { sed -n 's/^rust-version = "\(.*\)"/\1/p' "$REPO/Cargo.toml"; }
-rust_found() { as_builder rustc --version 2>/dev/null | awk '{ print $2 }'; }
+# Nothing without cargo: Debian's rustc-web, which builds the eBPF object, is a rustc alone.
+rust_found() {
+  as_builder cargo --version >/dev/null 2>&1 || return 1
+  as_builder rustc --version 2>/dev/null | awk '{ print $2 }'
+}
 rust_is_new_enough() {
   local found
   found=$(rust_found) || return 1
