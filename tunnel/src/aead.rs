@@ -11,14 +11,23 @@ pub const NONCE_LEN: usize = 12;
 /// Bytes of a GCM tag.
 pub const TAG_LEN: usize = 16;
 
-/// Which AES-GCM an SA uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// Which AES-GCM an SA uses (AES-GCM-16, RFC 4106), weakest first.
+///
+/// Both ends say in their Hello which one they are configured for, and both use the stronger of
+/// the two in both directions (`Hello::agreed_cipher`): it needs no negotiation, cannot fail,
+/// and nobody gets less than they asked for.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode,
+)]
+#[cbor(index_only)]
 pub enum Cipher {
+    /// AES-GCM with a 128-bit key.
+    #[n(1)]
+    Aes128Gcm,
     /// AES-GCM with a 256-bit key.
     #[default]
+    #[n(2)]
     Aes256Gcm,
-    /// AES-GCM with a 128-bit key.
-    Aes128Gcm,
 }
 
 impl Cipher {

@@ -6,6 +6,7 @@
 
 use minicbor::{Decode, Decoder, Encode, Encoder};
 
+use crate::aead::Cipher;
 use crate::stations::Stations;
 
 mod bye;
@@ -58,32 +59,6 @@ impl std::fmt::Display for Role {
             Role::Site => "site",
             Role::Cloud => "cloud",
         })
-    }
-}
-
-/// Cipher of the ESP security associations, weakest first. Every implementation has both.
-///
-/// Both ends say in [`Hello`] which one they are configured for, and both use the stronger of
-/// the two in both directions ([`Hello::agreed_cipher`]): it needs no negotiation, cannot fail,
-/// and nobody gets less than he asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
-#[cbor(index_only)]
-pub enum Cipher {
-    /// AES-GCM-16 (RFC 4106) with a 128-bit key.
-    #[n(1)]
-    Aes128Gcm,
-    /// AES-GCM-16 (RFC 4106) with a 256-bit key.
-    #[n(2)]
-    Aes256Gcm,
-}
-
-impl Cipher {
-    /// Bytes of the key, without the 4 bytes of salt.
-    pub const fn key_len(self) -> usize {
-        match self {
-            Cipher::Aes128Gcm => 16,
-            Cipher::Aes256Gcm => 32,
-        }
     }
 }
 

@@ -26,7 +26,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use zeroize::Zeroizing;
 
 use crate::identity::PublicKey;
-use crate::message::{Bye, ByeReason, Cipher, Hello, Message};
+use crate::aead::Cipher;
+use crate::message::{Bye, ByeReason, Hello, Message};
 use control::{ControlReader, ControlWriter};
 use error::Explainer;
 

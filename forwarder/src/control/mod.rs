@@ -331,7 +331,7 @@ impl Control {
         }
         let how = if live.session.is_dialer() { "dialled" } else { "accepted" };
         let again = if first { "" } else { " again" };
-        info!("peer {name}: session up{again} with {remote} ({how}), {}, {}", live.session.cipher(), hello.software);
+        info!("peer {name}: session up{again} with {remote} ({how}), {}, {}", live.session.cipher(), hello.software.escape_debug());
         if let Some(skew) = live.noteworthy_clock_skew() {
             warn!("peer {name}: its clock is {skew} s ahead of ours; the tunnel works, but times in the two logs do not compare: set both by NTP");
         }
@@ -340,6 +340,10 @@ impl Control {
     fn establish_failed(&mut self, failed: &Failed) {
         let peer = &mut self.peers[usize::from(failed.peer)];
         peer.candidates -= 1;
+        if peer.is_connected() {
+            // One of several that the peer tried at once, most likely.
+            return debug!("peer {}: a further session came to nothing: {}", peer.spec.name, failed.error);
+        }
         self.complain(failed.peer, &failed.error);
         if failed.dialled {
             // The next tick calls again; one that failed so far in must not do so at every tick.

@@ -115,7 +115,7 @@ impl Control {
             rtt_s: live.session.rtt().as_secs_f64(),
             path_mtu: peer.datagram_size,
             cipher: live.session.cipher().to_string(),
-            software: live.session.hello().software.clone(),
+            software: live.session.hello().software.escape_debug().to_string(),
             tx_lanes: tx.collect(),
             rx_lanes: rx.collect(),
         }

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use causeway_tunnel::message::{Bye, ByeReason, Cipher, Lanes, Message};
+use causeway_tunnel::aead::Cipher;
+use causeway_tunnel::message::{Bye, ByeReason, Lanes, Message};
 use causeway_tunnel::session::{Session, SessionError, SessionOptions};
 use causeway_tunnel::stations::{Station, StationsJoiner, StationsUpdate};
 
