@@ -80,7 +80,10 @@ fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
     let (learnt, learnt_inbox) = mpsc::unbounded_channel();
     let addresses = uplinks
         .iter()
-        .map(|u| u.local_address().map_or_else(|e| e.to_string(), |a| a.to_string()))
+        .map(|u| {
+            u.local_address()
+                .map_or_else(|e| e.to_string(), |a| a.to_string())
+        })
         .collect();
     let workers = spawn_workers(&config, &lan, ports, uplinks, &learnt)?;
     let promiscuous = config.promisc.then(|| promiscuous(&lan)).transpose()?;
@@ -106,7 +109,10 @@ fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
 fn find_lan(config: &Config) -> Result<Device, String> {
     let lan = Device::find(&config.lan).map_err(|e| e.to_string())?;
     if !lan.is_up {
-        return Err(format!("interface {} is down: ip link set {} up", lan.name, lan.name));
+        return Err(format!(
+            "interface {} is down: ip link set {} up",
+            lan.name, lan.name
+        ));
     }
     Ok(lan)
 }
@@ -126,7 +132,10 @@ fn number_of_workers(config: &Config, lan: &Device) -> Result<u8, String> {
 }
 
 fn open_sa_log(path: &std::path::Path) -> Result<SaLog, String> {
-    warn!("keys are written to {}: whoever reads it reads the traffic", path.display());
+    warn!(
+        "keys are written to {}: whoever reads it reads the traffic",
+        path.display()
+    );
     SaLog::open(path).map_err(|e| format!("cannot open --sa-log {}: {e}", path.display()))
 }
 
@@ -135,8 +144,14 @@ fn load_program(config: &Config, lan: &Device) -> Result<LanProgram, String> {
     let lan_config = LanConfig::new(config.role, lan.mac);
     program.configure(&lan_config).map_err(|e| e.to_string())?;
     for (key, station) in config.stations.iter() {
-        debug_assert_eq!(station.place, Place::Away, "the configuration names away stations only");
-        program.set_station(key, station.place).map_err(|e| e.to_string())?;
+        debug_assert_eq!(
+            station.place,
+            Place::Away,
+            "the configuration names away stations only"
+        );
+        program
+            .set_station(key, station.place)
+            .map_err(|e| e.to_string())?;
     }
     Ok(program)
 }
@@ -149,7 +164,9 @@ fn open_uplinks(
     hellos: &Arc<Hellos>,
 ) -> Result<(Endpoint, Vec<UdpUplink>), String> {
     let cannot = |e: std::io::Error| match config.listen {
-        Some(address) => format!("cannot open UDP {address}: {e}; is another causeway running, or is the address not ours? see --listen"),
+        Some(address) => format!(
+            "cannot open UDP {address}: {e}; is another causeway running, or is the address not ours? see --listen"
+        ),
         None => format!("cannot open a UDP socket: {e}"),
     };
     // Number 0 of the reuseport group is QUIC, number i + 1 is worker i: the order of binding.
@@ -196,7 +213,12 @@ fn session_options(config: &Config) -> SessionOptions {
     }
 }
 
-fn open_ports(config: &Config, workers: u8, lan: &Device, program: &mut LanProgram) -> Result<Vec<XskPort>, String> {
+fn open_ports(
+    config: &Config,
+    workers: u8,
+    lan: &Device,
+    program: &mut LanProgram,
+) -> Result<Vec<XskPort>, String> {
     let mut ports = Vec::new();
     for queue in 0..u32::from(workers) {
         let port = XskPort::open(&XskConfig {
@@ -247,8 +269,12 @@ fn spawn_workers(
 }
 
 fn promiscuous(lan: &Device) -> Result<Promiscuous, String> {
-    Promiscuous::enable(lan.index)
-        .map_err(|e| format!("cannot receive promiscuously on {}: {e}; see --promisc", lan.name))
+    Promiscuous::enable(lan.index).map_err(|e| {
+        format!(
+            "cannot receive promiscuously on {}: {e}; see --promisc",
+            lan.name
+        )
+    })
 }
 
 fn announce(parts: &Parts) {

@@ -64,7 +64,13 @@ fn locate_ipv4(frame: &[u8], start: usize) -> Option<Transport> {
         return None;
     }
     let length = total.checked_sub(header_length)?;
-    transport(frame, start + header_length, length, header[9], sum(&header[12..20]))
+    transport(
+        frame,
+        start + header_length,
+        length,
+        header[9],
+        sum(&header[12..20]),
+    )
 }
 
 fn locate_ipv6(frame: &[u8], start: usize) -> Option<Transport> {
@@ -129,14 +135,18 @@ mod tests {
         let total = (20 + transport.len()) as u16;
         let mut header = vec![0x45, 0];
         header.extend(total.to_be_bytes());
-        header.extend([0, 0, 0x40, 0, 64, protocol, 0, 0, 10, 77, 0, 1, 10, 77, 0, 50]);
+        header.extend([
+            0, 0, 0x40, 0, 64, protocol, 0, 0, 10, 77, 0, 1, 10, 77, 0, 50,
+        ]);
         frame.extend(header);
         frame.extend(transport);
         frame
     }
 
     fn ipv6(protocol: u8, transport: &[u8]) -> Vec<u8> {
-        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xDD, 0x60, 0, 0, 0];
+        let mut frame = vec![
+            2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xDD, 0x60, 0, 0, 0,
+        ];
         frame.extend((transport.len() as u16).to_be_bytes());
         frame.extend([protocol, 64]);
         frame.extend([0xfd; 16]);

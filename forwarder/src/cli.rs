@@ -89,11 +89,17 @@ struct Failure {
 
 impl Failure {
     fn usage(error: impl ToString) -> Self {
-        Self { text: error.to_string(), code: EXIT_USAGE }
+        Self {
+            text: error.to_string(),
+            code: EXIT_USAGE,
+        }
     }
 
     fn running(error: impl ToString) -> Self {
-        Self { text: error.to_string(), code: 1 }
+        Self {
+            text: error.to_string(),
+            code: 1,
+        }
     }
 }
 

@@ -99,7 +99,9 @@ impl Config {
             return wrong("which interface is the LAN? give --lan IF");
         };
         let Some(key) = o.key else {
-            return wrong("where is the private key? give --key FILE (causeway keygen --out FILE makes one)");
+            return wrong(
+                "where is the private key? give --key FILE (causeway keygen --out FILE makes one)",
+            );
         };
         check_peers(&o.peer)?;
         let listen = o.listen.or_else(|| {
@@ -112,7 +114,10 @@ impl Config {
             lan,
             listen,
             key,
-            workers: o.workers.map(|n| within("--workers", n, 1, MAX_WORKERS)).transpose()?,
+            workers: o
+                .workers
+                .map(|n| within("--workers", n, 1, MAX_WORKERS))
+                .transpose()?,
             cpus: o.cpus.map(|c| c.0).unwrap_or_default(),
             cipher: match o.cipher {
                 Some(CipherName::Aes128Gcm) => Cipher::Aes128Gcm,
@@ -141,7 +146,9 @@ fn read(path: &Path) -> Result<RunOptions, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| ConfigError(format!("cannot read {}: {e}", path.display())))?;
     toml::from_str(&text).map_err(|e| {
-        let line = e.span().map_or(1, |s| text[..s.start].lines().count().max(1));
+        let line = e
+            .span()
+            .map_or(1, |s| text[..s.start].lines().count().max(1));
         ConfigError(format!("{} line {line}: {}", path.display(), e.message()))
     })
 }
@@ -192,11 +199,20 @@ fn stations(
             ));
         }
         let peer = peer as PeerIndex;
-        table.insert(spec.station.0, Station { place: Place::Away, peer });
+        table.insert(
+            spec.station.0,
+            Station {
+                place: Place::Away,
+                peer,
+            },
+        );
     }
     let most = causeway_ebpf::maps::MAX_STATIONS as usize;
     if table.len() > most {
-        return wrong(format!("{} stations are more than the table's {most}", table.len()));
+        return wrong(format!(
+            "{} stations are more than the table's {most}",
+            table.len()
+        ));
     }
     Ok(table)
 }
@@ -222,7 +238,9 @@ fn period(
 ) -> Result<Duration, ConfigError> {
     let ms = given.map_or(default_ms, |p| p.0.as_millis() as u64);
     if ms < least_ms || ms > most_ms {
-        return wrong(format!("{flag} {ms}ms is not between {least_ms}ms and {most_ms}ms"));
+        return wrong(format!(
+            "{flag} {ms}ms is not between {least_ms}ms and {most_ms}ms"
+        ));
     }
     Ok(Duration::from_millis(ms))
 }
@@ -289,7 +307,13 @@ mod tests {
 
     #[test]
     fn unknown_keys_and_bad_values_are_refused() {
-        for bad in ["colour = 'red'", "role = 'hub'", "workers = 'x'", "peer = 'cloud=x'", "rekey-after = '5'"] {
+        for bad in [
+            "colour = 'red'",
+            "role = 'hub'",
+            "workers = 'x'",
+            "peer = 'cloud=x'",
+            "rekey-after = '5'",
+        ] {
             assert!(toml(bad).is_err(), "{bad}");
         }
     }
@@ -303,9 +327,15 @@ mod tests {
             ("--peer", |o| o.peer.clear()),
             ("--workers", |o| o.workers = Some(0)),
             ("--ring-size", |o| o.ring_size = Some(1_000)),
-            ("--rekey-after", |o| o.rekey_after = Some("180s".parse().unwrap())),
-            ("given twice", |o| o.station.push("00:50:56:00:00:50=cloud".parse().unwrap())),
-            ("no --peer names", |o| o.station.push("00:50:56:00:00:51=clod".parse().unwrap())),
+            ("--rekey-after", |o| {
+                o.rekey_after = Some("180s".parse().unwrap())
+            }),
+            ("given twice", |o| {
+                o.station.push("00:50:56:00:00:50=cloud".parse().unwrap())
+            }),
+            ("no --peer names", |o| {
+                o.station.push("00:50:56:00:00:51=clod".parse().unwrap())
+            }),
             ("site's configuration", |o| o.role = Some(RoleName::Cloud)),
         ];
         for (word, spoil) in cases {

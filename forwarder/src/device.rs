@@ -36,7 +36,10 @@ impl Device {
     /// There is none of that name, or it is no Ethernet device.
     pub fn find(name: &str) -> Result<Self, DeviceError> {
         let dir = PathBuf::from("/sys/class/net").join(name);
-        let odd = name.is_empty() || name.len() > 15 || name.contains(['/', ' ']) || name.starts_with('.');
+        let odd = name.is_empty()
+            || name.len() > 15
+            || name.contains(['/', ' '])
+            || name.starts_with('.');
         if odd || !dir.exists() {
             return Err(DeviceError(format!(
                 "there is no interface {name} here; there are: {}",
@@ -59,7 +62,9 @@ impl Device {
             name: name.into(),
             index: number("ifindex")?,
             mac: parse_mac(&read("address")?).map_err(|_| {
-                DeviceError(format!("interface {name} is no Ethernet device: it has no MAC address"))
+                DeviceError(format!(
+                    "interface {name} is no Ethernet device: it has no MAC address"
+                ))
             })?,
             mtu: number("mtu")?,
             queues: count_queues(&dir),
@@ -116,7 +121,14 @@ mod tests {
         let lo = Device::find("lo").unwrap();
         assert_eq!((lo.mac, lo.is_virtual), ([0; 6], true));
         assert!(lo.index > 0 && lo.queues > 0);
-        for bad in ["", "..", "nope0", "../../etc", "a/b", "a-name-that-is-too-long"] {
+        for bad in [
+            "",
+            "..",
+            "nope0",
+            "../../etc",
+            "a/b",
+            "a-name-that-is-too-long",
+        ] {
             let error = Device::find(bad).unwrap_err().to_string();
             assert!(error.contains("lo"), "{error}");
         }

@@ -50,7 +50,8 @@ mod tests {
         let start = Instant::now();
         let mut bucket = TokenBucket::new(100, start);
         assert_eq!((0..50).filter(|_| bucket.take(start)).count(), 10);
-        let over_a_second = (1..=1_000).filter(|ms| bucket.take(start + Duration::from_millis(*ms)));
+        let over_a_second =
+            (1..=1_000).filter(|ms| bucket.take(start + Duration::from_millis(*ms)));
         assert_eq!(over_a_second.count(), 100);
         assert!(!TokenBucket::new(0, start).take(start + Duration::from_secs(9)));
     }

@@ -31,7 +31,9 @@ pub fn read(path: &Path) -> Result<PrivateKey, KeyFileError> {
         .metadata()
         .map_err(|e| KeyFileError(format!("cannot read key file {shown}: {e}")))?;
     if !metadata.is_file() {
-        return Err(KeyFileError(format!("key file {shown} is not a regular file")));
+        return Err(KeyFileError(format!(
+            "key file {shown} is not a regular file"
+        )));
     }
     if metadata.mode() & 0o077 != 0 {
         return Err(KeyFileError(format!(
@@ -113,7 +115,12 @@ mod tests {
     fn missing_open_and_broken_files_say_what_to_do() {
         let dir = Dir::new("keys-bad");
         let path = dir.0.join("k");
-        assert!(read(&path).unwrap_err().to_string().contains("causeway keygen"));
+        assert!(
+            read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("causeway keygen")
+        );
         std::fs::write(&path, "no key\n").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         assert!(read(&path).unwrap_err().to_string().contains("chmod 600"));

@@ -8,7 +8,10 @@
 use std::time::Instant;
 
 use causeway_ebpf::ethernet::{EthernetHeader, is_group};
-use causeway_tunnel::{DropReason, lane::{Run, TxLane}};
+use causeway_tunnel::{
+    DropReason,
+    lane::{Run, TxLane},
+};
 
 use crate::{
     checksum,
@@ -47,7 +50,9 @@ pub fn classify(frame: &[u8], stations: &StationTable) -> Result<Destination, Dr
             _ => Err(DropReason::NoStation),
         },
         Role::Cloud => {
-            let source = stations.get(header.source_station()).filter(|s| s.place == Place::Home);
+            let source = stations
+                .get(header.source_station())
+                .filter(|s| s.place == Place::Home);
             let site = source.ok_or(DropReason::SourceNotOurs)?.peer;
             if group {
                 return Ok(Destination::FloodTo(site));
@@ -128,7 +133,9 @@ impl LanToWan<'_> {
         let lane = tx.lane.as_mut().ok_or(DropReason::NoSession)?;
         let path = tx.path.as_ref().ok_or(DropReason::NoPath)?;
         let (uplink, counters) = (&mut *self.uplink, self.counters);
-        lane.push(frame, self.now, &mut |run| send(uplink, &run, path, counters))?;
+        lane.push(frame, self.now, &mut |run| {
+            send(uplink, &run, path, counters)
+        })?;
         let to = &counters.peers[usize::from(peer)];
         to.tx_frames.add(1);
         to.tx_bytes.add(frame.len() as u64);

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{CpuList, Period, PeerSpec, StationSpec};
+use crate::spec::{CpuList, PeerSpec, Period, StationSpec};
 
 /// Options of `causeway run`: one list for the command line and the TOML file (`--config`),
 /// where each has the same name without the dashes. A flag wins over the file; peers and
@@ -107,7 +107,8 @@ impl RunOptions {
         self.peer.extend(more);
         let stations: Vec<_> = self.station.iter().map(|s| s.station).collect();
         let more = file.station.into_iter();
-        self.station.extend(more.filter(|s| !stations.contains(&s.station)));
+        self.station
+            .extend(more.filter(|s| !stations.contains(&s.station)));
         Self {
             role: self.role.or(file.role),
             lan: self.lan.or(file.lan),

@@ -8,7 +8,10 @@ use std::{
     sync::Mutex,
 };
 
-use causeway_tunnel::{sa::{IpFamily, SaKeys}, spi::Spi};
+use causeway_tunnel::{
+    sa::{IpFamily, SaKeys},
+    spi::Spi,
+};
 
 /// Appends every security association in the form of Wireshark's ESP SA table.
 ///

@@ -58,7 +58,9 @@ impl FromStr for PeerSpec {
 }
 
 fn checked_host_port(name: &str, address: &str) -> Result<String, SpecError> {
-    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    let port = address
+        .rsplit_once(':')
+        .filter(|(host, _)| !host.is_empty());
     match port.map(|(_, port)| port.parse::<u16>()) {
         Some(Ok(1..)) => Ok(address.into()),
         _ => wrong(format!(
@@ -106,7 +108,9 @@ impl FromStr for StationName {
             None => (0, text),
         };
         if vlan > 4_094 {
-            return wrong(format!("VLAN of station '{text}' is not a number from 0 to 4094"));
+            return wrong(format!(
+                "VLAN of station '{text}' is not a number from 0 to 4094"
+            ));
         }
         Ok(Self(StationKey::new(vlan, parse_station_mac(mac)?)))
     }
@@ -202,7 +206,10 @@ impl FromStr for Period {
             "h" => 3_600_000,
             _ => return wrong(format!("'{text}' is not a time such as 200ms, 120s or 5m")),
         };
-        let total = number.parse::<u64>().ok().and_then(|n| n.checked_mul(millis));
+        let total = number
+            .parse::<u64>()
+            .ok()
+            .and_then(|n| n.checked_mul(millis));
         match total {
             Some(millis) => Ok(Self(Duration::from_millis(millis))),
             None => wrong(format!("'{text}' is not a time such as 200ms, 120s or 5m")),
@@ -232,7 +239,9 @@ mod tests {
 
     #[test]
     fn peers() {
-        let peer: PeerSpec = format!("cloud1={KEY}@gw.example.net:24500").parse().unwrap();
+        let peer: PeerSpec = format!("cloud1={KEY}@gw.example.net:24500")
+            .parse()
+            .unwrap();
         assert_eq!(peer.name, "cloud1");
         assert_eq!(peer.key.to_string(), KEY);
         assert_eq!(peer.address.as_deref(), Some("gw.example.net:24500"));
@@ -258,21 +267,35 @@ mod tests {
 
     #[test]
     fn stations_print_as_they_are_written() {
-        for text in ["00:50:56:01:02:0f", "100/00:50:56:01:02:0f", "4094/02:00:00:00:00:01"] {
+        for text in [
+            "00:50:56:01:02:0f",
+            "100/00:50:56:01:02:0f",
+            "4094/02:00:00:00:00:01",
+        ] {
             let name: StationName = text.parse().unwrap();
             assert_eq!(name.to_string(), text);
         }
         let dashes: StationName = "0/00-50-56-01-02-0F".parse().unwrap();
         assert_eq!(dashes.to_string(), "00:50:56:01:02:0f");
         for bad in [
-            "", "00:50:56:01:02", "00:50:56:01:02:03:04", "0:50:56:1:2:3", "4095/00:50:56:01:02:03",
-            "x/00:50:56:01:02:03", "01:50:56:01:02:03", "00:00:00:00:00:00", "+0:50:56:01:02:03",
+            "",
+            "00:50:56:01:02",
+            "00:50:56:01:02:03:04",
+            "0:50:56:1:2:3",
+            "4095/00:50:56:01:02:03",
+            "x/00:50:56:01:02:03",
+            "01:50:56:01:02:03",
+            "00:00:00:00:00:00",
+            "+0:50:56:01:02:03",
         ] {
             assert!(bad.parse::<StationName>().is_err(), "{bad}");
         }
         assert!("00:50:56:01:02:03".parse::<StationSpec>().is_err());
         assert!("00:50:56:01:02:03=".parse::<StationSpec>().is_err());
-        assert_eq!("00:50:56:01:02:03=c".parse::<StationSpec>().unwrap().peer, "c");
+        assert_eq!(
+            "00:50:56:01:02:03=c".parse::<StationSpec>().unwrap().peer,
+            "c"
+        );
     }
 
     #[test]
@@ -283,7 +306,15 @@ mod tests {
         }
         assert_eq!("120s".parse(), Ok(Period(Duration::from_secs(120))));
         assert_eq!("250ms".parse(), Ok(Period(Duration::from_millis(250))));
-        for bad in ["", "5", "s", "1.5s", "-1s", "99999999999999999999s", "9999999999999999h"] {
+        for bad in [
+            "",
+            "5",
+            "s",
+            "1.5s",
+            "-1s",
+            "99999999999999999999s",
+            "9999999999999999h",
+        ] {
             assert!(bad.parse::<Period>().is_err(), "{bad}");
         }
     }

@@ -149,6 +149,9 @@ mod tests {
             hasher.write_u64(StationKey::new(0, mac).into());
             buckets[(hasher.finish() & 0xFF) as usize] += 1;
         }
-        assert!(buckets.iter().all(|n| (128..512).contains(n)), "{buckets:?}");
+        assert!(
+            buckets.iter().all(|n| (128..512).contains(n)),
+            "{buckets:?}"
+        );
     }
 }

@@ -150,7 +150,14 @@ impl Status {
 
     fn write_text(&self, out: &mut String) -> std::fmt::Result {
         let lan = &self.lan;
-        writeln!(out, "causeway {} ({}), pid {}, up {}", self.version, self.role, self.pid, period(self.uptime_s))?;
+        writeln!(
+            out,
+            "causeway {} ({}), pid {}, up {}",
+            self.version,
+            self.role,
+            self.pid,
+            period(self.uptime_s)
+        )?;
         writeln!(out, "  public key {}", self.public_key)?;
         if let Some(listen) = &self.listen {
             writeln!(out, "  listening on {listen}")?;
@@ -173,9 +180,15 @@ impl Status {
             write_peer(out, peer)?;
         }
         write_stations(out, &self.stations)?;
-        write_counters(out, "frames at the lan port, by verdict of the XDP program", &self.verdicts)?;
+        write_counters(
+            out,
+            "frames at the lan port, by verdict of the XDP program",
+            &self.verdicts,
+        )?;
         for (i, worker) in self.workers.iter().enumerate() {
-            let cpu = worker.cpu.map_or("not pinned".into(), |cpu| format!("core {cpu}"));
+            let cpu = worker
+                .cpu
+                .map_or("not pinned".into(), |cpu| format!("core {cpu}"));
             let title = format!("worker {i} ({cpu}, uplink {})", worker.uplink);
             write_counters(out, &title, &worker.counters)?;
         }
@@ -185,7 +198,11 @@ impl Status {
 }
 
 fn write_peer(out: &mut String, peer: &PeerStatus) -> std::fmt::Result {
-    writeln!(out, "\npeer {} ({}): {}", peer.name, peer.public_key, peer.state)?;
+    writeln!(
+        out,
+        "\npeer {} ({}): {}",
+        peer.name, peer.public_key, peer.state
+    )?;
     if let Some(address) = &peer.address {
         writeln!(out, "  dialled at {address}")?;
     }
@@ -203,10 +220,18 @@ fn write_peer(out: &mut String, peer: &PeerStatus) -> std::fmt::Result {
         )?;
         for lane in &s.tx_lanes {
             let path = lane.path.as_deref().unwrap_or("not known yet");
-            writeln!(out, "  sends on {} to {path}, {} datagrams", lane.spi, lane.sequence)?;
+            writeln!(
+                out,
+                "  sends on {} to {path}, {} datagrams",
+                lane.spi, lane.sequence
+            )?;
         }
         for lane in &s.rx_lanes {
-            writeln!(out, "  receives on {}, worker {}, highest sequence number {}", lane.spi, lane.worker, lane.sequence)?;
+            writeln!(
+                out,
+                "  receives on {}, worker {}, highest sequence number {}",
+                lane.spi, lane.worker, lane.sequence
+            )?;
         }
     }
     if let Some(error) = &peer.last_error {
@@ -222,7 +247,10 @@ fn write_peer(out: &mut String, peer: &PeerStatus) -> std::fmt::Result {
 /// More stations than this are left to the JSON form.
 const STATIONS_SHOWN: usize = 32;
 
-fn write_stations(out: &mut String, stations: &BTreeMap<String, StationStatus>) -> std::fmt::Result {
+fn write_stations(
+    out: &mut String,
+    stations: &BTreeMap<String, StationStatus>,
+) -> std::fmt::Result {
     writeln!(out, "\n{} stations", stations.len())?;
     for (name, station) in stations.iter().take(STATIONS_SHOWN) {
         writeln!(out, "  {name} {} ({})", station.place, station.peer)?;
@@ -234,7 +262,11 @@ fn write_stations(out: &mut String, stations: &BTreeMap<String, StationStatus>) 
 }
 
 /// Counters that are zero say nothing to a person.
-fn write_counters(out: &mut String, title: &str, counters: &BTreeMap<String, u64>) -> std::fmt::Result {
+fn write_counters(
+    out: &mut String,
+    title: &str,
+    counters: &BTreeMap<String, u64>,
+) -> std::fmt::Result {
     writeln!(out, "\n{title}")?;
     let mut none = true;
     for (name, value) in counters.iter().filter(|(_, value)| **value > 0) {
@@ -275,11 +307,16 @@ mod tests {
             peers: vec![PeerStatus {
                 name: "cloud1".into(),
                 state: "up".into(),
-                session: Some(SessionStatus { path_mtu: 1_452, ..Default::default() }),
+                session: Some(SessionStatus {
+                    path_mtu: 1_452,
+                    ..Default::default()
+                }),
                 ..Default::default()
             }],
             drops: [("replayed".into(), 3), ("bad_tag".into(), 0)].into(),
-            stations: (0..40).map(|i| (format!("{i:02}"), StationStatus::default())).collect(),
+            stations: (0..40)
+                .map(|i| (format!("{i:02}"), StationStatus::default()))
+                .collect(),
             ..Default::default()
         };
         let text = status.to_text();

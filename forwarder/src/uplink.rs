@@ -201,7 +201,14 @@ mod tests {
         let b = UdpUplink::new(bind(wildcard(0), false).unwrap()).unwrap();
         let port = b.local_address().unwrap().port();
         let remote = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
-        (a, b, Path { remote, local: None })
+        (
+            a,
+            b,
+            Path {
+                remote,
+                local: None,
+            },
+        )
     }
 
     fn receive_all(b: &mut UdpUplink, want: usize) -> Vec<(Vec<u8>, Path)> {
@@ -217,16 +224,29 @@ mod tests {
     fn a_run_arrives_as_its_datagrams_and_answers_find_their_way() {
         let (mut a, mut b, path) = pair();
         let bytes: Vec<u8> = (0..1_000 * 20 + 77).map(|i| (i / 1_000) as u8).collect();
-        let run = Run { bytes: &bytes, segment_size: 1_000 };
+        let run = Run {
+            bytes: &bytes,
+            segment_size: 1_000,
+        };
         a.send(&run, &path).unwrap();
         let got = receive_all(&mut b, 21);
         let lengths: Vec<usize> = got.iter().map(|(d, _)| d.len()).collect();
         assert_eq!(lengths, [[1_000; 20].as_slice(), &[77]].concat());
-        assert_eq!(got.iter().flat_map(|(d, _)| d.clone()).collect::<Vec<_>>(), bytes);
+        assert_eq!(
+            got.iter().flat_map(|(d, _)| d.clone()).collect::<Vec<_>>(),
+            bytes
+        );
 
         let back = got[0].1;
         assert_eq!(back.local, Some(Ipv4Addr::LOCALHOST.into()));
-        b.send(&Run { bytes: b"answer", segment_size: 1_000 }, &back).unwrap();
+        b.send(
+            &Run {
+                bytes: b"answer",
+                segment_size: 1_000,
+            },
+            &back,
+        )
+        .unwrap();
         let answer = receive_all(&mut a, 1);
         assert_eq!(answer[0].0, b"answer");
         assert_eq!(answer[0].1.remote, path.remote);
@@ -251,7 +271,11 @@ mod tests {
         ];
         for (payload, socket) in cases {
             sender.send_to(payload, address).unwrap();
-            assert_eq!(receive_all(&mut group[socket], 1)[0].0, payload, "{payload:?}");
+            assert_eq!(
+                receive_all(&mut group[socket], 1)[0].0,
+                payload,
+                "{payload:?}"
+            );
         }
     }
 }

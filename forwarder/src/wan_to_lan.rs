@@ -5,11 +5,7 @@
 //! frame whether this peer may say this; then it goes to the TX ring of the LAN port
 //! ([`crate::sys::xsk`]), with the foreign source address it came with.
 
-use std::{
-    collections::HashMap,
-    hash::BuildHasherDefault,
-    time::Instant,
-};
+use std::{collections::HashMap, hash::BuildHasherDefault, time::Instant};
 
 use causeway_ebpf::ethernet::{EthernetHeader, is_group, is_link_local};
 use causeway_tunnel::{DropReason, lane::RxLane};
@@ -131,11 +127,13 @@ impl WanToLan<'_> {
             .ok_or(DropReason::UnknownSpi)?;
         let (peer, stations, counters) = (inbound.peer, self.stations, self.counters);
         let port = &mut *self.port;
-        let received = inbound.lane.receive(datagram, self.now, &mut |frame: &mut [u8]| {
-            if let Err(reason) = inject(frame, peer, stations, port, counters) {
-                counters.drop_one(reason);
-            }
-        })?;
+        let received = inbound
+            .lane
+            .receive(datagram, self.now, &mut |frame: &mut [u8]| {
+                if let Err(reason) = inject(frame, peer, stations, port, counters) {
+                    counters.drop_one(reason);
+                }
+            })?;
         let of_peer = &counters.peers[usize::from(peer)];
         of_peer.rx_datagrams.add(1);
         if !received.newest {

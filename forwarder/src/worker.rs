@@ -342,9 +342,16 @@ impl Worker {
             self.keep_alive(peer, now);
         }
         let counters = &self.counters;
-        counters.kicks_deferred.set(self.config.port.kicks_deferred());
+        counters
+            .kicks_deferred
+            .set(self.config.port.kicks_deferred());
         if let Ok(s) = self.config.port.statistics() {
-            let values = [s.rx_dropped, s.rx_ring_full, s.rx_fill_ring_empty, s.tx_invalid];
+            let values = [
+                s.rx_dropped,
+                s.rx_ring_full,
+                s.rx_fill_ring_empty,
+                s.tx_invalid,
+            ];
             for (counter, value) in counters.xsk.iter().zip(values) {
                 counter.set(value);
             }
@@ -360,14 +367,20 @@ impl Worker {
         };
         let moved = lane.sequence() != state.datagrams;
         if moved && state.opening == 0 {
-            *state = Keepalive { datagrams: lane.sequence(), since: now, opening: 0 };
+            *state = Keepalive {
+                datagrams: lane.sequence(),
+                since: now,
+                opening: 0,
+            };
             return;
         }
         if state.opening == 0 && now.duration_since(state.since) < self.config.lane_keepalive {
             return;
         }
         let (uplink, counters) = (&mut self.config.uplink, &self.counters);
-        let sent = lane.keepalive(now, &mut |run| lan_to_wan::send(uplink, &run, path, counters));
+        let sent = lane.keepalive(now, &mut |run| {
+            lan_to_wan::send(uplink, &run, path, counters)
+        });
         if sent.is_ok() {
             counters.keepalives.add(1);
         }
@@ -395,14 +408,35 @@ impl Worker {
 
     fn obey_one(&mut self, command: Command, now: Instant) -> bool {
         match command {
-            Command::InstallRx { peer, remote_lane, spi, keys, limits, learns_path, done } => {
+            Command::InstallRx {
+                peer,
+                remote_lane,
+                spi,
+                keys,
+                limits,
+                learns_path,
+                done,
+            } => {
                 let lane = RxLane::new(spi, &keys, limits, now);
-                let inbound = InboundLane { lane, peer, remote_lane, learns_path, path: None };
+                let inbound = InboundLane {
+                    lane,
+                    peer,
+                    remote_lane,
+                    learns_path,
+                    path: None,
+                };
                 self.lanes.insert(u32::from(spi), inbound);
                 // The session may have ended meanwhile; then nobody waits.
                 let _ = done.send(());
             }
-            Command::InstallTx { peer, spi, keys, limits, datagram_size, path } => {
+            Command::InstallTx {
+                peer,
+                spi,
+                keys,
+                limits,
+                datagram_size,
+                path,
+            } => {
                 let run = self.config.uplink.run_limits();
                 let lane = TxLane::new(spi, &keys, limits, now, datagram_size, run);
                 self.install_tx(usize::from(peer), lane, path, now);
@@ -440,13 +474,13 @@ impl Worker {
 
 /// Turns this worker's lane to where its receiver is now, and tells the control plane, which
 /// tells all workers whose lanes end at the same place.
-fn follow(
-    peers: &mut [PeerTx],
-    news: LearntPath,
-    learnt: &mpsc::UnboundedSender<LearntPath>,
-) {
+fn follow(peers: &mut [PeerTx], news: LearntPath, learnt: &mpsc::UnboundedSender<LearntPath>) {
     let tx = &mut peers[usize::from(news.peer)];
-    if tx.lane.as_ref().is_some_and(|lane| lane.spi().worker() == news.remote_lane) {
+    if tx
+        .lane
+        .as_ref()
+        .is_some_and(|lane| lane.spi().worker() == news.remote_lane)
+    {
         tx.path = Some(news.path);
     }
     // The receiver is gone only while the program stops.

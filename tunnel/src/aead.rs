@@ -17,7 +17,17 @@ pub const TAG_LEN: usize = 16;
 /// the two in both directions (`Hello::agreed_cipher`): it needs no negotiation, cannot fail,
 /// and nobody gets less than they asked for.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    minicbor::Encode,
+    minicbor::Decode,
 )]
 #[cbor(index_only)]
 pub enum Cipher {

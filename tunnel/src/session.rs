@@ -25,8 +25,8 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 use zeroize::Zeroizing;
 
-use crate::identity::PublicKey;
 use crate::aead::Cipher;
+use crate::identity::PublicKey;
 use crate::message::{Bye, ByeReason, Hello, Message};
 use control::{ControlReader, ControlWriter};
 use error::Explainer;

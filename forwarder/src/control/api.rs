@@ -137,6 +137,8 @@ pub fn query_status(name: &str) -> Result<Status, String> {
     match serde_json::from_str(&line) {
         Ok(Answer::Status(status)) => Ok(*status),
         Ok(Answer::Error(text)) => Err(text),
-        Err(e) => Err(format!("causeway answered in another form: {e}; is it of this version?")),
+        Err(e) => Err(format!(
+            "causeway answered in another form: {e}; is it of this version?"
+        )),
     }
 }

@@ -108,10 +108,16 @@ async fn resolve(name: &str, round: usize) -> Result<SocketAddr, Failure> {
     };
     let addresses: Vec<_> = lookup_host(name)
         .await
-        .map_err(|e| failure(format!("cannot resolve {name}: {e}; check the name in --peer and the resolver")))?
+        .map_err(|e| {
+            failure(format!(
+                "cannot resolve {name}: {e}; check the name in --peer and the resolver"
+            ))
+        })?
         .collect();
     match addresses.len() {
-        0 => Err(failure(format!("{name} has no address; check the name in --peer"))),
+        0 => Err(failure(format!(
+            "{name} has no address; check the name in --peer"
+        ))),
         n => Ok(addresses[round % n]),
     }
 }

@@ -98,12 +98,23 @@ pub(super) async fn establish(
     let exchange = exchange(&candidate, &context, &mut receive);
     let result = timeout(PATIENCE, exchange).await;
     let error = match result {
-        Ok(Ok(send)) => return Ok(Box::new(Established { candidate, receive, send })),
+        Ok(Ok(send)) => {
+            return Ok(Box::new(Established {
+                candidate,
+                receive,
+                send,
+            }));
+        }
         Ok(Err(error)) => error,
-        Err(_) => "the peer did not name its lanes in time: are both ends of the same version?".into(),
+        Err(_) => {
+            "the peer did not name its lanes in time: are both ends of the same version?".into()
+        }
     };
     context.remove(&receive);
-    candidate.session.close(Bye::new(ByeReason::Protocol, error.as_str())).await;
+    candidate
+        .session
+        .close(Bye::new(ByeReason::Protocol, error.as_str()))
+        .await;
     Err(Box::new(Failed {
         peer: candidate.peer,
         dialled: candidate.session.is_dialer(),
@@ -122,14 +133,19 @@ async fn exchange(
     let session = &candidate.session;
     let their_lanes = session.hello().lanes;
     if !(1..=MOST_LANES).contains(&their_lanes) {
-        return Err(format!("the peer announces {their_lanes} lanes; 1 to {MOST_LANES} are possible"));
+        return Err(format!(
+            "the peer announces {their_lanes} lanes; 1 to {MOST_LANES} are possible"
+        ));
     }
     let ready = install_receive(candidate, context, receive)?;
     for done in ready {
         done.await.map_err(|_| "a worker has ended".to_owned())?;
     }
     let spis = receive.iter().map(|spi| u32::from(*spi)).collect();
-    session.send(&Message::Lanes(Lanes { spis })).await.map_err(text)?;
+    session
+        .send(&Message::Lanes(Lanes { spis }))
+        .await
+        .map_err(text)?;
     let lanes = match session.recv().await.map_err(text)? {
         Message::Lanes(lanes) => lanes,
         Message::Bye(bye) => return Err(format!("the peer closed the session: {bye}")),
@@ -166,11 +182,7 @@ fn install_receive(
     Ok(ready)
 }
 
-fn send_keys(
-    candidate: &Candidate,
-    context: &Context,
-    lanes: &Lanes,
-) -> Result<Send, String> {
+fn send_keys(candidate: &Candidate, context: &Context, lanes: &Lanes) -> Result<Send, String> {
     if lanes.spis.len() != context.workers.len() {
         return Err(format!(
             "the peer names {} lanes for our {}",
@@ -180,9 +192,16 @@ fn send_keys(
     }
     let of_lane = |spi: &u32| {
         let spi = Spi::try_from(*spi).map_err(|e| format!("the peer names a lane badly: {e}"))?;
-        Ok((spi, keys(candidate, context, spi, candidate.session.is_dialer())?))
+        Ok((
+            spi,
+            keys(candidate, context, spi, candidate.session.is_dialer())?,
+        ))
     };
-    let send = lanes.spis.iter().map(of_lane).collect::<Result<Send, String>>()?;
+    let send = lanes
+        .spis
+        .iter()
+        .map(of_lane)
+        .collect::<Result<Send, String>>()?;
     let mut spis: Vec<_> = send.iter().map(|(spi, _)| *spi).collect();
     spis.sort_unstable();
     spis.dedup();

@@ -31,9 +31,17 @@ pub(super) enum Event {
     /// The pause after a failed session is over.
     CallAgain(PeerIndex),
     /// A control message.
-    Message { peer: PeerIndex, id: SessionId, message: Message },
+    Message {
+        peer: PeerIndex,
+        id: SessionId,
+        message: Message,
+    },
     /// The session ended.
-    Closed { peer: PeerIndex, id: SessionId, error: SessionError },
+    Closed {
+        peer: PeerIndex,
+        id: SessionId,
+        error: SessionError,
+    },
     /// The host's own addresses on the LAN port changed.
     OwnAddresses(HashSet<IpAddr>),
     /// Somebody asks how things are.

@@ -187,7 +187,9 @@ impl Control {
 
     fn tick(&mut self) -> Result<(), String> {
         if self.parts.workers.iter().any(WorkerHandle::has_ended) {
-            return Err("a worker thread has ended; this is a defect, please report the log".into());
+            return Err(
+                "a worker thread has ended; this is a defect, please report the log".into(),
+            );
         }
         match Device::find(&self.parts.lan.name) {
             Ok(device) if device.index == self.parts.lan.index => {}
@@ -199,7 +201,10 @@ impl Control {
             let expired = self.peers[peer].expired(now);
             self.context.remove(&expired);
             if let Some(bytes) = self.peers[peer].new_datagram_size(now) {
-                debug!("peer {}: datagrams of {bytes} bytes", self.peers[peer].spec.name);
+                debug!(
+                    "peer {}: datagrams of {bytes} bytes",
+                    self.peers[peer].spec.name
+                );
                 let size = usize::from(bytes);
                 self.tell_all(|| Command::SetDatagramSize(peer as PeerIndex, size));
             }
@@ -224,7 +229,10 @@ impl Control {
         let (endpoint, events) = (self.parts.endpoint.clone(), self.events.clone());
         let call = tokio::spawn(async move {
             let session = dial::until_answered(&endpoint, &target, &events).await;
-            let _ = events.send(Event::Dialled { peer: index, session });
+            let _ = events.send(Event::Dialled {
+                peer: index,
+                session,
+            });
         });
         peer.call = Some(call.abort_handle());
     }
@@ -245,7 +253,10 @@ impl Control {
             return error!("a session with key {key}, which is no peer's");
         };
         if self.peers[index].candidates >= CANDIDATES {
-            return debug!("peer {} has too many sessions in the making", self.peers[index].spec.name);
+            return debug!(
+                "peer {} has too many sessions in the making",
+                self.peers[index].spec.name
+            );
         }
         self.begin(index as PeerIndex, session);
     }
@@ -269,8 +280,16 @@ impl Control {
     }
 
     fn established(&mut self, new: Established) {
-        let Established { candidate, receive, send } = new;
-        let Candidate { id, peer: index, session } = candidate;
+        let Established {
+            candidate,
+            receive,
+            send,
+        } = new;
+        let Candidate {
+            id,
+            peer: index,
+            session,
+        } = candidate;
         let dialled = session.is_dialer();
         let now = Instant::now();
         let peer = &mut self.peers[usize::from(index)];
@@ -284,7 +303,10 @@ impl Control {
         let mut spis = Vec::new();
         for (worker, (spi, keys)) in self.context.workers.iter().zip(send) {
             let path = if dialled {
-                Some(Path { remote: session.remote_address(), local: None })
+                Some(Path {
+                    remote: session.remote_address(),
+                    local: None,
+                })
             } else {
                 paths.get(&spi.worker()).copied()
             };
@@ -313,7 +335,12 @@ impl Control {
         }
         self.greet(index, before.as_ref(), first);
         if let Some(before) = before.filter(|b| b.session.is_dialer() || !b.connected) {
-            tokio::spawn(async move { before.session.close(Bye::new(ByeReason::Replaced, "")).await });
+            tokio::spawn(async move {
+                before
+                    .session
+                    .close(Bye::new(ByeReason::Replaced, ""))
+                    .await
+            });
         }
         tokio::spawn(read(session, index, id, self.events.clone()));
         self.offer_stations(index);
@@ -329,11 +356,21 @@ impl Control {
             debug!("peer {name}: new keys, session {}", live.id);
             return;
         }
-        let how = if live.session.is_dialer() { "dialled" } else { "accepted" };
+        let how = if live.session.is_dialer() {
+            "dialled"
+        } else {
+            "accepted"
+        };
         let again = if first { "" } else { " again" };
-        info!("peer {name}: session up{again} with {remote} ({how}), {}, {}", live.session.cipher(), hello.software.escape_debug());
+        info!(
+            "peer {name}: session up{again} with {remote} ({how}), {}, {}",
+            live.session.cipher(),
+            hello.software.escape_debug()
+        );
         if let Some(skew) = live.noteworthy_clock_skew() {
-            warn!("peer {name}: its clock is {skew} s ahead of ours; the tunnel works, but times in the two logs do not compare: set both by NTP");
+            warn!(
+                "peer {name}: its clock is {skew} s ahead of ours; the tunnel works, but times in the two logs do not compare: set both by NTP"
+            );
         }
     }
 
@@ -342,7 +379,10 @@ impl Control {
         peer.candidates -= 1;
         if peer.is_connected() {
             // One of several that the peer tried at once, most likely.
-            return debug!("peer {}: a further session came to nothing: {}", peer.spec.name, failed.error);
+            return debug!(
+                "peer {}: a further session came to nothing: {}",
+                peer.spec.name, failed.error
+            );
         }
         self.complain(failed.peer, &failed.error);
         if failed.dialled {
@@ -393,7 +433,10 @@ impl Control {
     fn learn(&mut self, news: LearntPath) {
         let peer = &mut self.peers[usize::from(news.peer)];
         peer.paths.insert(news.remote_lane, news.path);
-        debug!("peer {}: lane {} is at {}", peer.spec.name, news.remote_lane, news.path.remote);
+        debug!(
+            "peer {}: lane {} is at {}",
+            peer.spec.name, news.remote_lane, news.path.remote
+        );
         let Some(live) = &peer.live else { return };
         for (worker, spi) in live.send.iter().enumerate() {
             if spi.worker() == news.remote_lane {
@@ -403,7 +446,11 @@ impl Control {
     }
 
     fn set_own_addresses(&mut self, addresses: HashSet<std::net::IpAddr>) {
-        if let Err(e) = self.parts.program.set_own_addresses(addresses.iter().copied()) {
+        if let Err(e) = self
+            .parts
+            .program
+            .set_own_addresses(addresses.iter().copied())
+        {
             warn!("own addresses of the LAN port: {e}");
         }
         self.own_addresses = addresses;
@@ -423,7 +470,10 @@ impl Control {
             worker.stop();
         }
         drop(self.parts.promiscuous.take());
-        self.parts.endpoint.close(Bye::new(ByeReason::Shutdown, "")).await;
+        self.parts
+            .endpoint
+            .close(Bye::new(ByeReason::Shutdown, ""))
+            .await;
     }
 }
 

@@ -3,11 +3,7 @@
 //! ARP and neighbour discovery for them must reach the host's stack, or nobody could manage
 //! the appliance through its LAN port.
 
-use std::{
-    collections::HashSet,
-    net::IpAddr,
-    time::Duration,
-};
+use std::{collections::HashSet, net::IpAddr, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt};
 use rtnetlink::{
@@ -72,7 +68,9 @@ fn stacked_on(interface: u32, links: &[LinkMessage]) -> HashSet<u32> {
     let mut found = HashSet::from([interface]);
     loop {
         let before = found.len();
-        let upper = links.iter().filter(|l| lower_link(l).is_some_and(|l| found.contains(&l)));
+        let upper = links
+            .iter()
+            .filter(|l| lower_link(l).is_some_and(|l| found.contains(&l)));
         let upper: Vec<_> = upper.map(|l| l.header.index).collect();
         found.extend(upper);
         if found.len() == before {
@@ -126,7 +124,14 @@ mod tests {
     fn vlans_on_the_port_count_and_others_do_not() {
         let mut veth = link(13, Some(2));
         veth.attributes.push(LinkAttribute::LinkNetNsId(0));
-        let links = [link(2, None), link(3, None), link(10, Some(2)), link(11, Some(10)), link(12, Some(3)), veth];
+        let links = [
+            link(2, None),
+            link(3, None),
+            link(10, Some(2)),
+            link(11, Some(10)),
+            link(12, Some(3)),
+            veth,
+        ];
         assert_eq!(stacked_on(2, &links), HashSet::from([2, 10, 11]));
     }
 
@@ -139,10 +144,14 @@ mod tests {
         v4.attributes.push(AddressAttribute::Local(ours.into()));
         let mut v6 = AddressMessage::default();
         v6.header.index = 2;
-        v6.attributes.push(AddressAttribute::Address(Ipv6Addr::LOCALHOST.into()));
+        v6.attributes
+            .push(AddressAttribute::Address(Ipv6Addr::LOCALHOST.into()));
         let mut other = v4.clone();
         other.header.index = 3;
         let found = addresses_of(&HashSet::from([2]), &[v4, v6, other]);
-        assert_eq!(found, HashSet::from([ours.into(), Ipv6Addr::LOCALHOST.into()]));
+        assert_eq!(
+            found,
+            HashSet::from([ours.into(), Ipv6Addr::LOCALHOST.into()])
+        );
     }
 }

@@ -5,12 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use causeway_tunnel::{
-    message::Applied,
-    session::Session,
-    spi::Spi,
-    stations::StationsJoiner,
-};
+use causeway_tunnel::{message::Applied, session::Session, spi::Spi, stations::StationsJoiner};
 use tokio::task::AbortHandle;
 
 use super::event::SessionId;
@@ -163,7 +158,11 @@ impl Peer {
         let live = self.live.as_ref().filter(|live| live.connected)?;
         let found = live.session.path_mtu();
         let searching = self.sessions > 1 && now.duration_since(live.since) < SEARCH;
-        let size = if searching { found.max(self.datagram_size) } else { found };
+        let size = if searching {
+            found.max(self.datagram_size)
+        } else {
+            found
+        };
         if size == self.datagram_size {
             return None;
         }
@@ -174,7 +173,9 @@ impl Peer {
     /// Notes why a session or an attempt failed; true: it is news for the log.
     pub(super) fn complain(&mut self, error: &str, now: Instant) -> bool {
         let news = self.last_error.as_deref() != Some(error)
-            || self.logged.is_none_or(|at| now.duration_since(at) >= REPEAT);
+            || self
+                .logged
+                .is_none_or(|at| now.duration_since(at) >= REPEAT);
         if news {
             self.logged = Some(now);
             self.last_error = Some(error.to_owned());

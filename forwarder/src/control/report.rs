@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Instant};
 use causeway_ebpf::Verdict;
 use causeway_tunnel::DropReason;
 
-use super::{Control, peer::{Live, Peer}};
+use super::{
+    Control,
+    peer::{Live, Peer},
+};
 use crate::{
     counters::{Counter, WorkerCounters},
     preflight,
@@ -32,21 +35,39 @@ impl Control {
             listen: parts.config.listen.map(|l| l.to_string()),
             lan: self.lan_status(),
             peers: (0..self.peers.len()).map(|i| self.peer_status(i)).collect(),
-            stations: self.stations.iter().map(|(key, s)| {
-                let place = match s.place {
-                    Place::Home => "home",
-                    Place::Away => "away",
-                };
-                let peer = self.peers[usize::from(s.peer)].spec.name.clone();
-                (StationName(key).to_string(), StationStatus { place: place.into(), peer })
-            }).collect(),
+            stations: self
+                .stations
+                .iter()
+                .map(|(key, s)| {
+                    let place = match s.place {
+                        Place::Home => "home",
+                        Place::Away => "away",
+                    };
+                    let peer = self.peers[usize::from(s.peer)].spec.name.clone();
+                    (
+                        StationName(key).to_string(),
+                        StationStatus {
+                            place: place.into(),
+                            peer,
+                        },
+                    )
+                })
+                .collect(),
             workers: self.worker_status(),
             verdicts: self.verdicts(),
-            drops: DropReason::ALL.iter().map(|reason| {
-                let of = |c: &WorkerCounters| c.drops[reason.index()].get();
-                (reason.label().into(), self.sum(of))
-            }).collect(),
-            quic: parts.endpoint.counters().iter().map(|(counter, value)| (counter.label().into(), value)).collect(),
+            drops: DropReason::ALL
+                .iter()
+                .map(|reason| {
+                    let of = |c: &WorkerCounters| c.drops[reason.index()].get();
+                    (reason.label().into(), self.sum(of))
+                })
+                .collect(),
+            quic: parts
+                .endpoint
+                .counters()
+                .iter()
+                .map(|(counter, value)| (counter.label().into(), value))
+                .collect(),
             warnings: self.warnings(),
         }
     }
@@ -76,7 +97,10 @@ impl Control {
             public_key: peer.spec.key.to_string(),
             address: peer.spec.address.clone(),
             state: state(peer).into(),
-            session: peer.live.as_ref().map(|live| self.session_status(index, peer, live)),
+            session: peer
+                .live
+                .as_ref()
+                .map(|live| self.session_status(index, peer, live)),
             sessions: peer.sessions,
             last_error: peer.last_error.clone(),
             tx_frames: sum(|c| &c.tx_frames),
@@ -89,16 +113,22 @@ impl Control {
     fn session_status(&self, index: usize, peer: &Peer, live: &Live) -> SessionStatus {
         let remote = live.session.remote_address();
         let of_worker = |worker: usize| &self.parts.workers[worker].counters.peers[index];
-        let tx = live.send.iter().enumerate().map(|(worker, spi)| LaneStatus {
-            spi: spi.to_string(),
-            worker,
-            path: if live.session.is_dialer() {
-                Some(remote.to_string())
-            } else {
-                peer.paths.get(&spi.worker()).map(|path| path.remote.to_string())
-            },
-            sequence: of_worker(worker).tx_datagrams.get(),
-        });
+        let tx = live
+            .send
+            .iter()
+            .enumerate()
+            .map(|(worker, spi)| LaneStatus {
+                spi: spi.to_string(),
+                worker,
+                path: if live.session.is_dialer() {
+                    Some(remote.to_string())
+                } else {
+                    peer.paths
+                        .get(&spi.worker())
+                        .map(|path| path.remote.to_string())
+                },
+                sequence: of_worker(worker).tx_datagrams.get(),
+            });
         let rx = live.receive.iter().map(|spi| {
             let worker = usize::from(spi.worker());
             LaneStatus {
@@ -125,29 +155,46 @@ impl Control {
         let cpus = &self.parts.config.cpus;
         let cpu = |i: usize| (!cpus.is_empty()).then(|| cpus[i % cpus.len()]);
         let uplinks = self.parts.uplinks.iter();
-        self.parts.workers.iter().zip(uplinks).enumerate().map(|(i, (worker, uplink))| WorkerStatus {
-            counters: worker_counters(&worker.counters),
-            cpu: cpu(i),
-            uplink: uplink.clone(),
-        }).collect()
+        self.parts
+            .workers
+            .iter()
+            .zip(uplinks)
+            .enumerate()
+            .map(|(i, (worker, uplink))| WorkerStatus {
+                counters: worker_counters(&worker.counters),
+                cpu: cpu(i),
+                uplink: uplink.clone(),
+            })
+            .collect()
     }
 
     fn verdicts(&self) -> BTreeMap<String, u64> {
         let Ok(counters) = self.parts.program.counters() else {
             return BTreeMap::new();
         };
-        Verdict::ALL.iter().zip(counters).map(|(verdict, n)| (verdict.label().into(), n)).collect()
+        Verdict::ALL
+            .iter()
+            .zip(counters)
+            .map(|(verdict, n)| (verdict.label().into(), n))
+            .collect()
     }
 
     fn warnings(&self) -> Vec<String> {
-        let mut warnings: Vec<String> = preflight::clock_warning(std::time::SystemTime::now()).into_iter().collect();
+        let mut warnings: Vec<String> = preflight::clock_warning(std::time::SystemTime::now())
+            .into_iter()
+            .collect();
         for peer in &self.peers {
             let name = &peer.spec.name;
             if let Some(skew) = peer.live.as_ref().and_then(Live::noteworthy_clock_skew) {
-                warnings.push(format!("the clock of peer {name} is {skew} s ahead of ours: set both by NTP"));
+                warnings.push(format!(
+                    "the clock of peer {name} is {skew} s ahead of ours: set both by NTP"
+                ));
             }
             if !peer.is_connected() {
-                let why = peer.last_error.as_deref().unwrap_or("it has not called yet");
+                let why = peer
+                    .last_error
+                    .as_deref()
+                    .unwrap_or("it has not called yet");
                 warnings.push(format!("no session with peer {name}: {why}"));
             }
         }

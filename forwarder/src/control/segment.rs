@@ -39,7 +39,10 @@ impl Control {
             added: granted.map(|(key, _)| to_wire(key)).collect(),
             withdrawn: Vec::new(),
         };
-        let (session, name) = (live.session.clone(), self.peers[usize::from(index)].spec.name.clone());
+        let (session, name) = (
+            live.session.clone(),
+            self.peers[usize::from(index)].spec.name.clone(),
+        );
         tokio::spawn(async move {
             for message in update.into_messages() {
                 if let Err(e) = session.send(&message).await {
@@ -57,7 +60,10 @@ impl Control {
             return;
         };
         if self.stations.role != Role::Cloud {
-            return debug!("peer {}: a cloud end advertises no stations to this version", peer.spec.name);
+            return debug!(
+                "peer {}: a cloud end advertises no stations to this version",
+                peer.spec.name
+            );
         }
         let (session, instance) = (live.session.clone(), live.session.hello().instance);
         let update = match peer.joiner.push(part) {
@@ -65,17 +71,34 @@ impl Control {
             Ok(Some(update)) => update,
             Err(e) => {
                 warn!("peer {}: {e}", peer.spec.name);
-                tokio::spawn(async move { session.close(Bye::new(ByeReason::Protocol, "stations")).await });
+                tokio::spawn(async move {
+                    session
+                        .close(Bye::new(ByeReason::Protocol, "stations"))
+                        .await
+                });
                 return;
             }
         };
-        let basis = Applied { instance, generation: update.since };
+        let basis = Applied {
+            instance,
+            generation: update.since,
+        };
         if !update.is_full() && peer.applied != Some(basis) {
-            warn!("peer {}: a station update for a table that we do not have", peer.spec.name);
-            tokio::spawn(async move { session.close(Bye::new(ByeReason::Protocol, "stations")).await });
+            warn!(
+                "peer {}: a station update for a table that we do not have",
+                peer.spec.name
+            );
+            tokio::spawn(async move {
+                session
+                    .close(Bye::new(ByeReason::Protocol, "stations"))
+                    .await
+            });
             return;
         }
-        let applied = Applied { instance, generation: update.generation };
+        let applied = Applied {
+            instance,
+            generation: update.generation,
+        };
         peer.applied = Some(applied);
         self.hellos.note_applied(peer.spec.key, applied);
         self.grant(index, &update);
@@ -87,7 +110,9 @@ impl Control {
         let withdrawn: Vec<_> = if update.is_full() {
             let kept: HashSet<_> = added.iter().copied().collect();
             let ours = self.stations.iter().filter(|(_, s)| s.peer == index);
-            ours.map(|(key, _)| key).filter(|key| !kept.contains(key)).collect()
+            ours.map(|(key, _)| key)
+                .filter(|key| !kept.contains(key))
+                .collect()
         } else {
             update.withdrawn.iter().filter_map(from_wire).collect()
         };
@@ -98,7 +123,11 @@ impl Control {
             self.admit(index, key);
         }
         let name = &self.peers[usize::from(index)].spec.name;
-        let granted = self.stations.iter().filter(|(_, s)| s.peer == index).count();
+        let granted = self
+            .stations
+            .iter()
+            .filter(|(_, s)| s.peer == index)
+            .count();
         info!("peer {name}: it has granted us {granted} stations");
         let snapshot = Arc::new(self.stations.clone());
         self.tell_all(|| Command::Stations(Arc::clone(&snapshot)));
@@ -120,7 +149,10 @@ impl Control {
             Some(station) if station.peer == index => return,
             Some(station) => {
                 let (theirs, first) = (name(index), name(station.peer));
-                warn!("station {} is granted by {theirs} and by {first}: it stays with {first}", StationName(key));
+                warn!(
+                    "station {} is granted by {theirs} and by {first}: it stays with {first}",
+                    StationName(key)
+                );
                 return;
             }
             None => {}
@@ -129,7 +161,10 @@ impl Control {
             warn!("station {}: {e}", StationName(key));
             return;
         }
-        let station = Station { place: Place::Home, peer: index };
+        let station = Station {
+            place: Place::Home,
+            peer: index,
+        };
         self.stations.insert(key, station);
     }
 }

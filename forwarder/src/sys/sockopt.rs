@@ -154,9 +154,7 @@ pub fn route_mtu(fd: BorrowedFd<'_>, ipv6: bool) -> io::Result<u32> {
     let mut length = size_of::<c_int>() as socklen_t;
     let target: *mut c_int = &mut value;
     // SAFETY: the pointer and the length describe `value`, which the kernel writes.
-    let rc = unsafe {
-        libc::getsockopt(fd.as_raw_fd(), level, name, target.cast(), &mut length)
-    };
+    let rc = unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, target.cast(), &mut length) };
     if rc != 0 {
         return Err(io::Error::last_os_error());
     }

@@ -200,7 +200,8 @@ impl XskPort {
         };
         // Both are ceilings of how much one kick transmits in copy mode; older kernels lack the first.
         let _ = sockopt::set_xdp_max_tx_budget(port.as_fd(), config.ring_size);
-        let _ = sockopt::force_send_buffer(port.as_fd(), config.ring_size as usize * chunk as usize);
+        let _ =
+            sockopt::force_send_buffer(port.as_fd(), config.ring_size as usize * chunk as usize);
         port.refill();
         Ok(port)
     }
@@ -297,7 +298,11 @@ impl XskPort {
             // SAFETY: the descriptors are of this UMEM and their chunks are ours; from here on they
             // are the kernel's until they show up in the completion ring.
             let submitted = unsafe { self.tx.produce(&self.written) };
-            debug_assert_eq!(submitted, self.written.len(), "transmit() keeps within the ring");
+            debug_assert_eq!(
+                submitted,
+                self.written.len(),
+                "transmit() keeps within the ring"
+            );
             self.in_flight += submitted;
             self.written.drain(..submitted);
         }
@@ -347,7 +352,10 @@ impl XskPort {
     /// Gives free chunks to the fill ring until it is full, but keeps enough to transmit.
     fn refill(&mut self) {
         let room = self.fill.nb_free(BATCH as u32) as usize;
-        let spare = self.free.len().saturating_sub(self.ring_size - self.in_flight.min(self.ring_size));
+        let spare = self
+            .free
+            .len()
+            .saturating_sub(self.ring_size - self.in_flight.min(self.ring_size));
         let mut todo = room.min(spare);
         while todo > 0 {
             let n = todo.min(BATCH);

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use causeway_tunnel::identity::{PrivateKey, PublicKey};
 use causeway_tunnel::aead::Cipher;
+use causeway_tunnel::identity::{PrivateKey, PublicKey};
 use causeway_tunnel::message::{Hello, PROTOCOL_VERSION, Role};
 use causeway_tunnel::session::{Endpoint, Session, SessionError, SessionOptions};
 use tokio::task::AbortHandle;
