@@ -111,14 +111,13 @@ fn open(c: &mut Criterion) {
     for size in FRAME_SIZES {
         let mut tx = OutboundSa::new(spi(), &keys(), ENDLESS, now);
         let mut rx = InboundSa::new(spi(), &keys(), ENDLESS, now);
-        let next = || {
+        let mut next = || {
             let mut datagram = vec![7; esp::sealed_len(size)];
             esp::seal(&mut tx, &mut datagram, size, NextHeader::Ethernet).expect("endless");
             datagram
         };
         group.throughput(throughput(1, size));
         group.bench_function(BenchmarkId::from_parameter(size), |b| {
-            let mut next = next;
             b.iter_batched_ref(
                 &mut next,
                 |datagram| assert!(esp::open(&mut rx, datagram, now).is_ok()),

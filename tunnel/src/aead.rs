@@ -183,7 +183,7 @@ mod tests {
 
     fn run(cipher: Cipher, test: &aead::Test) {
         let key = Key::new(cipher, &test.key);
-        let nonce: [u8; NONCE_LEN] = test.nonce[..].try_into().unwrap();
+        let nonce: [u8; NONCE_LEN] = test.nonce[..].try_into().expect("96 bits");
         let mut sealed = [&test.ct[..], &test.tag[..]].concat();
         let opened = key.open(nonce, &test.aad, &mut sealed);
         if test.result == TestResult::Invalid {

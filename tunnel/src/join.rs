@@ -13,12 +13,14 @@
 //! contiguous.
 //!
 //! Bounds: [`SEAMS`] in the ring, so never more parts than that, each of at most
-//! [`MAX_FRAME`] bytes, for at most about [`MAX_AGE`]. Buffers are reused, last
+//! [`MAX_FRAME`](crate::wire::MAX_FRAME) bytes, for at most about [`MAX_AGE`]. Buffers are reused, last
 //! used first; datagrams that arrive in order need one.
+
+mod part;
 
 use crate::DropReason;
 use crate::unbundle::Piece;
-use crate::wire::MAX_FRAME;
+use part::Part;
 use std::time::{Duration, Instant};
 
 /// How many seams are remembered: how far a datagram may overtake another.
@@ -53,20 +55,6 @@ struct Seam {
     part: usize,
 }
 
-/// Neighbouring bytes of one frame, from datagrams `first..=last`.
-struct Part {
-    first: u64,
-    last: u64,
-    /// Bytes from this part's start to the frame's end.
-    ahead: usize,
-    /// Bytes from this part's end to the frame's end.
-    rest: usize,
-    begins: bool,
-    since: Instant,
-    /// Right-aligned: the frame's last byte is the buffer's.
-    buffer: Box<[u8; MAX_FRAME]>,
-}
-
 impl Default for Joiner {
     fn default() -> Self {
         let ring = vec![None; SEAMS];
@@ -81,7 +69,7 @@ impl Default for Joiner {
 }
 
 impl Joiner {
-    /// Adds the `piece` that came in datagram `sequence`; hands a frame that is
+    /// Adds the `piece` that came in datagram `sequence`, 1 at least; hands a frame that is
     /// now complete to `deliver` and returns whether there was one.
     ///
     /// # Errors
@@ -252,36 +240,6 @@ impl Joiner {
             }
         }
         self.free.push(part);
-    }
-}
-
-impl Part {
-    fn unused(now: Instant) -> Self {
-        let buffer = Box::new([0; MAX_FRAME]);
-        Self {
-            first: 1,
-            last: 1,
-            ahead: 0,
-            rest: 0,
-            begins: false,
-            since: now,
-            buffer,
-        }
-    }
-
-    const fn is_complete(&self) -> bool {
-        self.begins && self.rest == 0
-    }
-
-    /// The `length` bytes that begin `ahead` bytes before the frame's end.
-    #[inline]
-    fn at(&mut self, ahead: usize, length: usize) -> &mut [u8] {
-        &mut self.buffer[MAX_FRAME - ahead..][..length]
-    }
-
-    #[inline]
-    fn frame(&mut self) -> &mut [u8] {
-        self.at(self.ahead, self.ahead)
     }
 }
 

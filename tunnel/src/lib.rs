@@ -1,4 +1,36 @@
 //! What the two ends of a causeway agree on.
+//!
+//! # The way of a frame
+//!
+//! This half of the crate is *sans-IO*: bytes and `now` in, bytes out. It has no
+//! socket, no clock and no thread; whoever calls it has those.
+//!
+//! ```text
+//!  frames of a batch                                              frames
+//!       │ push, flush                                                ▲ deliver
+//!  ┌────▼─────── lane::TxLane ──────┐        ┌──── lane::RxLane ─────┴────────┐
+//!  │ bundle   into the open datagram│        │ join      halves of cut frames │
+//!  │ sa       next sequence number  │        │ unbundle  frames of a datagram │
+//!  │ esp      header, padding       │        │ esp       padding, next header │
+//!  │ aead     seal in place         │        │ aead      open in place        │
+//!  └────┬───────────────────────────┘        │ replay    seen before?         │
+//!       │ lane::Run: equal datagrams         └────▲───────────────────────────┘
+//!       └──── UDP, one send with GSO ─────────────┘ one datagram at a time
+//! ```
+//!
+//! Out: [`TxLane::push`](lane::TxLane::push) copies the frame, once, to its final
+//! place in the outgoing buffer ([`bundle`]). A datagram that is full is sealed there
+//! ([`esp::seal`]); as many as one send takes are handed out as a [`lane::Run`].
+//! [`flush`](lane::TxLane::flush) ends the batch, so that no frame waits for another.
+//!
+//! In: the datagram's SPI names its lane ([`esp::claimed_spi`]).
+//! [`RxLane::receive`](lane::RxLane::receive) opens it where it lies ([`esp::open`])
+//! and delivers its whole frames from there ([`unbundle`]). A frame that was cut is
+//! joined in a buffer that is used again, whichever half came first ([`join`]).
+//! Nothing is allocated per frame or per datagram.
+//!
+//! Every refusal has a word: [`DropReason`]. The bytes on the wire are in
+//! `PROTOCOL.md` beside this crate's manifest; their numbers are in [`wire`].
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

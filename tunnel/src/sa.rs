@@ -4,117 +4,14 @@
 //! ever repeats. The limits that keep AES-GCM safe are enforced here, at both
 //! ends, whatever the session above does or fails to do.
 
-use crate::aead::{Cipher, Key, NONCE_LEN};
+mod keys;
+
+pub use keys::{IpFamily, KeymatLength, SALT_LEN, SaKeys};
+
+use crate::aead::{Key, NONCE_LEN};
 use crate::replay::ReplayWindow;
 use crate::{DropReason, Spi};
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
-use zeroize::Zeroizing;
-
-/// Bytes of salt behind the key in the keying material (RFC 4106 section 8.1).
-pub const SALT_LEN: usize = 4;
-const MAX_KEYMAT: usize = 32 + SALT_LEN;
-
-impl Cipher {
-    /// Bytes of keying material an SA takes from the session: the key, then the salt.
-    pub const fn keymat_len(self) -> usize {
-        self.key_len() + SALT_LEN
-    }
-}
-
-/// The secret of one SA: key and salt. Zeroed when dropped, never shown.
-pub struct SaKeys {
-    cipher: Cipher,
-    keymat: Zeroizing<[u8; MAX_KEYMAT]>,
-}
-
-/// The keying material has another length than the cipher's [`Cipher::keymat_len`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{cipher} takes {} bytes of keying material, not {given}", cipher.keymat_len())]
-pub struct KeymatLength {
-    cipher: Cipher,
-    given: usize,
-}
-
-impl SaKeys {
-    /// The keys in `keymat`: the key, then the 4-byte salt (KEYMAT of RFC 4106 section 8.1).
-    ///
-    /// # Errors
-    /// [`KeymatLength`] unless there are exactly [`Cipher::keymat_len`] bytes.
-    pub fn new(cipher: Cipher, keymat: &[u8]) -> Result<Self, KeymatLength> {
-        if keymat.len() != cipher.keymat_len() {
-            return Err(KeymatLength {
-                cipher,
-                given: keymat.len(),
-            });
-        }
-        let mut keys = Self {
-            cipher,
-            keymat: Zeroizing::new([0; MAX_KEYMAT]),
-        };
-        keys.keymat[..keymat.len()].copy_from_slice(keymat);
-        Ok(keys)
-    }
-
-    /// The cipher that the key is for.
-    pub const fn cipher(&self) -> Cipher {
-        self.cipher
-    }
-
-    /// Key and salt, as Wireshark and scapy take them. For the SA log only.
-    pub fn key_and_salt(&self) -> &[u8] {
-        &self.keymat[..self.cipher.keymat_len()]
-    }
-
-    /// This SA as a line of Wireshark's `esp_sa` table, without a line end.
-    ///
-    /// Whoever has this line can read the lane: for an operator's SA log only.
-    pub fn wireshark_line(&self, family: IpFamily, spi: Spi) -> String {
-        use std::fmt::Write;
-        let protocol = match family {
-            IpFamily::V4 => "IPv4",
-            IpFamily::V6 => "IPv6",
-        };
-        let mut hex = Zeroizing::new(String::with_capacity(2 * MAX_KEYMAT));
-        for byte in self.key_and_salt() {
-            write!(hex, "{byte:02x}").expect("a String takes all that memory holds");
-        }
-        let cipher = "AES-GCM with 16 octet ICV [RFC4106]";
-        format!(
-            r#""{protocol}","*","*","{spi}","{cipher}","0x{}","NULL","""#,
-            *hex
-        )
-    }
-
-    fn key(&self) -> &[u8] {
-        &self.keymat[..self.cipher.key_len()]
-    }
-
-    fn salt(&self) -> [u8; SALT_LEN] {
-        let salt = &self.key_and_salt()[self.cipher.key_len()..];
-        salt.try_into().expect("keymat_len is key_len and SALT_LEN")
-    }
-}
-
-/// The outer IP version of a lane, which Wireshark's table wants to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IpFamily {
-    /// Internet Protocol version 4.
-    V4,
-    /// Internet Protocol version 6.
-    V6,
-}
-
-impl From<IpAddr> for IpFamily {
-    /// What is on the wire: a dual-stack socket's IPv4-mapped address is IPv4.
-    fn from(address: IpAddr) -> Self {
-        if address.to_canonical().is_ipv4() {
-            Self::V4
-        } else {
-            Self::V6
-        }
-    }
-}
 
 /// When a key is worn: the hard stop, far behind the rekeying of a healthy session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +45,7 @@ impl Sa {
     fn new(spi: Spi, keys: &SaKeys, limits: Limits, now: Instant) -> Self {
         Self {
             spi,
-            key: Key::new(keys.cipher, keys.key()),
+            key: Key::new(keys.cipher(), keys.key()),
             salt: keys.salt(),
             datagrams: limits.datagrams,
             expires: now.checked_add(limits.lifetime),
@@ -303,79 +200,4 @@ impl InboundSa {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn keys(cipher: Cipher) -> SaKeys {
-        let keymat: Vec<u8> = (0..cipher.keymat_len() as u8).collect();
-        SaKeys::new(cipher, &keymat).unwrap()
-    }
-
-    #[test]
-    fn keying_material_has_one_length() {
-        for cipher in [Cipher::Aes256Gcm, Cipher::Aes128Gcm] {
-            for given in [0, cipher.key_len(), cipher.keymat_len() + 1] {
-                let error = SaKeys::new(cipher, &vec![1; given]).err();
-                assert_eq!(error, Some(KeymatLength { cipher, given }));
-            }
-        }
-        let error = KeymatLength {
-            cipher: Cipher::Aes128Gcm,
-            given: 7,
-        };
-        assert_eq!(
-            error.to_string(),
-            "aes-128-gcm takes 20 bytes of keying material, not 7"
-        );
-    }
-
-    #[test]
-    fn wireshark_line_is_the_tables_form() {
-        let line = keys(Cipher::Aes128Gcm).wireshark_line(IpFamily::V4, Spi::new(0x1000, 1));
-        assert_eq!(
-            line,
-            r#""IPv4","*","*","0x00001001","AES-GCM with 16 octet ICV [RFC4106]","0x000102030405060708090a0b0c0d0e0f10111213","NULL","""#
-        );
-    }
-
-    #[test]
-    fn mapped_addresses_are_ipv4_on_the_wire() {
-        let families = ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1"]
-            .map(|text| IpFamily::from(text.parse::<IpAddr>().unwrap()));
-        assert_eq!(families, [IpFamily::V4, IpFamily::V4, IpFamily::V6]);
-    }
-
-    #[test]
-    fn sequence_numbers_never_go_back_nor_past_the_limit() {
-        let limits = Limits {
-            datagrams: 12,
-            ..Limits::default()
-        };
-        let mut sa = OutboundSa::new(
-            Spi::new(1 << 20, 0),
-            &keys(Cipher::Aes256Gcm),
-            limits,
-            Instant::now(),
-        );
-        assert_eq!(sa.next_sequence(), Ok(1));
-        sa.skip_to(10);
-        assert_eq!(sa.next_sequence(), Ok(10));
-        sa.skip_to(3);
-        assert_eq!(sa.next_sequence(), Ok(11));
-        assert_eq!(sa.next_sequence(), Ok(12));
-        assert_eq!(sa.next_sequence(), Err(DropReason::KeyWorn));
-        sa.skip_to(u64::MAX);
-        assert_eq!(sa.next_sequence(), Err(DropReason::KeyWorn));
-    }
-
-    #[test]
-    fn an_endless_lifetime_does_not_overflow() {
-        let limits = Limits {
-            lifetime: Duration::MAX,
-            ..Limits::default()
-        };
-        let now = Instant::now();
-        let sa = OutboundSa::new(Spi::new(1 << 20, 0), &keys(Cipher::Aes256Gcm), limits, now);
-        assert_eq!(sa.admit(now + Duration::from_secs(1 << 31), 1), Ok(()));
-    }
-}
+mod tests;

@@ -110,7 +110,7 @@ mod tests {
             &[0; 15],
             &[0x24, 0, 9],
         ];
-        let found = items(&payload.concat()).unwrap();
+        let found = items(&payload.concat()).expect("well formed");
         let piece = "Piece { ahead: 3, begins: false, bytes: [1, 2, 3] }";
         assert_eq!(found, [piece, "frame of 14", "frame of 15", "1 of 9216"]);
         assert_eq!(items(&[0, 0]), Ok(vec![]));

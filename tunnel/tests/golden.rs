@@ -1,5 +1,7 @@
 //! The bytes on the wire, pinned. The same bytes are the worked example of PROTOCOL.md.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use causeway_tunnel::sa::Limits;

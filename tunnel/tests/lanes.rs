@@ -1,5 +1,7 @@
 //! A sending lane, a network that does anything, a receiving lane.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use causeway_tunnel::join::{MAX_AGE, SEAMS};

@@ -1,5 +1,7 @@
 //! What stops a lane, and what nonsense under a good key does to it.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use causeway_tunnel::aead::Cipher;

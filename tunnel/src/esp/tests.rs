@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use super::*;
 use crate::aead::Cipher;
 use crate::sa::{Limits, SaKeys};

@@ -1,4 +1,7 @@
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use super::*;
+use crate::wire::MAX_FRAME;
 use proptest::prelude::*;
 
 /// A piece with its datagram's number: (sequence, ahead, begins, bytes).
