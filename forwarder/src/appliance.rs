@@ -5,7 +5,7 @@
 //! opened before; and as all of it hangs on file descriptors, so does the end of the process,
 //! however it comes.
 
-use std::{net::SocketAddr, net::UdpSocket, os::fd::AsFd, os::fd::AsRawFd, sync::Arc};
+use std::{net::SocketAddr, net::UdpSocket, os::fd::AsFd, sync::Arc};
 
 use causeway_ebpf::maps::LanConfig;
 use causeway_tunnel::{
@@ -228,8 +228,7 @@ fn open_ports(
             max_frame: lan.max_frame(),
         });
         let port = port.map_err(|e| e.to_string())?;
-        let fd = port.as_fd().as_raw_fd();
-        program.set_socket(queue, fd).map_err(|e| e.to_string())?;
+        program.set_socket(queue, &port.as_fd()).map_err(|e| e.to_string())?;
         ports.push(port);
     }
     Ok(ports)

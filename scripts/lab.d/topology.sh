@@ -60,9 +60,9 @@ set_sysctl() {
 }
 
 # cable NAMESPACE INTERFACE MAC|- NAMESPACE2 INTERFACE2 [MTU]
-# Four queues each way on both ends, which a veth only gets when it is made: one per worker of the appliance.
+# QUEUES each way on both ends, which a veth only gets when it is made: one per worker of the appliance.
 cable() {
-  local mac=() cable_mtu=${6:-$LAN_MTU} queues=(numtxqueues 4 numrxqueues 4)
+  local mac=() cable_mtu=${6:-$LAN_MTU} queues=(numtxqueues "$QUEUES" numrxqueues "$QUEUES")
   [[ $3 == - ]] || mac=(address "$3")
   ip link add "$2" netns "$LAB-$1" "${mac[@]}" mtu "$cable_mtu" "${queues[@]}" type veth \
     peer name "$5" netns "$LAB-$4" mtu "$cable_mtu" "${queues[@]}"
