@@ -228,7 +228,9 @@ fn open_ports(
             max_frame: lan.max_frame(),
         });
         let port = port.map_err(|e| e.to_string())?;
-        program.set_socket(queue, &port.as_fd()).map_err(|e| e.to_string())?;
+        program
+            .set_socket(queue, &port.as_fd())
+            .map_err(|e| e.to_string())?;
         ports.push(port);
     }
     Ok(ports)

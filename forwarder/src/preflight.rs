@@ -23,7 +23,7 @@ pub fn missing_capabilities(status: &str) -> Vec<&'static str> {
     let has = |bit: u32| effective & (1 << bit) != 0;
     NEEDED
         .into_iter()
-        .filter(|(bit, name)| !has(*bit) && !(*name == "CAP_BPF" && has(SYS_ADMIN)))
+        .filter(|(bit, name)| !(has(*bit) || *name == "CAP_BPF" && has(SYS_ADMIN)))
         .map(|(_, name)| name)
         .collect()
 }
