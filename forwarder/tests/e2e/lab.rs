@@ -35,9 +35,7 @@ impl Lab {
             rustix::process::geteuid().is_root(),
             "end-to-end tests make network namespaces: run them as root (sudo scripts/test)"
         );
-        let turn = ONE_AT_A_TIME
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("e2e{}-{number}", std::process::id());
         let lab = Self { name, _turn: turn };
@@ -55,7 +53,13 @@ impl Lab {
 
     /// Starts `site`, `cloud` or `both`; returns when they answer `causeway status`.
     pub(crate) fn start(&self, end: &str, arguments: &[&str]) {
-        let mut all = vec!["--bin", env!("CARGO_BIN_EXE_causeway"), "--keep-log", end, "--"];
+        let mut all = vec![
+            "--bin",
+            env!("CARGO_BIN_EXE_causeway"),
+            "--keep-log",
+            end,
+            "--",
+        ];
         all.extend(arguments);
         self.script("start", &all);
     }
@@ -68,13 +72,21 @@ impl Lab {
     /// Runs a command in a namespace and wants it to succeed; gives its standard output.
     pub(crate) fn exec(&self, namespace: &str, command: &[&str]) -> String {
         let output = self.command(namespace, command).output().unwrap();
-        assert!(output.status.success(), "{command:?} in {namespace}: {}", shown(&output));
+        assert!(
+            output.status.success(),
+            "{command:?} in {namespace}: {}",
+            shown(&output)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
     /// Whether a command in a namespace succeeds.
     pub(crate) fn succeeds(&self, namespace: &str, command: &[&str]) -> bool {
-        self.command(namespace, command).output().unwrap().status.success()
+        self.command(namespace, command)
+            .output()
+            .unwrap()
+            .status
+            .success()
     }
 
     /// Starts a command in a namespace; it is killed when the value is dropped.
@@ -126,13 +138,23 @@ impl Lab {
             let session = cloud.peers[0].session.as_ref();
             up("site") && session.is_some_and(|s| s.tx_lanes.iter().all(|l| l.path.is_some()))
         };
-        assert!(within(PATIENCE, ready), "no session\nsite:\n{}\ncloud:\n{}", self.log("site"), self.log("cloud"));
+        assert!(
+            within(PATIENCE, ready),
+            "no session\nsite:\n{}\ncloud:\n{}",
+            self.log("site"),
+            self.log("cloud")
+        );
     }
 
     /// Frames that the test's Python program sends from one host and another receives. See frames.py.
     pub(crate) fn frames(&self, arguments: &[&str]) -> Vec<String> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/frames.py");
-        let mut all = vec!["/usr/bin/env".to_owned(), "python3".into(), script.into(), self.name.clone()];
+        let mut all = vec![
+            "/usr/bin/env".to_owned(),
+            "python3".into(),
+            script.into(),
+            self.name.clone(),
+        ];
         all.extend(arguments.iter().map(|a| (*a).to_owned()));
         let output = Command::new(&all[0]).args(&all[1..]).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", shown(&output));
@@ -143,9 +165,17 @@ impl Lab {
     fn script(&self, verb: &str, arguments: &[&str]) {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/lab");
         let mut command = Command::new(script);
-        command.arg(verb).args(arguments).env("LAB", &self.name).stdin(Stdio::null());
+        command
+            .arg(verb)
+            .args(arguments)
+            .env("LAB", &self.name)
+            .stdin(Stdio::null());
         let output = command.output().unwrap();
-        assert!(output.status.success(), "scripts/lab {verb} {arguments:?}: {}", shown(&output));
+        assert!(
+            output.status.success(),
+            "scripts/lab {verb} {arguments:?}: {}",
+            shown(&output)
+        );
     }
 }
 
@@ -155,7 +185,10 @@ impl Drop for Lab {
             eprintln!("site:\n{}\ncloud:\n{}", self.log("site"), self.log("cloud"));
         }
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/lab");
-        let removed = Command::new(script).arg("down").env("LAB", &self.name).output();
+        let removed = Command::new(script)
+            .arg("down")
+            .env("LAB", &self.name)
+            .output();
         if let Ok(output) = removed
             && !output.status.success()
         {

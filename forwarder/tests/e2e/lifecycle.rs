@@ -22,7 +22,20 @@ fn recovery(end: &str) {
         // Short against a long outage: the other end may or may not have given up by now.
         std::thread::sleep(pause);
         let mut pings = lab
-            .command("dc", &["ping", "-D", "-n", "-O", "-i", "0.02", "-w", "15", "10.77.0.50"])
+            .command(
+                "dc",
+                &[
+                    "ping",
+                    "-D",
+                    "-n",
+                    "-O",
+                    "-i",
+                    "0.02",
+                    "-w",
+                    "15",
+                    "10.77.0.50",
+                ],
+            )
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -32,7 +45,10 @@ fn recovery(end: &str) {
         let took = up.elapsed();
         let _ = pings.kill();
         let _ = pings.wait();
-        assert!(flows && took < Duration::from_secs(1), "{end} after {pause:?}: {took:?}");
+        assert!(
+            flows && took < Duration::from_secs(1),
+            "{end} after {pause:?}: {took:?}"
+        );
     }
 }
 
@@ -54,7 +70,10 @@ fn nothing_is_left_behind_however_it_ends() {
         lab.wait_for_session();
         for end in ["site", "cloud"] {
             let link = lab.exec(end, &["ip", "-d", "link", "show", "lan"]);
-            assert!(link.contains("xdp") && link.contains("promiscuity 1"), "{link}");
+            assert!(
+                link.contains("xdp") && link.contains("promiscuity 1"),
+                "{link}"
+            );
         }
         lab.stop("both", signal);
         for end in ["site", "cloud"] {
@@ -63,7 +82,10 @@ fn nothing_is_left_behind_however_it_ends() {
                 !link.contains("xdp") && link.contains("promiscuity 0")
             };
             assert!(within(PATIENCE, clean), "{end} after {signal}");
-            assert_eq!(lab.exec(end, &["ss", "-Hxl"]).matches("causeway").count(), 0);
+            assert_eq!(
+                lab.exec(end, &["ss", "-Hxl"]).matches("causeway").count(),
+                0
+            );
         }
     }
 }
@@ -73,7 +95,11 @@ fn a_clean_stop_tells_the_peer() {
     let lab = Lab::running(&[], &[]);
     lab.stop("cloud", "TERM");
     assert!(within(PATIENCE, || lab.status("site").peers[0].state == "dialling"));
-    assert!(lab.log("site").contains("its program stops"), "{}", lab.log("site"));
+    assert!(
+        lab.log("site").contains("its program stops"),
+        "{}",
+        lab.log("site")
+    );
     // From then on frames are counted as having no session, not sent into the void.
     assert!(within(PATIENCE, || {
         let _ = answers(&lab);
@@ -84,11 +110,38 @@ fn a_clean_stop_tells_the_peer() {
 #[test]
 fn the_appliance_stays_reachable_on_its_lan_port() {
     let lab = Lab::running(&[], &[]);
-    lab.exec("dc", &["ping", "-q", "-c", "3", "-i", "0.1", "-W", "2", "10.77.0.2"]);
-    lab.exec("dc", &["ping", "-q", "-c", "3", "-i", "0.1", "-W", "2", "fd77::2"]);
+    lab.exec(
+        "dc",
+        &["ping", "-q", "-c", "3", "-i", "0.1", "-W", "2", "10.77.0.2"],
+    );
+    lab.exec(
+        "dc",
+        &["ping", "-q", "-c", "3", "-i", "0.1", "-W", "2", "fd77::2"],
+    );
     // An address that it gets later is its own from then on.
-    lab.exec("site", &["ip", "address", "add", "10.77.0.99/24", "dev", "lan"]);
-    let known = || lab.status("site").lan.own_addresses.contains(&"10.77.0.99".into());
+    lab.exec(
+        "site",
+        &["ip", "address", "add", "10.77.0.99/24", "dev", "lan"],
+    );
+    let known = || {
+        lab.status("site")
+            .lan
+            .own_addresses
+            .contains(&"10.77.0.99".into())
+    };
     assert!(within(PATIENCE, known));
-    lab.exec("dc", &["ping", "-q", "-c", "3", "-i", "0.1", "-W", "2", "10.77.0.99"]);
+    lab.exec(
+        "dc",
+        &[
+            "ping",
+            "-q",
+            "-c",
+            "3",
+            "-i",
+            "0.1",
+            "-W",
+            "2",
+            "10.77.0.99",
+        ],
+    );
 }

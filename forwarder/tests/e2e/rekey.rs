@@ -12,14 +12,37 @@ fn rekeying_costs_no_frame() {
     let began = Instant::now();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/frames.py");
     let run = |from: &str, to: &str, src: &str, dst: &str| {
-        let args = [script, lab.name(), from, to, "--src", src, "--dst", dst, "--count", "8000", "--pause", "0.001"];
-        std::process::Command::new("python3").args(args).stdout(std::process::Stdio::piped()).spawn().unwrap()
+        let args = [
+            script,
+            lab.name(),
+            from,
+            to,
+            "--src",
+            src,
+            "--dst",
+            dst,
+            "--count",
+            "8000",
+            "--pause",
+            "0.001",
+        ];
+        std::process::Command::new("python3")
+            .args(args)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
     };
     let both = [run("dc", "vm1", DC, VM1), run("vm1", "dc", VM1, DC)];
     for child in both {
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        for line in ["sent 8000", "received 8000", "duplicated 0", "damaged 0", "reordered 0"] {
+        for line in [
+            "sent 8000",
+            "received 8000",
+            "duplicated 0",
+            "damaged 0",
+            "reordered 0",
+        ] {
             assert!(text.lines().any(|l| l == line), "no {line:?} in\n{text}");
         }
     }
@@ -48,7 +71,9 @@ fn a_session_that_is_replaced_is_closed_at_both_ends() {
     std::thread::sleep(Duration::from_millis(300));
     for end in ["site", "cloud"] {
         let log = lab.log(end);
-        let warnings = log.lines().filter(|l| l.contains(" WARN ") && !l.contains("keys are written"));
+        let warnings = log
+            .lines()
+            .filter(|l| l.contains(" WARN ") && !l.contains("keys are written"));
         assert_eq!(warnings.count(), 0, "{end}:\n{log}");
     }
 }

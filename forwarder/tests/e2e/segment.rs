@@ -21,7 +21,16 @@ fn traffic_of_other_hosts_never_leaves_the_driver() {
 #[test]
 fn reflected_frames_are_dropped_at_the_driver() {
     let lab = Lab::running(&["--reflect"], &[]);
-    let report = lab.frames(&["vm1", "dc", "--src", VM1, "--dst", "ff:ff:ff:ff:ff:ff", "--count", "200"]);
+    let report = lab.frames(&[
+        "vm1",
+        "dc",
+        "--src",
+        VM1,
+        "--dst",
+        "ff:ff:ff:ff:ff:ff",
+        "--count",
+        "200",
+    ]);
     for line in ["received 200", "duplicated 0"] {
         assert!(report.contains(&line.to_owned()), "{report:?}");
     }
@@ -37,7 +46,8 @@ fn broadcasts_cross_both_ways_and_link_local_protocols_do_not() {
         let report = lab.frames(&[from, to, "--src", src, "--dst", broadcast, "--count", "100"]);
         assert!(report.contains(&"received 100".to_owned()), "{report:?}");
         for link_local in ["01:80:c2:00:00:00", "01:80:c2:00:00:0e"] {
-            let report = lab.frames(&[from, to, "--src", src, "--dst", link_local, "--count", "20"]);
+            let report =
+                lab.frames(&[from, to, "--src", src, "--dst", link_local, "--count", "20"]);
             assert!(report.contains(&"received 0".to_owned()), "{report:?}");
         }
     }
@@ -46,22 +56,78 @@ fn broadcasts_cross_both_ways_and_link_local_protocols_do_not() {
 #[test]
 fn floods_are_limited() {
     let lab = Lab::running(&[], &["--flood-limit", "100"]);
-    let report = lab.frames(&["dc", "vm1", "--src", DC, "--dst", "ff:ff:ff:ff:ff:ff", "--count", "2000", "--pause", "0"]);
-    let received: u32 = report.iter().find_map(|l| l.strip_prefix("received ")).unwrap().parse().unwrap();
+    let report = lab.frames(&[
+        "dc",
+        "vm1",
+        "--src",
+        DC,
+        "--dst",
+        "ff:ff:ff:ff:ff:ff",
+        "--count",
+        "2000",
+        "--pause",
+        "0",
+    ]);
+    let received: u32 = report
+        .iter()
+        .find_map(|l| l.strip_prefix("received "))
+        .unwrap()
+        .parse()
+        .unwrap();
     assert!(received < 1_000, "{report:?}");
     assert!(lab.status("site").drops["flood_limit"] > 1_000);
     // The limit is on floods alone.
-    lab.exec("dc", &["ping", "-q", "-c", "5", "-i", "0.05", "-W", "2", "10.77.0.50"]);
+    lab.exec(
+        "dc",
+        &[
+            "ping",
+            "-q",
+            "-c",
+            "5",
+            "-i",
+            "0.05",
+            "-W",
+            "2",
+            "10.77.0.50",
+        ],
+    );
 }
 
 /// DHCP from the old LAN reaches a moved VM (dnsmasq on one side, udhcpc on the other).
 #[test]
 fn dhcp_crosses() {
     let lab = Lab::running(&[], &[]);
-    let _server = lab.spawn("dc", &[
-        "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=eth0", "--bind-interfaces",
-        "--dhcp-range=10.77.0.100,10.77.0.120,60", "--dhcp-leasefile=/dev/null", "--user=root", "--pid-file=",
-    ]);
-    let lease = lab.exec("vm2", &["busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-t", "20", "-T", "1", "-s", "/bin/true"]);
+    let _server = lab.spawn(
+        "dc",
+        &[
+            "dnsmasq",
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--port=0",
+            "--interface=eth0",
+            "--bind-interfaces",
+            "--dhcp-range=10.77.0.100,10.77.0.120,60",
+            "--dhcp-leasefile=/dev/null",
+            "--user=root",
+            "--pid-file=",
+        ],
+    );
+    let lease = lab.exec(
+        "vm2",
+        &[
+            "busybox",
+            "udhcpc",
+            "-i",
+            "eth0",
+            "-n",
+            "-q",
+            "-t",
+            "20",
+            "-T",
+            "1",
+            "-s",
+            "/bin/true",
+        ],
+    );
     drop(lease);
 }
