@@ -3,14 +3,14 @@
 use std::{
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use causeway::xdp::{AttachMode, XdpError};
 use causeway_ebpf::{Role, Verdict};
 
 use crate::{
-    lab::{self, LAN, Namespace, PEER},
+    lab::{self, LAN, Namespace, PEER, wait_until},
     load, load_world,
 };
 
@@ -35,7 +35,9 @@ fn attached_frames_are_counted_and_detached_ones_are_not() {
         wait_until("a broadcast is counted", || flooded(&program) > before);
 
         program.detach();
-        assert_eq!(namespace.xdp_mode(LAN), None);
+        wait_until("the program is detached", || {
+            namespace.xdp_mode(LAN).is_none()
+        });
         let before = flooded(&program);
         namespace.broadcast_from_peer();
         std::thread::sleep(Duration::from_millis(100));
@@ -43,13 +45,15 @@ fn attached_frames_are_counted_and_detached_ones_are_not() {
 
         program.attach(LAN).expect("attach again");
         drop(program);
-        assert_eq!(namespace.xdp_mode(LAN), None);
+        wait_until("the program is detached", || {
+            namespace.xdp_mode(LAN).is_none()
+        });
     });
 }
 
 #[test]
 fn another_program_in_the_way_is_named() {
-    lab::in_namespace(|_| {
+    lab::in_namespace(|namespace| {
         let mut first = load_world(Role::Site);
         first.attach(LAN).expect("attach");
         let mut second = load_world(Role::Site);
@@ -60,6 +64,9 @@ fn another_program_in_the_way_is_named() {
             "{error}"
         );
         first.detach();
+        wait_until("the program is detached", || {
+            namespace.xdp_mode(LAN).is_none()
+        });
         second.attach(LAN).expect("free");
     });
 }
@@ -120,15 +127,6 @@ fn after_kill_9_nothing_is_attached() {
     wait_until("the program of a killed process is detached", || {
         namespace.xdp_mode(LAN).is_none()
     });
-}
-
-/// Waits for what the kernel does a little later.
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within 5 s: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
