@@ -23,6 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use causeway_ebpf::maps::LanConfig;
 use causeway_tunnel::{
     identity::PublicKey,
     message::{Bye, ByeReason, Message},
@@ -40,6 +41,7 @@ use crate::{
     config::Config,
     device::Device,
     sa_log::SaLog,
+    spec::MacName,
     stations::{PeerIndex, StationTable},
     sys::{sockopt::Promiscuous, xsk::CopyMode},
     uplink::Path,
@@ -54,6 +56,9 @@ use peer::{CANDIDATES, Live, Peer};
 
 /// How often timers are looked at.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How often the LAN port's device is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The opened parts of an appliance that the control plane takes over.
 pub struct Parts {
@@ -97,6 +102,7 @@ struct Control {
     own_addresses: HashSet<std::net::IpAddr>,
     started: Instant,
     next_session: SessionId,
+    next_look: Instant,
 }
 
 /// Runs until SIGINT or SIGTERM, or until something breaks that only a restart mends.
@@ -149,6 +155,7 @@ impl Control {
             own_addresses: HashSet::new(),
             started: Instant::now(),
             next_session: 0,
+            next_look: Instant::now(),
             events,
             parts,
         }
@@ -191,11 +198,11 @@ impl Control {
                 "a worker thread has ended; this is a defect, please report the log".into(),
             );
         }
-        match Device::find(&self.parts.lan.name) {
-            Ok(device) if device.index == self.parts.lan.index => {}
-            _ => return Err(format!("interface {} is gone", self.parts.lan.name)),
-        }
         let now = Instant::now();
+        if now >= self.next_look {
+            self.next_look = now + LOOK;
+            self.look_at_lan()?;
+        }
         for peer in 0..self.peers.len() {
             self.call_if_due(peer as PeerIndex, now);
             let expired = self.peers[peer].expired(now);
@@ -208,6 +215,28 @@ impl Control {
                 let size = usize::from(bytes);
                 self.tell_all(|| Command::SetDatagramSize(peer as PeerIndex, size));
             }
+        }
+        Ok(())
+    }
+
+    /// The LAN port may go, or be given another MAC address.
+    fn look_at_lan(&mut self) -> Result<(), String> {
+        let name = &self.parts.lan.name;
+        let device = match Device::find(name) {
+            Ok(device) if device.index == self.parts.lan.index => device,
+            _ => return Err(format!("interface {name} is gone")),
+        };
+        if device.mac != self.parts.lan.mac {
+            info!(
+                "interface {name} has a new MAC address, {}",
+                MacName(device.mac)
+            );
+            let config = LanConfig::new(self.parts.config.role, device.mac);
+            self.parts
+                .program
+                .configure(&config)
+                .map_err(|e| e.to_string())?;
+            self.parts.lan = device;
         }
         Ok(())
     }
@@ -237,7 +266,8 @@ impl Control {
         peer.call = Some(call.abort_handle());
     }
 
-    /// The larger number of datagrams sent or received under one key of the live session.
+    /// The larger number of datagrams sent or received under one key of the live session; right
+    /// once the keys before it are forgotten ([`peer::GRACE`]).
     fn datagrams_under_key(&self, peer: PeerIndex) -> u64 {
         let of_worker = |worker: &WorkerHandle| {
             let counters = &worker.counters.peers[usize::from(peer)];
