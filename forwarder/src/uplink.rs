@@ -160,6 +160,11 @@ impl UdpUplink {
                 remote: canonical(meta.addr),
                 local: meta.dst_ip.map(|ip| ip.to_canonical()),
             };
+            if meta.len == 0 {
+                // An empty datagram is one all the same.
+                visit(&mut [], path);
+                datagrams += 1;
+            }
             for datagram in buffer[..meta.len].chunks_mut(meta.stride.max(1)) {
                 visit(datagram, path);
                 datagrams += 1;
