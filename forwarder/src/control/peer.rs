@@ -28,7 +28,7 @@ const REPEAT: Duration = Duration::from_secs(60);
 pub(super) const CANDIDATES: usize = 4;
 
 /// A clock that differs by more seconds than this from ours is worth a warning.
-const CLOCK_SKEW: i64 = 60;
+const CLOCK_SKEW: u64 = 60;
 
 /// UDP payload of datagrams before anything is known of the path: QUIC's least (RFC 9000, 14.1).
 pub(super) const LEAST_DATAGRAM: u16 = 1_200;
@@ -48,7 +48,16 @@ impl Live {
     /// How many seconds the peer's clock is ahead of ours, if that is worth a warning.
     pub(super) fn noteworthy_clock_skew(&self) -> Option<i64> {
         let skew = self.session.clock_skew();
-        (skew.abs() > CLOCK_SKEW).then_some(skew)
+        (skew.unsigned_abs() > CLOCK_SKEW).then_some(skew)
+    }
+}
+
+/// A clock's skew in seconds, in words.
+pub(super) fn ahead_or_behind(skew: i64) -> String {
+    let seconds = skew.unsigned_abs();
+    match skew {
+        0.. => format!("{seconds} s ahead of ours"),
+        _ => format!("{seconds} s behind ours"),
     }
 }
 

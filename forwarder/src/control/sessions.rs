@@ -18,7 +18,7 @@ use super::{
     Control, dial,
     establish::{Candidate, Established, Failed, establish},
     event::{Event, SessionId},
-    peer::{CANDIDATES, Live},
+    peer::{CANDIDATES, Live, ahead_or_behind},
 };
 use crate::{
     stations::PeerIndex,
@@ -195,7 +195,8 @@ impl Control {
         );
         if let Some(skew) = live.noteworthy_clock_skew() {
             warn!(
-                "peer {name}: its clock is {skew} s ahead of ours; the tunnel works, but times in the two logs do not compare: set both by NTP"
+                "peer {name}: its clock is {}; the tunnel works, but times in the two logs do not compare: set both by NTP",
+                ahead_or_behind(skew)
             );
         }
     }
