@@ -103,6 +103,7 @@ struct Control {
     started: Instant,
     next_session: SessionId,
     next_look: Instant,
+    refusal_logged: Option<Instant>,
 }
 
 /// Runs until SIGINT or SIGTERM, or until something breaks that only a restart mends.
@@ -156,6 +157,7 @@ impl Control {
             started: Instant::now(),
             next_session: 0,
             next_look: Instant::now(),
+            refusal_logged: None,
             events,
             parts,
         }
@@ -179,7 +181,7 @@ impl Control {
             }
             Event::DialFailed { peer, error } => self.complain(peer, &error),
             Event::Accepted(session) => self.accepted(session),
-            Event::AcceptFailed(error) => debug!("a handshake failed: {error}"),
+            Event::AcceptFailed(error) => self.refused(&error),
             Event::Established(established) => self.established(*established),
             Event::EstablishFailed(failed) => self.establish_failed(&failed),
             Event::Message { peer, id, message } => self.message(peer, id, message),

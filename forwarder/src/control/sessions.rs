@@ -27,6 +27,9 @@ use crate::{
     worker::{Command, WorkerHandle},
 };
 
+/// Refusals of those who dial us go to the log at most this often: anybody can cause them.
+const REFUSALS: Duration = Duration::from_secs(10);
+
 impl Control {
     pub(super) fn call_if_due(&mut self, index: PeerIndex, now: Instant) {
         let worn = self.datagrams_under_key(index);
@@ -199,6 +202,19 @@ impl Control {
                 ahead_or_behind(skew)
             );
         }
+    }
+
+    /// Says in the log whose call was refused, if somebody may have to mend it.
+    pub(super) fn refused(&mut self, error: &SessionError) {
+        let now = Instant::now();
+        let lately = self
+            .refusal_logged
+            .is_some_and(|at| now.duration_since(at) < REFUSALS);
+        if lately || !dial::needs_mending(error) {
+            return debug!("a handshake failed: {error}");
+        }
+        self.refusal_logged = Some(now);
+        warn!("{error}");
     }
 
     pub(super) fn establish_failed(&mut self, failed: &Failed) {
