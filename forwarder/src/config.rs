@@ -146,10 +146,13 @@ fn read(path: &Path) -> Result<RunOptions, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| ConfigError(format!("cannot read {}: {e}", path.display())))?;
     toml::from_str(&text).map_err(|e| {
-        let line = e
+        // Of a value the error says what is wrong with it, but not whose it is: the line does.
+        let number = e
             .span()
-            .map_or(1, |s| text[..s.start].lines().count().max(1));
-        ConfigError(format!("{} line {line}: {}", path.display(), e.message()))
+            .map_or(0, |s| text[..s.start].matches('\n').count());
+        let line = text.lines().nth(number).unwrap_or_default().trim();
+        let (path, number) = (path.display(), number + 1);
+        ConfigError(format!("{path} line {number} ({line}): {}", e.message()))
     })
 }
 
