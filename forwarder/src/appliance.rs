@@ -5,13 +5,18 @@
 //! opened before; and as all of it hangs on file descriptors, so does the end of the process,
 //! however it comes.
 
-use std::{net::SocketAddr, net::UdpSocket, os::fd::AsFd, sync::Arc};
+use std::{
+    net::{SocketAddr, UdpSocket},
+    os::fd::AsFd,
+    sync::Arc,
+};
 
 use causeway_ebpf::maps::LanConfig;
 use causeway_tunnel::{
     identity::PrivateKey,
     session::{Endpoint, SessionOptions},
 };
+use socket2::SockRef;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
@@ -185,10 +190,15 @@ fn open_uplinks(
         None => format!("cannot open a UDP socket: {e}"),
     };
     // Number 0 of the reuseport group is QUIC, number i + 1 is worker i: the order of binding.
-    let quic = bind(config.listen).map_err(cannot)?;
+    // Alone at first: a port that another program shares would be bound like a free one, and its
+    // datagrams and ours would go to either.
+    let quic = bind(config.listen, false).map_err(cannot)?;
+    SockRef::from(&quic)
+        .set_reuse_port(config.listen.is_some())
+        .map_err(cannot)?;
     let mut uplinks = Vec::new();
     for _ in 0..workers {
-        let socket = bind(config.listen).map_err(cannot)?;
+        let socket = bind(config.listen, true).map_err(cannot)?;
         uplinks.push(UdpUplink::new(socket).map_err(cannot)?);
     }
     if config.listen.is_some() {
@@ -209,9 +219,9 @@ fn open_uplinks(
     Ok((endpoint, uplinks))
 }
 
-fn bind(listen: Option<SocketAddr>) -> std::io::Result<UdpSocket> {
+fn bind(listen: Option<SocketAddr>, share: bool) -> std::io::Result<UdpSocket> {
     match listen {
-        Some(address) => uplink::bind(address, true),
+        Some(address) => uplink::bind(address, share),
         None => uplink::bind(uplink::wildcard(0), false),
     }
 }
