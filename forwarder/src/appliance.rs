@@ -9,6 +9,7 @@ use std::{
     net::{SocketAddr, UdpSocket},
     os::fd::AsFd,
     sync::Arc,
+    time::Duration,
 };
 
 use causeway_ebpf::maps::LanConfig;
@@ -42,6 +43,9 @@ use crate::{
 /// IPv4 and UDP header; IPv6 has 20 bytes more and QUIC finds that out.
 const IP_AND_UDP: u32 = 28;
 
+/// How long the end waits for a name that is being looked up (getaddrinfo cannot be told to stop).
+const LAST_LOOKUP: Duration = Duration::from_millis(100);
+
 /// Runs an appliance until it is told to stop.
 ///
 /// # Errors
@@ -58,11 +62,13 @@ pub fn run(config: Config) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|e| format!("cannot start the control plane: {e}"))?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let parts = open(config, &key)?;
         announce(&parts);
         control::run(parts).await
-    })
+    });
+    runtime.shutdown_timeout(LAST_LOOKUP);
+    outcome
 }
 
 fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
