@@ -25,7 +25,6 @@ use crate::{
     config::{Config, MAX_WORKERS},
     control::{self, Hellos, Parts, api},
     device::{self, Device},
-    keys,
     options::AutoOnOff,
     preflight,
     sa_log::SaLog,
@@ -46,14 +45,13 @@ const IP_AND_UDP: u32 = 28;
 /// How long the end waits for a name that is being looked up (getaddrinfo cannot be told to stop).
 const LAST_LOOKUP: Duration = Duration::from_millis(100);
 
-/// Runs an appliance until it is told to stop.
+/// Runs an appliance with the private key of its configuration until it is told to stop.
 ///
 /// # Errors
 ///
 /// One line that says what is wrong and how to mend it.
-pub fn run(config: Config) -> Result<(), String> {
+pub fn run(config: Config, key: &PrivateKey) -> Result<(), String> {
     preflight::check_capabilities()?;
-    let key = keys::read(&config.key).map_err(|e| e.to_string())?;
     if let Some(warning) = preflight::clock_warning(std::time::SystemTime::now()) {
         warn!("{warning}");
     }
@@ -63,7 +61,7 @@ pub fn run(config: Config) -> Result<(), String> {
         .build()
         .map_err(|e| format!("cannot start the control plane: {e}"))?;
     let outcome = runtime.block_on(async {
-        let parts = open(config, &key)?;
+        let parts = open(config, key)?;
         announce(&parts);
         control::run(parts).await
     });
@@ -72,12 +70,6 @@ pub fn run(config: Config) -> Result<(), String> {
 }
 
 fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
-    if let Some(peer) = config.peers.iter().find(|p| p.key == key.public()) {
-        return Err(format!(
-            "peer {} has our own public key: give the key that `causeway pubkey` prints at the other end",
-            peer.name
-        ));
-    }
     check_cpus(&config.cpus)?;
     let lan = find_lan(&config)?;
     let control_socket = api::listen(&config.control)?;

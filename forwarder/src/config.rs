@@ -7,9 +7,10 @@ use std::{
     time::Duration,
 };
 
-use causeway_tunnel::aead::Cipher;
+use causeway_tunnel::{aead::Cipher, identity::PrivateKey};
 
 use crate::{
+    keys,
     options::{AutoOnOff, CipherName, OnOff, RoleName, RunOptions},
     spec::PeerSpec,
     stations::{PeerIndex, Place, Role, Station, StationKey, StationTable},
@@ -139,6 +140,24 @@ impl Config {
             control: o.control.unwrap_or_else(|| "causeway".into()),
             peers: o.peer,
         })
+    }
+}
+
+impl Config {
+    /// The private key of the configuration, which is nobody else's.
+    ///
+    /// # Errors
+    ///
+    /// A key file that cannot be used, and our own public key given as that of a peer.
+    pub fn private_key(&self) -> Result<PrivateKey, ConfigError> {
+        let key = keys::read(&self.key).map_err(|e| ConfigError(e.to_string()))?;
+        match self.peers.iter().find(|p| p.key == key.public()) {
+            None => Ok(key),
+            Some(peer) => wrong(format!(
+                "peer {} has our own public key: give the key that `causeway pubkey` prints at the other end",
+                peer.name
+            )),
+        }
     }
 }
 
