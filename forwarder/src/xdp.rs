@@ -117,6 +117,10 @@ impl LanProgram {
     }
 
     /// Detaches the program; its tables and counters stay. Does nothing if it is not attached.
+    ///
+    /// The kernel does so when the last copy of the link's descriptor is closed: at once, unless
+    /// another thread is just starting a program. Then it happens when the fork calls exec, and
+    /// until then the interface is still [`XdpError::Occupied`].
     pub fn detach(&mut self) {
         // Closing the only file descriptor of the link makes the kernel detach the program.
         self.link = None;
