@@ -162,6 +162,7 @@ fn inject(
     admit(frame, peer, stations)?;
     port.transmit(frame).map_err(|e| match e {
         TransmitError::TooLong => DropReason::LanMtu,
+        TransmitError::TooShort => DropReason::BadFrameLength,
         TransmitError::Full => DropReason::LanFull,
     })?;
     counters.lan_tx_frames.add(1);
