@@ -21,6 +21,9 @@ pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// datagrams keep the size that the session before had found.
 const SEARCH: Duration = Duration::from_secs(10);
 
+/// Two sessions that begin within this time, one dialled by each end, are one meant twice.
+const CROSSING: Duration = Duration::from_secs(2);
+
 /// The same complaint about a peer goes to the log once in this time.
 const REPEAT: Duration = Duration::from_secs(60);
 
@@ -45,10 +48,42 @@ pub(super) struct Live {
 }
 
 impl Live {
+    fn standing(&self) -> Standing {
+        Standing {
+            connected: self.connected,
+            dialled: self.session.is_dialer(),
+            since: self.since,
+        }
+    }
+
     /// How many seconds the peer's clock is ahead of ours, if that is worth a warning.
     pub(super) fn noteworthy_clock_skew(&self) -> Option<i64> {
         let skew = self.session.clock_skew();
         (skew.abs() > CLOCK_SKEW).then_some(skew)
+    }
+}
+
+/// What decides whether a session needs another, and which of two stays.
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    connected: bool,
+    /// Whether we dialled it.
+    dialled: bool,
+    since: Instant,
+}
+
+impl Standing {
+    /// Whether to call the peer: the session is gone, or it is ours to renew and its time has come.
+    fn wants_call(self, now: Instant, rekey_after: Duration, worn: u64) -> bool {
+        let age = now.duration_since(self.since);
+        let due = age >= rekey_after || (age > 2 * GRACE && worn >= SOFT_LIMIT);
+        !self.connected || (self.dialled && due)
+    }
+
+    /// Whether a new session takes over. See [`Peer::yields_to`].
+    fn yields_to(self, dialled: bool, we_are_lower: bool, now: Instant) -> bool {
+        let crossed = now.duration_since(self.since) < CROSSING;
+        !self.connected || self.dialled == dialled || !crossed || dialled == we_are_lower
     }
 }
 
@@ -110,14 +145,9 @@ impl Peer {
         if self.spec.address.is_none() || self.call.is_some() || self.candidates > 0 {
             return false;
         }
-        match &self.live {
-            Some(live) if live.connected => {
-                let age = now.duration_since(live.since);
-                let due = age >= rekey_after || (age > 2 * GRACE && worn >= SOFT_LIMIT);
-                live.session.is_dialer() && due
-            }
-            _ => true,
-        }
+        self.live
+            .as_ref()
+            .is_none_or(|live| live.standing().wants_call(now, rekey_after, worn))
     }
 
     /// Whether a new session takes over from the live one.
@@ -125,28 +155,27 @@ impl Peer {
     /// It does, but for one case: both ends dialled each other at the same time. Then both keep
     /// the session that the end with the lower public key dialled.
     pub(super) fn yields_to(&self, dialled: bool, we_are_lower: bool, now: Instant) -> bool {
-        match &self.live {
-            Some(live) if live.connected && live.session.is_dialer() != dialled => {
-                let crossed = now.duration_since(live.since) < Duration::from_secs(2);
-                !crossed || dialled == we_are_lower
-            }
-            _ => true,
-        }
+        self.live
+            .as_ref()
+            .is_none_or(|live| live.standing().yields_to(dialled, we_are_lower, now))
     }
 
     /// Makes a session the live one; gives the one before.
     pub(super) fn replace(&mut self, live: Live, now: Instant) -> Option<Live> {
         let before = self.live.replace(live);
         if let Some(before) = &before {
-            self.retired.push(Retired {
-                receive: before.receive.clone(),
-                until: now + GRACE,
-            });
+            self.retire(before.receive.clone(), now);
         }
         self.sessions += 1;
         self.last_error = None;
         self.logged = None;
         before
+    }
+
+    /// Has security associations of an earlier session expire when [`GRACE`] is over.
+    fn retire(&mut self, receive: Vec<Spi>, now: Instant) {
+        let until = now + GRACE;
+        self.retired.push(Retired { receive, until });
     }
 
     /// Security associations whose time has come.
@@ -165,11 +194,9 @@ impl Peer {
         } else {
             found
         };
-        if size == self.datagram_size {
-            return None;
-        }
+        let changed = size != self.datagram_size;
         self.datagram_size = size;
-        Some(size)
+        changed.then_some(size)
     }
 
     /// Notes why a session or an attempt failed; true: it is news for the log.
@@ -185,3 +212,6 @@ impl Peer {
         news
     }
 }
+
+#[cfg(test)]
+mod tests;
