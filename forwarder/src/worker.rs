@@ -216,6 +216,9 @@ impl Worker {
         counters
             .kicks_deferred
             .set(self.config.port.kicks_deferred());
+        if let Ok(dropped) = self.config.uplink.receive_overflow() {
+            counters.wan_rx_overflow.set(u64::from(dropped));
+        }
         if let Ok(s) = self.config.port.statistics() {
             let values = [
                 s.rx_dropped,
@@ -313,7 +316,10 @@ impl Worker {
                 self.install_tx(usize::from(peer), lane, path, now);
             }
             Command::RemoveRx(spi) => {
-                if let Some(inbound) = self.lanes.remove(&spi) {
+                if let Some(mut inbound) = self.lanes.remove(&spi) {
+                    // Parts of frames that still wait will do so in vain.
+                    let incomplete = inbound.lane.tick(now + Duration::from_secs(3_600));
+                    self.counters.drops[DropReason::Incomplete.index()].add(incomplete);
                     // The next datagram on a younger one sets it right.
                     self.counters.peers[usize::from(inbound.peer)]
                         .rx_highest
