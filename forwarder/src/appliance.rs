@@ -67,6 +67,7 @@ fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
             peer.name
         ));
     }
+    check_cpus(&config.cpus)?;
     let lan = find_lan(&config)?;
     let control_socket = api::listen(&config.control)?;
     let sa_log = config.sa_log.as_deref().map(open_sa_log).transpose()?;
@@ -115,6 +116,20 @@ fn find_lan(config: &Config) -> Result<Device, String> {
         ));
     }
     Ok(lan)
+}
+
+fn check_cpus(cpus: &[usize]) -> Result<(), String> {
+    let usable: Vec<usize> = core_affinity::get_core_ids()
+        .unwrap_or_default()
+        .iter()
+        .map(|core| core.id)
+        .collect();
+    match cpus.iter().find(|cpu| !usable.contains(cpu)) {
+        Some(cpu) => Err(format!(
+            "--cpus names core {cpu}, and we may use {usable:?}"
+        )),
+        None => Ok(()),
+    }
 }
 
 /// One worker for each queue: frames of a queue without a worker would be lost.

@@ -320,7 +320,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_contradicts_is_named() {
-        let cases: [(&str, fn(&mut RunOptions)); 10] = [
+        type Spoil = fn(&mut RunOptions);
+        let cases: [(&str, Spoil); 10] = [
             ("--role", |o| o.role = None),
             ("--lan", |o| o.lan = None),
             ("--key", |o| o.key = None),

@@ -2,39 +2,48 @@
 
 use std::time::Instant;
 
+/// What one frame costs: credit is counted in billionths of a frame, so that a nanosecond at
+/// `rate` frames per second earns exactly `rate`.
+const FRAME: u64 = 1_000_000_000;
+
 /// Lets through `rate` frames a second on average, and bursts of up to a tenth of a second's worth.
 #[derive(Debug)]
 pub struct TokenBucket {
-    rate: f64,
-    burst: f64,
-    tokens: f64,
+    rate: u64,
+    burst: u64,
+    credit: u64,
     last: Instant,
 }
 
 impl TokenBucket {
     /// A full bucket for `rate` frames per second; 0 lets nothing through.
     pub fn new(rate: u32, now: Instant) -> Self {
+        let rate = u64::from(rate);
         let burst = match rate {
-            0 => 0.0,
-            _ => (f64::from(rate) / 10.0).max(1.0),
+            0 => 0,
+            _ => (rate / 10).max(1) * FRAME,
         };
         Self {
-            rate: f64::from(rate),
+            rate,
             burst,
-            tokens: burst,
+            credit: burst,
             last: now,
         }
     }
 
     /// Takes one token if there is one.
     pub fn take(&mut self, now: Instant) -> bool {
-        let elapsed = now.saturating_duration_since(self.last).as_secs_f64();
+        // A second fills any bucket, and times the largest rate it still fits 64 bits.
+        let elapsed = now
+            .saturating_duration_since(self.last)
+            .as_nanos()
+            .min(1_000_000_000);
         self.last = now;
-        self.tokens = (self.tokens + elapsed * self.rate).min(self.burst);
-        if self.tokens < 1.0 {
+        self.credit = (self.credit + elapsed as u64 * self.rate).min(self.burst);
+        if self.credit < FRAME {
             return false;
         }
-        self.tokens -= 1.0;
+        self.credit -= FRAME;
         true
     }
 }

@@ -16,12 +16,20 @@
 //! And back: [`uplink`] (GRO) → [`wan_to_lan`]: security association by SPI, replay check, open, unbundle,
 //! may this peer say this? → [`sys::xsk`], where the frame leaves with the source address it came with.
 //!
+//! Cloud to site is the same with the tables turned: [`stations`] are *home* there, and what a granted
+//! station sends to anybody but its neighbours crosses. A frame has one way out, and each one that is
+//! dropped has a reason: `causeway_ebpf::Verdict` in the kernel, `causeway_tunnel::DropReason` here,
+//! both in [`counters`] and [`status`].
+//!
 //! # Who decides
 //!
 //! [`control`] owns the truth (peers, sessions, stations) in one thread and hands workers keys and
 //! snapshots over a channel between batches. Workers neither lock nor log, and never wait.
-//! [`appliance`] opens it all; [`cli`], [`options`], [`config`] and [`spec`] are how it is told what
-//! to do; [`status`] is how it tells.
+//! [`appliance`] opens it all: [`preflight`] and [`device`] look at the machine, [`xdp`] loads and attaches
+//! the program last. [`cli`], [`options`], [`config`] and [`spec`] are how it is told what to do;
+//! [`status`] is how it tells, and [`sa_log`] shows the keys to whoever debugs.
+//!
+//! `OPERATIONS.md` beside this crate's manifest explains every option and counter to operators.
 //!
 //! `unsafe` code is in [`sys`] alone.
 

@@ -21,7 +21,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "IF")]
     pub lan: Option<String>,
 
-    /// Address and UDP port to be reached at [default: port 24500 on all addresses if a peer has no address]
+    /// Address and UDP port to be reached at [default: port 24500 on all addresses if a peer has no address, else none]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<SocketAddr>,
 
@@ -49,7 +49,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "LIST")]
     pub cpus: Option<CpuList>,
 
-    /// Cipher of the data path; both ends must name the same [default: aes-256-gcm]
+    /// Cipher of the data path; the stronger of what both ends name is used [default: aes-256-gcm]
     #[arg(long, value_enum)]
     pub cipher: Option<CipherName>,
 
@@ -57,7 +57,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "TIME")]
     pub rekey_after: Option<Period>,
 
-    /// QUIC keep-alive interval: how soon the death of the other end is noticed [default: 200ms]
+    /// Interval of the session's heartbeats: how soon a restart of the other end is noticed [default: 200ms]
     #[arg(long, value_name = "TIME")]
     pub keep_alive: Option<Period>,
 
@@ -89,7 +89,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "N")]
     pub ring_size: Option<u32>,
 
-    /// Do not look for a path MTU above this, in bytes of the IP packet [default: the uplink's MTU]
+    /// Do not look for a path MTU above this, in bytes of the IP packet [default: the largest MTU of the other interfaces]
     #[arg(long, value_name = "BYTES")]
     pub max_path_mtu: Option<u16>,
 

@@ -144,7 +144,9 @@ impl fmt::Display for MacName {
 pub fn parse_mac(text: &str) -> Result<[u8; 6], SpecError> {
     let mut octets = text.split([':', '-']);
     let mac: [Option<u8>; 6] = std::array::from_fn(|_| {
-        let octet = octets.next().filter(|o| o.len() == 2)?;
+        let octet = octets
+            .next()
+            .filter(|o| o.len() == 2 && !o.starts_with('+'))?;
         u8::from_str_radix(octet, 16).ok()
     });
     match mac {

@@ -313,7 +313,12 @@ impl Worker {
                 self.install_tx(usize::from(peer), lane, path, now);
             }
             Command::RemoveRx(spi) => {
-                self.lanes.remove(&spi);
+                if let Some(inbound) = self.lanes.remove(&spi) {
+                    // The next datagram on a younger one sets it right.
+                    self.counters.peers[usize::from(inbound.peer)]
+                        .rx_highest
+                        .set(0);
+                }
             }
             Command::ClearTx(peer) => self.peers[usize::from(peer)].lane = None,
             Command::SetPath(peer, path) => self.peers[usize::from(peer)].path = Some(path),
@@ -334,6 +339,7 @@ impl Worker {
         if path.is_some() {
             tx.path = path;
         }
+        self.counters.peers[peer].tx_datagrams.set(0);
         self.keepalives[peer] = Keepalive {
             datagrams: 0,
             since: now,

@@ -7,8 +7,9 @@
 
 mod attach;
 mod error;
+mod tables;
 
-use std::{collections::HashSet, fmt, net::IpAddr, os::fd::AsRawFd, time::Duration};
+use std::{collections::HashSet, fmt, os::fd::AsRawFd, time::Duration};
 
 use aya::{
     Ebpf, include_bytes_aligned,
@@ -16,8 +17,8 @@ use aya::{
     programs::{TestRun as _, TestRunOptions, Xdp, links::FdLink},
 };
 use causeway_ebpf::{
-    LanConfig, MAX_STATIONS, Place, StationKey, Verdict,
-    maps::{self, AddressKey, MAX_LAN_QUEUES, MAX_OWN_ADDRESSES},
+    LanConfig, Verdict,
+    maps::{self, MAX_LAN_QUEUES},
 };
 
 use self::error::failed;
@@ -28,11 +29,6 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../ebpf/causeway.bpf.o"
 ));
-
-/// What the kernel answers when a hash map is full.
-const E2BIG: i32 = 7;
-/// What the kernel answers when a key to remove is not in a map.
-const ENOENT: i32 = 2;
 
 /// The lan port's XDP program in the kernel, with its maps. Dropping it detaches it.
 pub struct LanProgram {
@@ -121,6 +117,10 @@ impl LanProgram {
     }
 
     /// Detaches the program; its tables and counters stay. Does nothing if it is not attached.
+    ///
+    /// The kernel does so when the last copy of the link's descriptor is closed: at once, unless
+    /// another thread is just starting a program. Then it happens when the fork calls exec, and
+    /// until then the interface is still [`XdpError::Occupied`].
     pub fn detach(&mut self) {
         // Closing the only file descriptor of the link makes the kernel detach the program.
         self.link = None;
@@ -145,66 +145,6 @@ impl LanProgram {
                 },
                 error => failed("set the socket of a receive queue")(error),
             })
-    }
-
-    /// Adds a station, or moves it.
-    ///
-    /// # Errors
-    ///
-    /// [`XdpError::StationsFull`], or [`XdpError::Map`] if the kernel refuses.
-    pub fn set_station(&mut self, station: StationKey, place: Place) -> Result<(), XdpError> {
-        let inserted = self.stations.insert(station.to_bytes(), place as u32, 0);
-        inserted.map_err(|error| match error::errno(&error) {
-            Some(E2BIG) => XdpError::StationsFull { most: MAX_STATIONS },
-            _ => failed("add a station")(error),
-        })
-    }
-
-    /// Removes a station. Does nothing if there is none.
-    ///
-    /// # Errors
-    ///
-    /// [`XdpError::Map`] if the kernel refuses.
-    pub fn remove_station(&mut self, station: StationKey) -> Result<(), XdpError> {
-        remove_if_present(&mut self.stations, &station.to_bytes())
-            .map_err(failed("remove a station"))
-    }
-
-    /// Makes `addresses` the host's own addresses: adds what is new, removes what is gone.
-    ///
-    /// # Errors
-    ///
-    /// [`XdpError::OwnAddressesFull`] (the addresses added so far stay), or [`XdpError::Map`] if
-    /// the kernel refuses.
-    pub fn set_own_addresses(
-        &mut self,
-        addresses: impl IntoIterator<Item = IpAddr>,
-    ) -> Result<(), XdpError> {
-        let wanted = addresses
-            .into_iter()
-            .map(|ip| AddressKey::from(ip).to_bytes());
-        let wanted: HashSet<[u8; 16]> = wanted.collect();
-        let gone: Vec<_> = self.addresses.difference(&wanted).copied().collect();
-        for key in gone {
-            remove_if_present(&mut self.own_addresses, &key)
-                .map_err(failed("remove an own address"))?;
-            self.addresses.remove(&key);
-        }
-        for key in wanted {
-            if self.addresses.contains(&key) {
-                continue;
-            }
-            self.own_addresses
-                .insert(key, 1, 0)
-                .map_err(|error| match error::errno(&error) {
-                    Some(E2BIG) => XdpError::OwnAddressesFull {
-                        most: MAX_OWN_ADDRESSES,
-                    },
-                    _ => failed("add an own address")(error),
-                })?;
-            self.addresses.insert(key);
-        }
-        Ok(())
     }
 
     /// Frames for each verdict since the program was loaded, by [`Verdict::index`], over all
@@ -277,14 +217,4 @@ fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(
         .take_map(name)
         .ok_or(XdpError::Object { missing: name })?;
     M::try_from(map).map_err(|_| XdpError::Object { missing: name })
-}
-
-fn remove_if_present<K: aya::Pod, V: aya::Pod>(
-    map: &mut HashMap<MapData, K, V>,
-    key: &K,
-) -> Result<(), MapError> {
-    match map.remove(key) {
-        Err(error) if error::errno(&error) == Some(ENOENT) => Ok(()),
-        result => result,
-    }
 }

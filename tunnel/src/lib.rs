@@ -2,8 +2,8 @@
 //!
 //! # The way of a frame
 //!
-//! This half of the crate is *sans-IO*: bytes and `now` in, bytes out. It has no
-//! socket, no clock and no thread; whoever calls it has those.
+//! The half of the crate that frames travel through is *sans-IO*: bytes and `now` in,
+//! bytes out. It has no socket, no clock and no thread; whoever calls it has those.
 //!
 //! ```text
 //!  frames of a batch                                              frames
@@ -29,7 +29,18 @@
 //! joined in a buffer that is used again, whichever half came first ([`join`]).
 //! Nothing is allocated per frame or per datagram.
 //!
-//! Every refusal has a word: [`DropReason`]. The bytes on the wire are in
+//! # The way of a key
+//!
+//! The other half is asynchronous and makes what lanes need. A [`session::Endpoint`] dials or
+//! accepts a QUIC connection; TLS proves the pinned keys of both ends ([`identity`]); a
+//! [`session::Session`] is there when both [`message::Hello`]s were said. Then each end chooses
+//! an [`Spi`] for each lane of the other, asks the session for its
+//! [`keying_material`](session::Session::keying_material), has a [`lane::RxLane`] ready, and tells the SPIs
+//! in [`message::Lanes`]; what it is told becomes its [`lane::TxLane`]s. The site names its
+//! [`stations`]. A rekey is a new session beside the old one. Frames never cross in a session.
+//!
+//! Every refusal has a word: [`DropReason`] for frames and datagrams of lanes,
+//! [`session::SessionCounter`] at the QUIC socket. The bytes on the wire are in
 //! `PROTOCOL.md` beside this crate's manifest; their numbers are in [`wire`].
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]

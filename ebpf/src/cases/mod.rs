@@ -17,6 +17,7 @@ mod both;
 mod cloud;
 pub mod frames;
 mod site;
+mod truncated;
 
 use std::{format, string::String, vec, vec::Vec};
 
@@ -83,7 +84,7 @@ impl Case {
 pub fn all() -> Vec<Case> {
     [
         both::cases(),
-        both::truncated(),
+        truncated::cases(),
         site::cases(),
         cloud::cases(),
     ]

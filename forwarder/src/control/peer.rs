@@ -75,7 +75,8 @@ struct Standing {
 impl Standing {
     /// Whether to call the peer: the session is gone, or it is ours to renew and its time has come.
     fn wants_call(self, now: Instant, rekey_after: Duration, worn: u64) -> bool {
-        let due = now.duration_since(self.since) >= rekey_after || worn >= SOFT_LIMIT;
+        let age = now.duration_since(self.since);
+        let due = age >= rekey_after || (age > 2 * GRACE && worn >= SOFT_LIMIT);
         !self.connected || (self.dialled && due)
     }
 
@@ -138,7 +139,8 @@ impl Peer {
 
     /// Whether to call the peer now: there is no session, or the one there is wants new keys.
     ///
-    /// `worn` is the larger number of datagrams sent or received under one key.
+    /// `worn` is the larger number of datagrams sent or received under one key. It may be that of
+    /// earlier keys for a while; no lane wears a key in that time.
     pub(super) fn wants_call(&self, now: Instant, rekey_after: Duration, worn: u64) -> bool {
         if self.spec.address.is_none() || self.call.is_some() || self.candidates > 0 {
             return false;

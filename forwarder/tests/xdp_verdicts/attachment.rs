@@ -3,19 +3,19 @@
 use std::{
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use causeway::xdp::{AttachMode, XdpError};
 use causeway_ebpf::{Role, Verdict};
 
 use crate::{
-    lab::{self, LAN, Namespace, PEER},
+    lab::{self, LAN, Namespace, PEER, wait_until},
     load, load_world,
 };
 
-/// Environment of the process that a test kills: the namespace to attach in.
-const NAMESPACE: &str = "CAUSEWAY_TEST_NAMESPACE";
+/// In the environment of a process that a test starts from its own binary: the namespace to work in.
+const CHILD: &str = "CAUSEWAY_TEST_CHILD";
 
 #[test]
 fn attached_frames_are_counted_and_detached_ones_are_not() {
@@ -35,7 +35,9 @@ fn attached_frames_are_counted_and_detached_ones_are_not() {
         wait_until("a broadcast is counted", || flooded(&program) > before);
 
         program.detach();
-        assert_eq!(namespace.xdp_mode(LAN), None);
+        wait_until("the program is detached", || {
+            namespace.xdp_mode(LAN).is_none()
+        });
         let before = flooded(&program);
         namespace.broadcast_from_peer();
         std::thread::sleep(Duration::from_millis(100));
@@ -43,13 +45,15 @@ fn attached_frames_are_counted_and_detached_ones_are_not() {
 
         program.attach(LAN).expect("attach again");
         drop(program);
-        assert_eq!(namespace.xdp_mode(LAN), None);
+        wait_until("the program is detached", || {
+            namespace.xdp_mode(LAN).is_none()
+        });
     });
 }
 
 #[test]
 fn another_program_in_the_way_is_named() {
-    lab::in_namespace(|_| {
+    lab::in_namespace(|namespace| {
         let mut first = load_world(Role::Site);
         first.attach(LAN).expect("attach");
         let mut second = load_world(Role::Site);
@@ -60,6 +64,9 @@ fn another_program_in_the_way_is_named() {
             "{error}"
         );
         first.detach();
+        wait_until("the program is detached", || {
+            namespace.xdp_mode(LAN).is_none()
+        });
         second.attach(LAN).expect("free");
     });
 }
@@ -101,9 +108,12 @@ fn attaching_needs_a_configuration_and_an_interface() {
 
 #[test]
 fn after_kill_9_nothing_is_attached() {
+    if let Ok(namespace) = std::env::var(CHILD) {
+        attach_and_wait(&namespace);
+    }
     let namespace = Namespace::new();
-    let mut child = this_test_binary("child_that_attaches_and_waits")
-        .env(NAMESPACE, namespace.name())
+    let mut child = this_test_binary("after_kill_9_nothing_is_attached")
+        .env(CHILD, namespace.name())
         .stdout(Stdio::piped())
         .spawn()
         .expect("this test binary");
@@ -122,20 +132,9 @@ fn after_kill_9_nothing_is_attached() {
     });
 }
 
-/// Waits for what the kernel does a little later.
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within 5 s: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-#[test]
-#[ignore = "the process that after_kill_9_nothing_is_attached kills"]
-fn child_that_attaches_and_waits() {
-    let namespace = std::env::var(NAMESPACE).expect("started by its test");
-    lab::enter(&namespace);
+/// What the process does that is killed.
+fn attach_and_wait(namespace: &str) -> ! {
+    lab::enter(namespace);
     let mut program = load_world(Role::Site);
     program.attach(LAN).expect("attach");
     println!("attached");
@@ -146,11 +145,15 @@ fn child_that_attaches_and_waits() {
 
 #[test]
 fn without_capabilities_the_error_names_them() {
-    let child = this_test_binary("child_without_capabilities");
+    if std::env::var(CHILD).is_ok() {
+        return load_and_say_why_not();
+    }
+    let child = this_test_binary("without_capabilities_the_error_names_them");
     let output = Command::new("setpriv")
         .args(["--bounding-set=-all", "--inh-caps=-all", "--"])
         .arg(child.get_program())
         .args(child.get_args())
+        .env(CHILD, "")
         .output()
         .expect("setpriv, of util-linux");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -160,21 +163,16 @@ fn without_capabilities_the_error_names_them() {
     );
 }
 
-#[test]
-#[ignore = "the process that without_capabilities_the_error_names_them starts"]
-fn child_without_capabilities() {
+/// What the process does that has no capabilities.
+fn load_and_say_why_not() {
     let error = causeway::xdp::LanProgram::load().expect_err("no capabilities");
     println!("{error}");
 }
 
-/// This test binary, to run one ignored test of it.
+/// This test binary, to run one test of it again as a process of its own. The test knows by
+/// [`CHILD`] that it is that process.
 fn this_test_binary(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("its own path"));
-    command.args([
-        "--ignored",
-        "--exact",
-        "--nocapture",
-        &format!("attachment::{test}"),
-    ]);
+    command.args(["--exact", "--nocapture", &format!("attachment::{test}")]);
     command
 }

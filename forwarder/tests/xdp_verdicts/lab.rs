@@ -7,6 +7,7 @@ use std::{
     panic::resume_unwind,
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
 };
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -92,6 +93,18 @@ pub(crate) fn in_namespace(test: impl FnOnce(&Namespace) + Send) {
     drop(namespace);
     if let Err(panic) = result {
         resume_unwind(panic);
+    }
+}
+
+/// Waits for what the kernel does a little later.
+///
+/// It frees a link or a socket with its last descriptor, and while one test starts a program, the
+/// fork of this process has copies of all that the others just closed, until it calls exec.
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within 5 s: {what}");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

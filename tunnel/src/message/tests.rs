@@ -27,20 +27,36 @@ fn hello() -> Hello {
     }
 }
 
-/// The examples of the protocol document.
+/// What PROTOCOL.md shows as hex, at the start of indented lines behind the heading.
+fn documented() -> String {
+    let is_hex = |word: &&str| {
+        word.bytes()
+            .all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase())
+    };
+    include_str!("../../PROTOCOL.md")
+        .lines()
+        .skip_while(|line| *line != "### Frames of the control stream")
+        .filter_map(|line| line.strip_prefix("    "))
+        .flat_map(|line| line.split_whitespace().take_while(is_hex))
+        .collect()
+}
+
 #[test]
 fn documented_examples() {
-    let encoded = |message: Message| hex(&message.encode().unwrap());
-    assert_eq!(
-        encoded(Message::Hello(hello())),
+    let document = documented();
+    let check = |message: Message, pinned: &str| {
+        assert_eq!(hex(&message.encode().unwrap()), pinned);
+        assert!(document.contains(pinned), "PROTOCOL.md lacks {pinned}");
+    };
+    check(
+        Message::Hello(hello()),
         "000000398200aa000101000202031905ee0400051a6b49d20006020\
-         76e636175736577617920302e312e30081b0123456789abcdef09a200070119012c"
+         76e636175736577617920302e312e30081b0123456789abcdef09a200070119012c",
     );
-    assert_eq!(
-        encoded(Message::Lanes(Lanes {
-            spis: vec![0x1001, 0x8200_1002]
-        })),
-        "0000000d8201a100821910011a82001002"
+    let spis = vec![0x1001, 0x8200_1002];
+    check(
+        Message::Lanes(Lanes { spis }),
+        "0000000d8201a100821910011a82001002",
     );
     let station = Station {
         vlan: 100,
@@ -53,13 +69,13 @@ fn documented_examples() {
         added: vec![station],
         withdrawn: vec![],
     };
-    assert_eq!(
-        encoded(Message::Stations(stations)),
-        "000000178202a500050104 02f40381821864460050560102030480".replace(' ', "")
+    check(
+        Message::Stations(stations),
+        "000000178202a50005010402f40381821864460050560102030480",
     );
-    assert_eq!(
-        encoded(Message::Bye(Bye::new(ByeReason::Shutdown, "upgrade"))),
-        "0000000e8203a200010167757067726164 65".replace(' ', "")
+    check(
+        Message::Bye(Bye::new(ByeReason::Shutdown, "upgrade")),
+        "0000000e8203a20001016775706772616465",
     );
 }
 

@@ -48,8 +48,9 @@ fn a_session_is_renewed_by_its_dialler_by_age_or_by_use() {
         // connected, dialled, age, datagrams: call?
         (true, true, 119, 0, false),
         (true, true, 120, 0, true),
-        (true, true, 0, SOFT_LIMIT - 1, false),
-        (true, true, 0, SOFT_LIMIT, true),
+        (true, true, 60, SOFT_LIMIT - 1, false),
+        (true, true, 60, SOFT_LIMIT, true),
+        (true, true, 5, SOFT_LIMIT, false),
         (true, false, 500, u64::MAX, false),
         (false, true, 0, 0, true),
         (false, false, 0, 0, true),

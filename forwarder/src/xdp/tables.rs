@@ -1,0 +1,91 @@
+//! The program's tables that change while it runs: stations, and the host's own addresses.
+
+use std::{collections::HashSet, net::IpAddr};
+
+use aya::maps::{HashMap, MapData, MapError};
+use causeway_ebpf::{
+    MAX_STATIONS, Place, StationKey,
+    maps::{AddressKey, MAX_OWN_ADDRESSES},
+};
+
+use super::{
+    LanProgram, XdpError,
+    error::{self, failed},
+};
+
+/// What the kernel answers when a hash map is full.
+const E2BIG: i32 = 7;
+/// What the kernel answers when a key to remove is not in a map.
+const ENOENT: i32 = 2;
+
+impl LanProgram {
+    /// Adds a station, or moves it.
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError::StationsFull`], or [`XdpError::Map`] if the kernel refuses.
+    pub fn set_station(&mut self, station: StationKey, place: Place) -> Result<(), XdpError> {
+        let inserted = self.stations.insert(station.to_bytes(), place as u32, 0);
+        inserted.map_err(|error| match error::errno(&error) {
+            Some(E2BIG) => XdpError::StationsFull { most: MAX_STATIONS },
+            _ => failed("add a station")(error),
+        })
+    }
+
+    /// Removes a station. Does nothing if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError::Map`] if the kernel refuses.
+    pub fn remove_station(&mut self, station: StationKey) -> Result<(), XdpError> {
+        remove_if_present(&mut self.stations, &station.to_bytes())
+            .map_err(failed("remove a station"))
+    }
+
+    /// Makes `addresses` the host's own addresses: adds what is new, removes what is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError::OwnAddressesFull`] (the addresses added so far stay), or [`XdpError::Map`] if
+    /// the kernel refuses.
+    pub fn set_own_addresses(
+        &mut self,
+        addresses: impl IntoIterator<Item = IpAddr>,
+    ) -> Result<(), XdpError> {
+        let wanted = addresses
+            .into_iter()
+            .map(|ip| AddressKey::from(ip).to_bytes());
+        let wanted: HashSet<[u8; 16]> = wanted.collect();
+        let gone: Vec<_> = self.addresses.difference(&wanted).copied().collect();
+        for key in gone {
+            remove_if_present(&mut self.own_addresses, &key)
+                .map_err(failed("remove an own address"))?;
+            self.addresses.remove(&key);
+        }
+        for key in wanted {
+            if self.addresses.contains(&key) {
+                continue;
+            }
+            self.own_addresses
+                .insert(key, 1, 0)
+                .map_err(|error| match error::errno(&error) {
+                    Some(E2BIG) => XdpError::OwnAddressesFull {
+                        most: MAX_OWN_ADDRESSES,
+                    },
+                    _ => failed("add an own address")(error),
+                })?;
+            self.addresses.insert(key);
+        }
+        Ok(())
+    }
+}
+
+fn remove_if_present<K: aya::Pod, V: aya::Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    key: &K,
+) -> Result<(), MapError> {
+    match map.remove(key) {
+        Err(error) if error::errno(&error) == Some(ENOENT) => Ok(()),
+        result => result,
+    }
+}

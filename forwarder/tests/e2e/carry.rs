@@ -1,0 +1,162 @@
+//! What has to pass: every frame size over every path, tags, checksums, several queues.
+
+use crate::lab::{DC, Lab, VM1};
+
+/// All frames of a run of frames.py arrived, each once, whole and in order.
+#[track_caller]
+fn assert_all_arrived(report: &[String], tagged: bool) {
+    let count = |name: &str| -> u64 {
+        let line = report.iter().find_map(|l| l.strip_prefix(name)).unwrap();
+        line.trim().parse().unwrap()
+    };
+    assert_eq!(count("received"), count("sent"), "{report:?}");
+    for bad in ["duplicated", "damaged", "reordered"] {
+        assert_eq!(count(bad), 0, "{report:?}");
+    }
+    assert_eq!(
+        count("tagged"),
+        if tagged { count("sent") } else { 0 },
+        "{report:?}"
+    );
+}
+
+fn every_size_passes(path_mtu: &str, family: &str) {
+    let lab = Lab::running(&["--mtu", path_mtu, "--ip", family], &[]);
+    let dropped = |end| lab.status(end).drops;
+    // The hosts' multicast reports before the session was up had nowhere to go.
+    let before = ["site", "cloud"].map(dropped);
+    let to_vm = ["dc", "vm1", "--src", DC, "--dst", VM1];
+    let to_dc = ["vm1", "dc", "--src", VM1, "--dst", DC];
+    for way in [to_vm, to_dc] {
+        assert_all_arrived(&lab.frames(&way), false);
+        // Without a pause they come in batches, so that frames are bundled and cut.
+        let burst = [&way[..], &["--count", "3000", "--pause", "0"]].concat();
+        assert_all_arrived(&lab.frames(&burst), false);
+    }
+    assert_eq!(["site", "cloud"].map(dropped), before);
+    let session = lab.status("site").peers.remove(0).session.unwrap();
+    let headers = if family == "6" { 48 } else { 28 };
+    assert_eq!(session.path_mtu + headers, path_mtu.parse::<u16>().unwrap());
+}
+
+#[test]
+fn every_frame_size_passes_over_mtu_1500_ipv4() {
+    every_size_passes("1500", "4");
+}
+
+#[test]
+fn every_frame_size_passes_over_mtu_1400_ipv4() {
+    every_size_passes("1400", "4");
+}
+
+#[test]
+fn every_frame_size_passes_over_mtu_9000_ipv4() {
+    every_size_passes("9000", "4");
+}
+
+#[test]
+fn every_frame_size_passes_over_mtu_1500_ipv6() {
+    every_size_passes("1500", "6");
+}
+
+#[test]
+fn every_frame_size_passes_over_mtu_1400_ipv6() {
+    every_size_passes("1400", "6");
+}
+
+#[test]
+fn every_frame_size_passes_over_mtu_9000_ipv6() {
+    every_size_passes("9000", "6");
+}
+
+#[test]
+fn tags_are_carried_and_a_station_lives_in_its_vlan() {
+    let lab = Lab::up(&[]);
+    lab.start("cloud", &[]);
+    lab.start("site", &["--station", "7/00:50:56:00:00:50=cloud"]);
+    lab.wait_for_session();
+    // The tag must be in the frame when it reaches the lan port, as it is on a wire.
+    for (host, interface) in [("dc", "eth0"), ("vm1", "eth0")] {
+        lab.exec(host, &["ethtool", "-K", interface, "txvlan", "off"]);
+    }
+    let sizes = ["--sizes", "64-1518"];
+    for way in [
+        ["dc", "vm1", "--src", DC, "--dst", VM1],
+        ["vm1", "dc", "--src", VM1, "--dst", DC],
+    ] {
+        let tagged = [&way[..], &["--vlan", "7"], &sizes].concat();
+        assert_all_arrived(&lab.frames(&tagged), true);
+    }
+    let foreign = lab.status("site").verdicts["foreign"];
+    let other_vlan = [
+        "dc", "vm1", "--src", DC, "--dst", VM1, "--vlan", "8", "--count", "50",
+    ];
+    let report = lab.frames(&other_vlan);
+    assert!(report.contains(&"received 0".to_owned()), "{report:?}");
+    assert_eq!(lab.status("site").verdicts["foreign"], foreign + 50);
+}
+
+/// The hosts' veths leave TCP checksums to hardware that is not there; nobody runs ethtool.
+#[test]
+fn partial_checksums_arrive_completed() {
+    let lab = Lab::running(&[], &[]);
+    for (server, client, address) in [
+        ("vm1", "dc", "10.77.0.50"),
+        ("dc", "vm1", "10.77.0.1"),
+        ("vm1", "dc", "fd77::50"),
+    ] {
+        let features = lab.exec(client, &["ethtool", "-k", "eth0"]);
+        assert!(
+            features.contains("tx-checksumming: on"),
+            "the test needs unfinished checksums"
+        );
+        let serve = lab.spawn(server, &["iperf3", "--server", "--one-off"]);
+        assert!(crate::lab::within(crate::lab::PATIENCE, || {
+            lab.exec(server, &["ss", "-Hltn", "sport = :5201"])
+                .contains("5201")
+        }));
+        let report = lab.exec(
+            client,
+            &["iperf3", "--json", "--client", address, "--time", "1"],
+        );
+        serve.output();
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        assert!(
+            report["end"]["sum_received"]["bytes"].as_u64().unwrap() > 1 << 20,
+            "{report}"
+        );
+    }
+    for end in ["site", "cloud"] {
+        let finished = lab.status(end).workers[0].counters["checksums_finished"];
+        assert!(finished > 1_000, "{end}: {finished}");
+    }
+}
+
+#[test]
+fn four_queues_are_four_workers_and_order_is_kept() {
+    let lab = Lab::running(&["--queues", "4"], &[]);
+    for end in ["site", "cloud"] {
+        assert_eq!(lab.status(end).workers.len(), 4);
+    }
+    for way in [
+        ["dc", "vm1", "--src", DC, "--dst", VM1],
+        ["vm1", "dc", "--src", VM1, "--dst", DC],
+    ] {
+        let burst = [&way[..], &["--count", "4000", "--pause", "0.0001"]].concat();
+        assert_all_arrived(&lab.frames(&burst), false);
+    }
+    lab.exec(
+        "dc",
+        &[
+            "ping",
+            "-q",
+            "-c",
+            "20",
+            "-i",
+            "0.02",
+            "-W",
+            "2",
+            "10.77.0.50",
+        ],
+    );
+}

@@ -1,0 +1,242 @@
+//! A lab of the test's own, removed again however the test ends.
+
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use causeway::status::Status;
+
+/// Labs are built one at a time: with two cores, tests side by side would only test the scheduler.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// How long something that takes no time may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// MAC addresses of the lab's hosts (see the drawing in scripts/lab).
+pub(crate) const DC: &str = "02:77:00:00:00:01";
+pub(crate) const VM1: &str = "00:50:56:00:00:50";
+
+pub(crate) struct Lab {
+    name: String,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Lab {
+    /// Builds the namespaces; `options` are those of `scripts/lab up`.
+    pub(crate) fn up(options: &[&str]) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "end-to-end tests make network namespaces: run them as root (sudo scripts/test)"
+        );
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("e2e{}-{number}", std::process::id());
+        let lab = Self { name, _turn: turn };
+        lab.script("up", options);
+        lab
+    }
+
+    /// Builds the namespaces and starts both ends with more arguments for `causeway run`.
+    pub(crate) fn running(options: &[&str], arguments: &[&str]) -> Self {
+        let lab = Self::up(options);
+        lab.start("both", arguments);
+        lab.wait_for_session();
+        lab
+    }
+
+    /// Starts `site`, `cloud` or `both`; returns when they answer `causeway status`.
+    pub(crate) fn start(&self, end: &str, arguments: &[&str]) {
+        let mut all = vec![
+            "--bin",
+            env!("CARGO_BIN_EXE_causeway"),
+            "--keep-log",
+            end,
+            "--",
+        ];
+        all.extend(arguments);
+        self.script("start", &all);
+    }
+
+    /// Stops an end with a signal; returns when it is gone.
+    pub(crate) fn stop(&self, end: &str, signal: &str) {
+        self.script("stop", &["--signal", signal, end]);
+    }
+
+    /// Runs a command in a namespace and wants it to succeed; gives its standard output.
+    pub(crate) fn exec(&self, namespace: &str, command: &[&str]) -> String {
+        let output = self.command(namespace, command).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{command:?} in {namespace}: {}",
+            shown(&output)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Whether a command in a namespace succeeds.
+    pub(crate) fn succeeds(&self, namespace: &str, command: &[&str]) -> bool {
+        self.command(namespace, command)
+            .output()
+            .unwrap()
+            .status
+            .success()
+    }
+
+    /// Starts a command in a namespace; it is killed when the value is dropped.
+    pub(crate) fn spawn(&self, namespace: &str, command: &[&str]) -> Running {
+        let child = self
+            .command(namespace, command)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Running(Some(child))
+    }
+
+    /// A command in a namespace, not started.
+    pub(crate) fn command(&self, namespace: &str, command: &[&str]) -> Command {
+        let mut exec = Command::new("ip");
+        exec.args(["netns", "exec", &format!("{}-{namespace}", self.name)]);
+        exec.args(command);
+        exec
+    }
+
+    /// `causeway status --json` of an end.
+    pub(crate) fn status(&self, end: &str) -> Status {
+        let json = self.exec(end, &[env!("CARGO_BIN_EXE_causeway"), "status", "--json"]);
+        serde_json::from_str(&json).unwrap()
+    }
+
+    /// The log of an end so far.
+    pub(crate) fn log(&self, end: &str) -> String {
+        std::fs::read_to_string(self.dir().join(format!("{end}.log"))).unwrap_or_default()
+    }
+
+    /// The prefix of its namespaces.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the lab keeps keys and logs.
+    pub(crate) fn dir(&self) -> PathBuf {
+        PathBuf::from("/run/causeway-lab").join(&self.name)
+    }
+
+    pub(crate) fn wait_for_session(&self) {
+        let up = |end| self.status(end).peers.iter().all(|p| p.state == "up");
+        let ready = || {
+            // The listening end can send once it has learnt where to.
+            let cloud = self.status("cloud");
+            let session = cloud.peers[0].session.as_ref();
+            up("site") && session.is_some_and(|s| s.tx_lanes.iter().all(|l| l.path.is_some()))
+        };
+        assert!(
+            within(PATIENCE, ready),
+            "no session\nsite:\n{}\ncloud:\n{}",
+            self.log("site"),
+            self.log("cloud")
+        );
+    }
+
+    /// Frames that the test's Python program sends from one host and another receives. See frames.py.
+    pub(crate) fn frames(&self, arguments: &[&str]) -> Vec<String> {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/frames.py");
+        let mut all = vec![
+            "/usr/bin/env".to_owned(),
+            "python3".into(),
+            script.into(),
+            self.name.clone(),
+        ];
+        all.extend(arguments.iter().map(|a| (*a).to_owned()));
+        let output = Command::new(&all[0]).args(&all[1..]).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", shown(&output));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(ToOwned::to_owned).collect()
+    }
+
+    fn script(&self, verb: &str, arguments: &[&str]) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/lab");
+        let mut command = Command::new(script);
+        command
+            .arg(verb)
+            .args(arguments)
+            .env("LAB", &self.name)
+            .stdin(Stdio::null());
+        let output = command.output().unwrap();
+        assert!(
+            output.status.success(),
+            "scripts/lab {verb} {arguments:?}: {}",
+            shown(&output)
+        );
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("site:\n{}\ncloud:\n{}", self.log("site"), self.log("cloud"));
+        }
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/lab");
+        let removed = Command::new(script)
+            .arg("down")
+            .env("LAB", &self.name)
+            .output();
+        if let Ok(output) = removed
+            && !output.status.success()
+        {
+            eprintln!("lab {} is not removed: {}", self.name, shown(&output));
+        }
+    }
+}
+
+/// A running command.
+pub(crate) struct Running(Option<Child>);
+
+impl Running {
+    /// Waits for its end and gives its standard output; it must have succeeded.
+    pub(crate) fn output(mut self) -> String {
+        let output = self.0.take().unwrap().wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", shown(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Asks again and again until the answer is yes; false if it never was.
+pub(crate) fn within(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + patience;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn shown(output: &Output) -> String {
+    format!(
+        "{}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
