@@ -114,9 +114,15 @@ impl WorkerSender {
     pub fn tell(&self, command: Command) {
         // In this order: the worker looks into the queue after it has taken note of a wake-up.
         if self.commands.send(command).is_ok() {
-            // EAGAIN means that the counter is full of wake-ups already.
-            let _ = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
+            self.wake();
         }
+    }
+
+    /// Has the worker look into its queue if it sleeps. It may have carried out a command before
+    /// its wake-up comes, so one for nothing is nothing unusual.
+    pub fn wake(&self) {
+        // EAGAIN means that the counter is full of wake-ups already.
+        let _ = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
     }
 }
 

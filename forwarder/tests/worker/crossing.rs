@@ -71,10 +71,10 @@ fn broadcasts_cross_and_reflections_do_not() {
 #[test]
 fn an_idle_lane_sends_keepalives() {
     in_namespace(|namespace| {
-        let ends = Ends::new(namespace);
-        // One at once and three on the ticks that follow, then one in 500 to 750 ms.
+        let ends = Ends::with_keepalives(namespace, Duration::from_millis(500));
+        // One at once and two on the ticks that follow, then one in 500 to 750 ms.
         wait_until("the opening keepalives", || {
-            ends.site.counters().keepalives.get() >= 4
+            ends.site.counters().keepalives.get() >= 3
         });
         let (before, start) = (
             ends.site.counters().keepalives.get(),

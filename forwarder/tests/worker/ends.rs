@@ -53,11 +53,16 @@ pub(crate) struct End {
 }
 
 impl Ends {
-    /// The lanes stand, and the cloud has learnt the site's path.
+    /// The lanes stand, and the cloud has learnt the site's path. The only keepalives are those
+    /// that open the lanes.
     pub(crate) fn new(namespace: &Namespace) -> Self {
+        Self::with_keepalives(namespace, Duration::from_secs(600))
+    }
+
+    pub(crate) fn with_keepalives(namespace: &Namespace, every: Duration) -> Self {
         let mut ends = Self {
-            site: End::new(namespace, Role::Site, "site0", "site1"),
-            cloud: End::new(namespace, Role::Cloud, "cloud0", "cloud1"),
+            site: End::new(namespace, Role::Site, ["site0", "site1"], every),
+            cloud: End::new(namespace, Role::Cloud, ["cloud0", "cloud1"], every),
         };
         ends.site.install_rx(CLOUD_SPI, false);
         ends.cloud.install_rx(SITE_SPI, true);
@@ -71,7 +76,13 @@ impl Ends {
 }
 
 impl End {
-    pub(crate) fn new(namespace: &Namespace, role: Role, port: &str, lan: &str) -> Self {
+    /// Its port and its LAN are the two ends of a wire.
+    pub(crate) fn new(
+        namespace: &Namespace,
+        role: Role,
+        [port, lan]: [&str; 2],
+        lane_keepalive: Duration,
+    ) -> Self {
         namespace.veth(port, lan);
         let place = place_of_moved(role);
         let mut program = LanProgram::load().expect("CAP_BPF");
@@ -99,7 +110,7 @@ impl End {
             batch: 256,
             flood_limit: 100_000,
             finish_checksums: false,
-            lane_keepalive: Duration::from_millis(500),
+            lane_keepalive,
             peers: 1,
             stations: Arc::new(table(role)),
             learnt: news,

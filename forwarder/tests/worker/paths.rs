@@ -26,7 +26,12 @@ struct Listener {
 
 impl Listener {
     fn new(namespace: &Namespace) -> Self {
-        let cloud = End::new(namespace, Role::Cloud, "cloud0", "cloud1");
+        let cloud = End::new(
+            namespace,
+            Role::Cloud,
+            ["cloud0", "cloud1"],
+            Duration::from_secs(600),
+        );
         cloud.install_rx(SITE_SPI, true);
         cloud.install_tx(CLOUD_SPI, None);
         let run = RunLimits {
