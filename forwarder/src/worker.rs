@@ -52,6 +52,8 @@ struct Worker {
     counters: Arc<WorkerCounters>,
     peers: Vec<PeerTx>,
     lanes: InboundLanes,
+    /// Security associations that this worker has ever received on.
+    installed: u64,
     flood: TokenBucket,
     keepalives: Vec<Keepalive>,
     next_tick: Instant,
@@ -85,6 +87,7 @@ impl Worker {
             counters,
             peers: (0..config.peers).map(|_| PeerTx::default()).collect(),
             lanes: InboundLanes::default(),
+            installed: 0,
             flood: TokenBucket::new(config.flood_limit, now),
             keepalives: vec![idle; config.peers],
             next_tick: now + TICK,
@@ -292,10 +295,12 @@ impl Worker {
                 done,
             } => {
                 let lane = RxLane::new(spi, &keys, limits, now);
+                self.installed += 1;
                 let inbound = InboundLane {
                     lane,
                     peer,
                     remote_lane,
+                    generation: self.installed,
                     learns_path,
                     path: None,
                 };

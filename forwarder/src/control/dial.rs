@@ -87,12 +87,14 @@ async fn attempt(
     })
 }
 
-/// Whether somebody answers, but it will not do without a change of configuration or version.
-fn needs_mending(error: &SessionError) -> bool {
+/// Whether there is somebody, but it will not do without a change of configuration or version.
+pub(super) fn needs_mending(error: &SessionError) -> bool {
     matches!(
         error,
         SessionError::WrongKey { .. }
             | SessionError::KeyRefused { .. }
+            | SessionError::Stranger { .. }
+            | SessionError::NotExpected { .. }
             | SessionError::NotCauseway(_)
             | SessionError::QuicVersion(_)
             | SessionError::Version { .. }

@@ -185,7 +185,7 @@ impl Control {
             }
             Event::DialFailed { peer, error } => self.complain(peer, &error),
             Event::Accepted(session) => self.accepted(session),
-            Event::AcceptFailed(error) => self.accept_failed(&error),
+            Event::AcceptFailed(error) => self.refused(&error),
             Event::Established(established) => self.established(*established),
             Event::EstablishFailed(failed) => self.establish_failed(&failed),
             Event::Message { peer, id, message } => self.message(peer, id, message),

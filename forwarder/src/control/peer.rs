@@ -88,6 +88,15 @@ impl Standing {
     }
 }
 
+/// A clock's skew in seconds, in words.
+pub(super) fn ahead_or_behind(skew: i64) -> String {
+    let seconds = skew.unsigned_abs();
+    match skew {
+        0.. => format!("{seconds} s ahead of ours"),
+        _ => format!("{seconds} s behind ours"),
+    }
+}
+
 /// Receiving security associations of an earlier session.
 struct Retired {
     receive: Vec<Spi>,

@@ -7,7 +7,7 @@ use causeway_tunnel::DropReason;
 
 use super::{
     Control,
-    peer::{Live, Peer},
+    peer::{Live, Peer, ahead_or_behind},
 };
 use crate::{
     counters::{Counter, WorkerCounters},
@@ -187,7 +187,8 @@ impl Control {
             let name = &peer.spec.name;
             if let Some(skew) = peer.live.as_ref().and_then(Live::noteworthy_clock_skew) {
                 warnings.push(format!(
-                    "the clock of peer {name} is {skew} s ahead of ours: set both by NTP"
+                    "the clock of peer {name} is {}: set both by NTP",
+                    ahead_or_behind(skew)
                 ));
             }
             if peer

@@ -18,7 +18,7 @@ use super::{
     Control, dial,
     establish::{Candidate, Established, Failed, establish},
     event::{Event, SessionId},
-    peer::{CANDIDATES, GRACE, Live},
+    peer::{CANDIDATES, GRACE, Live, ahead_or_behind},
 };
 use crate::{
     stations::PeerIndex,
@@ -80,24 +80,6 @@ impl Control {
             );
         }
         self.begin(index as PeerIndex, session);
-    }
-
-    /// Somebody's call came to nothing. A refused key is the operator's business, but a stranger must
-    /// not be able to fill the log.
-    pub(super) fn accept_failed(&mut self, error: &SessionError) {
-        let ours_to_mend = matches!(
-            error,
-            SessionError::Stranger { .. } | SessionError::NotExpected { .. }
-        );
-        let now = Instant::now();
-        let quiet = self
-            .refusal_logged
-            .is_none_or(|at| now.duration_since(at) >= REFUSALS);
-        if ours_to_mend && quiet {
-            self.refusal_logged = Some(now);
-            return warn!("{error}");
-        }
-        debug!("a call came to nothing: {error}");
     }
 
     pub(super) fn begin(&mut self, peer: PeerIndex, session: Session) {
@@ -216,9 +198,23 @@ impl Control {
         );
         if let Some(skew) = live.noteworthy_clock_skew() {
             warn!(
-                "peer {name}: its clock is {skew} s ahead of ours; the tunnel works, but times in the two logs do not compare: set both by NTP"
+                "peer {name}: its clock is {}; the tunnel works, but times in the two logs do not compare: set both by NTP",
+                ahead_or_behind(skew)
             );
         }
+    }
+
+    /// Says in the log whose call was refused, if somebody may have to mend it.
+    pub(super) fn refused(&mut self, error: &SessionError) {
+        let now = Instant::now();
+        let lately = self
+            .refusal_logged
+            .is_some_and(|at| now.duration_since(at) < REFUSALS);
+        if lately || !dial::needs_mending(error) {
+            return debug!("a handshake failed: {error}");
+        }
+        self.refusal_logged = Some(now);
+        warn!("{error}");
     }
 
     pub(super) fn establish_failed(&mut self, failed: &Failed) {
