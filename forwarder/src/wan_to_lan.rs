@@ -48,7 +48,7 @@ pub fn admit(frame: &[u8], peer: PeerIndex, stations: &StationTable) -> Result<(
         }
         Role::Cloud => {
             // The site speaks for everybody but the stations it moved to us.
-            if stations.get(source).is_some() {
+            if stations.get(source).is_some_and(|s| s.place == Place::Home) {
                 return Err(DropReason::SpoofedSource);
             }
             match stations.get(destination) {
@@ -57,6 +57,23 @@ pub fn admit(frame: &[u8], peer: PeerIndex, stations: &StationTable) -> Result<(
                 _ => Err(DropReason::SplitHorizon),
             }
         }
+    }
+}
+
+/// Takes frames to where they go: the LAN port.
+pub trait FrameSink {
+    /// Takes a copy of a frame for transmission.
+    ///
+    /// # Errors
+    ///
+    /// [`TransmitError`]; the frame is not taken then.
+    fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError>;
+}
+
+impl FrameSink for XskPort {
+    #[inline]
+    fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError> {
+        Self::transmit(self, frame)
     }
 }
 
@@ -92,20 +109,20 @@ pub struct LearntPath {
 }
 
 /// One batch on its way from the uplink to the LAN.
-pub struct WanToLan<'a> {
+pub struct WanToLan<'a, P = XskPort> {
     /// Who lives where.
     pub stations: &'a StationTable,
     /// Who may send to us.
     pub lanes: &'a mut InboundLanes,
     /// The way out.
-    pub port: &'a mut XskPort,
+    pub port: &'a mut P,
     /// This worker's counters.
     pub counters: &'a WorkerCounters,
     /// When the batch began.
     pub now: Instant,
 }
 
-impl WanToLan<'_> {
+impl<P: FrameSink> WanToLan<'_, P> {
     /// Takes one datagram. Returns the path of its sender if that is new: only the newest
     /// authenticated datagram of a lane moves it, a replayed or delayed one does not.
     #[inline]
@@ -173,12 +190,13 @@ fn inject(
     frame: &[u8],
     peer: PeerIndex,
     stations: &StationTable,
-    port: &mut XskPort,
+    port: &mut impl FrameSink,
     counters: &WorkerCounters,
 ) -> Result<(), DropReason> {
     admit(frame, peer, stations)?;
     port.transmit(frame).map_err(|e| match e {
         TransmitError::TooLong => DropReason::LanMtu,
+        TransmitError::TooShort => DropReason::BadFrameLength,
         TransmitError::Full => DropReason::LanFull,
     })?;
     counters.lan_tx_frames.add(1);

@@ -145,7 +145,7 @@ impl Control {
             rtt_s: live.session.rtt().as_secs_f64(),
             path_mtu: peer.datagram_size,
             cipher: live.session.cipher().to_string(),
-            software: live.session.hello().software.escape_debug().to_string(),
+            software: live.software(),
             tx_lanes: tx.collect(),
             rx_lanes: rx.collect(),
         }
@@ -191,6 +191,13 @@ impl Control {
                     ahead_or_behind(skew)
                 ));
             }
+            if peer
+                .live
+                .as_ref()
+                .is_some_and(|live| live.since.elapsed() > self.context.limits.lifetime)
+            {
+                warnings.push(format!("the keys of peer {name} are worn and no new session came: nothing is sent to it"));
+            }
             if !peer.is_connected() {
                 let why = peer
                     .last_error
@@ -221,6 +228,7 @@ fn worker_counters(c: &WorkerCounters) -> BTreeMap<String, u64> {
         ("lan_rx_frames", &c.lan_rx_frames),
         ("lan_tx_frames", &c.lan_tx_frames),
         ("wan_rx_datagrams", &c.wan_rx_datagrams),
+        ("wan_rx_overflow", &c.wan_rx_overflow),
         ("wan_tx_datagrams", &c.wan_tx_datagrams),
         ("wan_tx_runs", &c.wan_tx_runs),
         ("checksums_finished", &c.checksums_finished),
