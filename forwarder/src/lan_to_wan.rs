@@ -5,7 +5,7 @@
 //! [`LanToWan::frame`] appends it to the open bundle of this worker's lane to that peer, and
 //! [`LanToWan::flush`] seals and sends what is open at the end of the batch.
 
-use std::time::Instant;
+use std::{io, time::Instant};
 
 use causeway_ebpf::ethernet::{EthernetHeader, is_group};
 use causeway_tunnel::{
@@ -17,7 +17,7 @@ use crate::{
     checksum,
     counters::WorkerCounters,
     flood::TokenBucket,
-    stations::{PeerIndex, Place, Role, StationTable},
+    stations::{PeerIndex, Place, Role, StationKey, StationTable},
     uplink::{Path, UdpUplink},
 };
 
@@ -34,8 +34,9 @@ pub enum Destination {
 
 /// Decides where a frame from the LAN goes.
 ///
-/// The XDP program has asked the same questions; we ask again because its table may be a
-/// moment older or newer than ours.
+/// The XDP program has asked the same questions. What it decides by the stations we ask again,
+/// because its table may be a moment older or newer than ours; what it decides by the frame alone
+/// (link-local protocols, the LAN port's own address) is decided.
 ///
 /// # Errors
 ///
@@ -44,6 +45,8 @@ pub fn classify(frame: &[u8], stations: &StationTable) -> Result<Destination, Dr
     let header = EthernetHeader::parse(frame).ok_or(DropReason::BadFrameLength)?;
     let group = is_group(&header.destination);
     match stations.role {
+        // A reflection: to send it back where it came from would be a loop.
+        Role::Site if is_away(stations, header.source_station()) => Err(DropReason::SourceNotOurs),
         Role::Site if group => Ok(Destination::FloodAll),
         Role::Site => match stations.get(header.destination_station()) {
             Some(station) if station.place == Place::Away => Ok(Destination::Peer(station.peer)),
@@ -58,10 +61,32 @@ pub fn classify(frame: &[u8], stations: &StationTable) -> Result<Destination, Dr
                 return Ok(Destination::FloodTo(site));
             }
             match stations.get(header.destination_station()) {
-                Some(_) => Err(DropReason::NoStation),
-                None => Ok(Destination::Peer(site)),
+                Some(s) if s.place == Place::Home => Err(DropReason::NoStation),
+                _ => Ok(Destination::Peer(site)),
             }
         }
+    }
+}
+
+#[inline]
+fn is_away(stations: &StationTable, key: StationKey) -> bool {
+    stations.get(key).is_some_and(|s| s.place == Place::Away)
+}
+
+/// Takes runs of datagrams to where they go: the uplink.
+pub trait RunSink {
+    /// Sends a run.
+    ///
+    /// # Errors
+    ///
+    /// The run, or the rest of it, is lost.
+    fn send(&mut self, run: &Run<'_>, path: &Path) -> io::Result<()>;
+}
+
+impl RunSink for UdpUplink {
+    #[inline]
+    fn send(&mut self, run: &Run<'_>, path: &Path) -> io::Result<()> {
+        Self::send(self, run, path)
     }
 }
 
@@ -75,13 +100,13 @@ pub struct PeerTx {
 }
 
 /// One batch on its way from the LAN to the uplink.
-pub struct LanToWan<'a> {
+pub struct LanToWan<'a, U = UdpUplink> {
     /// Who lives where.
     pub stations: &'a StationTable,
     /// By peer index.
     pub peers: &'a mut [PeerTx],
     /// The way out.
-    pub uplink: &'a mut UdpUplink,
+    pub uplink: &'a mut U,
     /// Limit on broadcast and multicast.
     pub flood: &'a mut TokenBucket,
     /// This worker's counters.
@@ -92,7 +117,7 @@ pub struct LanToWan<'a> {
     pub now: Instant,
 }
 
-impl LanToWan<'_> {
+impl<U: RunSink> LanToWan<'_, U> {
     /// Takes one frame, on exactly one way: into a bundle, or to a drop counter.
     #[inline]
     pub fn frame(&mut self, frame: &mut [u8]) {
@@ -117,12 +142,14 @@ impl LanToWan<'_> {
         }
     }
 
-    /// To every peer; an error only if it could go to none.
+    /// A copy to every peer; each copy that is dropped is counted.
     fn flood(&mut self, frame: &[u8]) -> Result<(), DropReason> {
-        (0..self.peers.len() as PeerIndex)
-            .map(|peer| self.push(peer, frame))
-            .reduce(|a, b| a.or(b))
-            .unwrap_or(Err(DropReason::NoSession))
+        for peer in 0..self.peers.len() as PeerIndex {
+            if let Err(reason) = self.push(peer, frame) {
+                self.counters.drop_one(reason);
+            }
+        }
+        Ok(())
     }
 
     fn push(&mut self, peer: PeerIndex, frame: &[u8]) -> Result<(), DropReason> {
@@ -156,7 +183,12 @@ impl LanToWan<'_> {
 }
 
 /// Hands a run to the kernel; a refusal is counted, in datagrams.
-pub(crate) fn send(uplink: &mut UdpUplink, run: &Run<'_>, path: &Path, counters: &WorkerCounters) {
+pub(crate) fn send(
+    uplink: &mut impl RunSink,
+    run: &Run<'_>,
+    path: &Path,
+    counters: &WorkerCounters,
+) {
     let datagrams = run.bytes.len().div_ceil(run.segment_size.max(1)) as u64;
     counters.wan_tx_runs.add(1);
     match uplink.send(run, path) {

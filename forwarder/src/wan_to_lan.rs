@@ -48,7 +48,7 @@ pub fn admit(frame: &[u8], peer: PeerIndex, stations: &StationTable) -> Result<(
         }
         Role::Cloud => {
             // The site speaks for everybody but the stations it moved to us.
-            if stations.get(source).is_some() {
+            if stations.get(source).is_some_and(|s| s.place == Place::Home) {
                 return Err(DropReason::SpoofedSource);
             }
             match stations.get(destination) {
@@ -60,6 +60,23 @@ pub fn admit(frame: &[u8], peer: PeerIndex, stations: &StationTable) -> Result<(
     }
 }
 
+/// Takes frames to where they go: the LAN port.
+pub trait FrameSink {
+    /// Takes a copy of a frame for transmission.
+    ///
+    /// # Errors
+    ///
+    /// [`TransmitError`]; the frame is not taken then.
+    fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError>;
+}
+
+impl FrameSink for XskPort {
+    #[inline]
+    fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError> {
+        Self::transmit(self, frame)
+    }
+}
+
 /// A receiving security association and whose it is.
 pub struct InboundLane {
     /// Opens, checks and unbundles.
@@ -68,7 +85,10 @@ pub struct InboundLane {
     pub peer: PeerIndex,
     /// The number of the peer's sending lane.
     pub remote_lane: u8,
-    /// Whether we are to learn the peer's address from it (we are the listening end).
+    /// The later of two was installed later.
+    pub generation: u64,
+    /// Whether we are to learn the peer's address from it: we are the listening end, and nothing
+    /// has come on a later security association of the same sending lane.
     pub learns_path: bool,
     /// Where the newest authenticated datagram came from, if that is learnt.
     pub path: Option<Path>,
@@ -89,20 +109,20 @@ pub struct LearntPath {
 }
 
 /// One batch on its way from the uplink to the LAN.
-pub struct WanToLan<'a> {
+pub struct WanToLan<'a, P = XskPort> {
     /// Who lives where.
     pub stations: &'a StationTable,
     /// Who may send to us.
     pub lanes: &'a mut InboundLanes,
     /// The way out.
-    pub port: &'a mut XskPort,
+    pub port: &'a mut P,
     /// This worker's counters.
     pub counters: &'a WorkerCounters,
     /// When the batch began.
     pub now: Instant,
 }
 
-impl WanToLan<'_> {
+impl<P: FrameSink> WanToLan<'_, P> {
     /// Takes one datagram. Returns the path of its sender if that is new: only the newest
     /// authenticated datagram of a lane moves it, a replayed or delayed one does not.
     #[inline]
@@ -126,6 +146,7 @@ impl WanToLan<'_> {
             .get_mut(&u32::from_be_bytes(spi))
             .ok_or(DropReason::UnknownSpi)?;
         let (peer, stations, counters) = (inbound.peer, self.stations, self.counters);
+        let begins = inbound.lane.highest() == 0;
         let port = &mut *self.port;
         let received = inbound
             .lane
@@ -144,11 +165,24 @@ impl WanToLan<'_> {
             return Ok(None);
         }
         inbound.path = Some(from);
+        let (remote_lane, generation) = (inbound.remote_lane, inbound.generation);
+        if begins {
+            self.outdate(peer, remote_lane, generation);
+        }
         Ok(Some(LearntPath {
             peer,
-            remote_lane: inbound.remote_lane,
+            remote_lane,
             path: from,
         }))
+    }
+
+    /// From here on the sender uses a later security association: a datagram of an earlier one that
+    /// somebody held back says nothing of where the sender is.
+    fn outdate(&mut self, peer: PeerIndex, remote_lane: u8, generation: u64) {
+        for earlier in self.lanes.values_mut() {
+            let same = earlier.peer == peer && earlier.remote_lane == remote_lane;
+            earlier.learns_path &= !(same && earlier.generation < generation);
+        }
     }
 }
 
@@ -156,12 +190,13 @@ fn inject(
     frame: &[u8],
     peer: PeerIndex,
     stations: &StationTable,
-    port: &mut XskPort,
+    port: &mut impl FrameSink,
     counters: &WorkerCounters,
 ) -> Result<(), DropReason> {
     admit(frame, peer, stations)?;
     port.transmit(frame).map_err(|e| match e {
         TransmitError::TooLong => DropReason::LanMtu,
+        TransmitError::TooShort => DropReason::BadFrameLength,
         TransmitError::Full => DropReason::LanFull,
     })?;
     counters.lan_tx_frames.add(1);

@@ -4,192 +4,46 @@
 //! shared with another thread. The control plane talks to it through a channel that is read
 //! between batches; the worker never waits for the control plane.
 
+mod handle;
+
 use std::{
-    io,
     os::fd::{AsFd, OwnedFd},
     sync::Arc,
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use causeway_tunnel::{
     DropReason,
     lane::{RxLane, TxLane},
-    sa::{Limits, SaKeys},
-    spi::Spi,
 };
 use core_affinity::CoreId;
-use crossbeam::channel::{Receiver, Sender};
+use crossbeam::channel::{Receiver, TryRecvError};
 use rustix::{
-    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
+pub use self::handle::{Command, WorkerConfig, WorkerHandle, WorkerSender};
 use crate::{
     counters::WorkerCounters,
     flood::TokenBucket,
     lan_to_wan::{self, LanToWan, PeerTx},
-    stations::{PeerIndex, StationTable},
-    sys::xsk::XskPort,
-    uplink::{Path, UdpUplink},
+    uplink::Path,
     wan_to_lan::{InboundLane, InboundLanes, LearntPath, WanToLan},
 };
 
 /// Housekeeping interval: seams are aged, keepalives considered, kernel counters read.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How many receive calls on the uplink one batch makes at most.
-const UPLINK_RECEIVES: usize = 4;
+/// Pause before frames that the LAN port would not take are offered again: from the first, twice as
+/// long each time, to the second. A full ring on the other side drains within the first; a device
+/// that is down takes nothing for long, and says nothing when it is up again.
+const RETRY: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(10));
 
 /// Keepalives sent on consecutive ticks when a lane begins, so that the listening end learns
 /// its path even if the first is lost.
 const OPENING_KEEPALIVES: u32 = 3;
-
-/// What a worker is made of.
-pub struct WorkerConfig {
-    /// Number of the worker, lane and queue.
-    pub index: u8,
-    /// The LAN port on that queue.
-    pub port: XskPort,
-    /// The uplink socket.
-    pub uplink: UdpUplink,
-    /// Core to run on, if pinned.
-    pub cpu: Option<usize>,
-    /// Frames taken from the LAN port at once.
-    pub batch: usize,
-    /// Broadcast and multicast frames per second to let through.
-    pub flood_limit: u32,
-    /// Whether to complete partial checksums of LAN frames.
-    pub finish_checksums: bool,
-    /// A lane idle for this long sends a keepalive.
-    pub lane_keepalive: Duration,
-    /// Number of peers.
-    pub peers: usize,
-    /// The first snapshot.
-    pub stations: Arc<StationTable>,
-    /// Where paths learnt from datagrams are told.
-    pub learnt: mpsc::UnboundedSender<LearntPath>,
-}
-
-/// What the control plane tells a worker.
-pub enum Command {
-    /// Receive on a new security association.
-    InstallRx {
-        /// The sender.
-        peer: PeerIndex,
-        /// The number of its sending lane.
-        remote_lane: u8,
-        /// What its datagrams carry.
-        spi: Spi,
-        /// Key and salt.
-        keys: SaKeys,
-        /// Hard limits of the key.
-        limits: Limits,
-        /// Whether the peer's address is learnt from its datagrams.
-        learns_path: bool,
-        /// Told when the worker is ready to receive.
-        done: oneshot::Sender<()>,
-    },
-    /// Send on a new security association from the next batch on.
-    InstallTx {
-        /// The receiver.
-        peer: PeerIndex,
-        /// What the datagrams carry.
-        spi: Spi,
-        /// Key and salt.
-        keys: SaKeys,
-        /// Hard limits of the key.
-        limits: Limits,
-        /// UDP payload bytes.
-        datagram_size: usize,
-        /// Where to; `None` keeps the path that is known or waits to learn one.
-        path: Option<Path>,
-    },
-    /// Forget a receiving security association.
-    RemoveRx(u32),
-    /// Send nothing more to the peer.
-    ClearTx(PeerIndex),
-    /// A path learnt by another worker whose lane ends at the same place.
-    SetPath(PeerIndex, Path),
-    /// The path MTU changed: UDP payload bytes.
-    SetDatagramSize(PeerIndex, usize),
-    /// A new snapshot of the stations.
-    Stations(Arc<StationTable>),
-    /// Finish.
-    Stop,
-}
-
-/// The control plane's end of a worker.
-pub struct WorkerHandle {
-    commands: Sender<Command>,
-    wake: Arc<OwnedFd>,
-    thread: Option<JoinHandle<()>>,
-    /// What the worker counts.
-    pub counters: Arc<WorkerCounters>,
-}
-
-/// A cloneable way to tell a worker something.
-#[derive(Clone)]
-pub struct WorkerSender {
-    commands: Sender<Command>,
-    wake: Arc<OwnedFd>,
-}
-
-impl WorkerSender {
-    /// Queues a command and wakes the worker. A worker that is gone takes none.
-    pub fn tell(&self, command: Command) {
-        if self.commands.send(command).is_ok() {
-            // EAGAIN means that the counter is full of wake-ups already.
-            let _ = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
-        }
-    }
-}
-
-impl WorkerHandle {
-    /// Starts the thread.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel answers to `eventfd` or `clone`.
-    pub fn spawn(config: WorkerConfig) -> io::Result<Self> {
-        let (commands, inbox) = crossbeam::channel::unbounded();
-        let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
-        let counters = Arc::new(WorkerCounters::new(config.peers));
-        let name = format!("worker-{}", config.index);
-        let mut worker = Worker::new(config, inbox, Arc::clone(&wake), Arc::clone(&counters));
-        let thread = std::thread::Builder::new()
-            .name(name)
-            .spawn(move || worker.run())?;
-        Ok(Self {
-            commands,
-            wake,
-            thread: Some(thread),
-            counters,
-        })
-    }
-
-    /// A way to tell this worker something.
-    pub fn sender(&self) -> WorkerSender {
-        WorkerSender {
-            commands: self.commands.clone(),
-            wake: Arc::clone(&self.wake),
-        }
-    }
-
-    /// Whether the thread has ended (it must not, before it is told to).
-    pub fn has_ended(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
-    }
-
-    /// Has the worker finish its batch and waits for it.
-    pub fn stop(&mut self) {
-        self.sender().tell(Command::Stop);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
 
 struct Worker {
     config: WorkerConfig,
@@ -198,9 +52,12 @@ struct Worker {
     counters: Arc<WorkerCounters>,
     peers: Vec<PeerTx>,
     lanes: InboundLanes,
+    /// Security associations that this worker has ever received on.
+    installed: u64,
     flood: TokenBucket,
     keepalives: Vec<Keepalive>,
     next_tick: Instant,
+    retry: Duration,
 }
 
 /// When a peer's lane last moved.
@@ -230,9 +87,11 @@ impl Worker {
             counters,
             peers: (0..config.peers).map(|_| PeerTx::default()).collect(),
             lanes: InboundLanes::default(),
+            installed: 0,
             flood: TokenBucket::new(config.flood_limit, now),
             keepalives: vec![idle; config.peers],
             next_tick: now + TICK,
+            retry: RETRY.0,
             config,
         }
     }
@@ -285,7 +144,8 @@ impl Worker {
         };
         let (peers, learnt) = (&mut self.peers, &self.config.learnt);
         let mut total = 0;
-        for _ in 0..UPLINK_RECEIVES {
+        // No more than a batch and what one call brings: the other direction has its turn then.
+        while total < self.config.batch {
             let datagrams = self.config.uplink.receive(|datagram, from| {
                 if let Some(news) = batch.datagram(datagram, from) {
                     follow(peers, news, learnt);
@@ -305,19 +165,13 @@ impl Worker {
     /// Sleeps until a frame, a datagram, a command or the next tick.
     fn sleep(&mut self, now: Instant) {
         self.counters.sleeps.add(1);
-        let until = self.next_tick.saturating_duration_since(now);
+        let pause = self.pause(now);
         let timeout = Timespec {
-            tv_sec: until.as_secs() as i64,
-            tv_nsec: i64::from(until.subsec_nanos()),
-        };
-        // Polling the AF_XDP socket also has the kernel transmit what is left (xsk_poll).
-        let port = if self.config.port.has_unsent() {
-            PollFlags::IN | PollFlags::OUT
-        } else {
-            PollFlags::IN
+            tv_sec: pause.as_secs() as i64,
+            tv_nsec: i64::from(pause.subsec_nanos()),
         };
         let mut fds = [
-            PollFd::from_borrowed_fd(self.config.port.as_fd(), port),
+            PollFd::from_borrowed_fd(self.config.port.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.config.uplink.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::IN),
         ];
@@ -326,10 +180,30 @@ impl Worker {
             Err(_) => std::thread::sleep(Duration::from_millis(1)),
         }
         let broken = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
-        if fds[0].revents().intersects(broken) {
-            // The device is down or gone: poll() returns at once from now on.
+        if fds[..2].iter().any(|fd| fd.revents().intersects(broken)) {
+            // Then poll() may return at once from now on.
             std::thread::sleep(Duration::from_millis(1));
         }
+        if !fds[2].revents().is_empty() {
+            // Before the queue is looked into: a command that comes in between wakes us again.
+            let _ = rustix::io::read(&*self.wake, &mut [0_u8; 8]);
+        }
+    }
+
+    /// How long to sleep at most.
+    ///
+    /// While the LAN port has frames that it would not take, not for long. To poll for POLLOUT is no way
+    /// to wait for it: the socket is writable as soon as half of its TX ring is free
+    /// (`xsk_tx_writeable`, net/xdp/xsk.c), however full the device is.
+    fn pause(&mut self, now: Instant) -> Duration {
+        let until_tick = self.next_tick.saturating_duration_since(now);
+        if !self.config.port.has_unsent() {
+            self.retry = RETRY.0;
+            return until_tick;
+        }
+        let pause = self.retry;
+        self.retry = (pause * 2).min(RETRY.1);
+        until_tick.min(pause)
     }
 
     fn tick(&mut self, now: Instant) {
@@ -345,6 +219,9 @@ impl Worker {
         counters
             .kicks_deferred
             .set(self.config.port.kicks_deferred());
+        if let Ok(dropped) = self.config.uplink.receive_overflow() {
+            counters.wan_rx_overflow.set(u64::from(dropped));
+        }
         if let Ok(s) = self.config.port.statistics() {
             let values = [
                 s.rx_dropped,
@@ -393,17 +270,17 @@ impl Worker {
 
     /// Carries out what the control plane asks; false: stop.
     fn obey(&mut self, now: Instant) -> bool {
-        let mut woken = false;
-        while let Ok(command) = self.inbox.try_recv() {
-            woken = true;
+        loop {
+            let command = match self.inbox.try_recv() {
+                Ok(command) => command,
+                Err(TryRecvError::Empty) => return true,
+                // Nobody is left who could tell us anything.
+                Err(TryRecvError::Disconnected) => return false,
+            };
             if !self.obey_one(command, now) {
                 return false;
             }
         }
-        if woken {
-            let _ = rustix::io::read(&*self.wake, &mut [0_u8; 8]);
-        }
-        true
     }
 
     fn obey_one(&mut self, command: Command, now: Instant) -> bool {
@@ -418,10 +295,12 @@ impl Worker {
                 done,
             } => {
                 let lane = RxLane::new(spi, &keys, limits, now);
+                self.installed += 1;
                 let inbound = InboundLane {
                     lane,
                     peer,
                     remote_lane,
+                    generation: self.installed,
                     learns_path,
                     path: None,
                 };
@@ -442,7 +321,10 @@ impl Worker {
                 self.install_tx(usize::from(peer), lane, path, now);
             }
             Command::RemoveRx(spi) => {
-                if let Some(inbound) = self.lanes.remove(&spi) {
+                if let Some(mut inbound) = self.lanes.remove(&spi) {
+                    // Parts of frames that still wait will do so in vain.
+                    let incomplete = inbound.lane.tick(now + Duration::from_secs(3_600));
+                    self.counters.drops[DropReason::Incomplete.index()].add(incomplete);
                     // The next datagram on a younger one sets it right.
                     self.counters.peers[usize::from(inbound.peer)]
                         .rx_highest

@@ -17,9 +17,13 @@ pub(super) const SOFT_LIMIT: u64 = 1 << 27;
 /// How long datagrams under keys of an earlier session are still accepted.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 
-/// A new session's path MTU search starts from the bottom. For this long after a rekey the
-/// datagrams keep the size that the session before had found.
-const SEARCH: Duration = Duration::from_secs(10);
+/// A new session's path MTU search starts from the bottom. For this long after a rekey over the
+/// same path the datagrams keep the size that the session before had found; shorter than the
+/// shortest time between rekeys, so that a path that has shrunk comes through.
+const SEARCH: Duration = Duration::from_millis(1_500);
+
+/// Earlier sessions of a peer whose keys are kept at once; more make the oldest go early.
+const RETIRED: usize = 16;
 
 /// The same complaint about a peer goes to the log once in this time.
 const REPEAT: Duration = Duration::from_secs(60);
@@ -28,7 +32,7 @@ const REPEAT: Duration = Duration::from_secs(60);
 pub(super) const CANDIDATES: usize = 4;
 
 /// A clock that differs by more seconds than this from ours is worth a warning.
-const CLOCK_SKEW: i64 = 60;
+const CLOCK_SKEW: u64 = 60;
 
 /// UDP payload of datagrams before anything is known of the path: QUIC's least (RFC 9000, 14.1).
 pub(super) const LEAST_DATAGRAM: u16 = 1_200;
@@ -45,10 +49,51 @@ pub(super) struct Live {
 }
 
 impl Live {
+    fn standing(&self) -> Standing {
+        Standing {
+            connected: self.connected,
+            dialled: self.session.is_dialer(),
+            since: self.since,
+        }
+    }
+
+    /// The peer's program as it names itself, fit for a log: escaped and not too long.
+    pub(super) fn software(&self) -> String {
+        let name = &self.session.hello().software;
+        name.escape_debug().take(64).collect()
+    }
+
     /// How many seconds the peer's clock is ahead of ours, if that is worth a warning.
     pub(super) fn noteworthy_clock_skew(&self) -> Option<i64> {
         let skew = self.session.clock_skew();
-        (skew.abs() > CLOCK_SKEW).then_some(skew)
+        (skew.unsigned_abs() > CLOCK_SKEW).then_some(skew)
+    }
+}
+
+/// What decides whether a session needs another.
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    connected: bool,
+    /// Whether we dialled it.
+    dialled: bool,
+    since: Instant,
+}
+
+impl Standing {
+    /// Whether to call the peer: the session is gone, or it is ours to renew and its time has come.
+    fn wants_call(self, now: Instant, rekey_after: Duration, worn: u64) -> bool {
+        let age = now.duration_since(self.since);
+        let due = age >= rekey_after || (age > 2 * GRACE && worn >= SOFT_LIMIT);
+        !self.connected || (self.dialled && due)
+    }
+}
+
+/// A clock's skew in seconds, in words.
+pub(super) fn ahead_or_behind(skew: i64) -> String {
+    let seconds = skew.unsigned_abs();
+    match skew {
+        0.. => format!("{seconds} s ahead of ours"),
+        _ => format!("{seconds} s behind ours"),
     }
 }
 
@@ -71,6 +116,8 @@ pub(super) struct Peer {
     pub(super) paths: HashMap<u8, Path>,
     /// UDP payload of our datagrams.
     pub(super) datagram_size: u16,
+    /// While a rekey's path MTU search runs, the size found before is kept.
+    keep_size_until: Option<Instant>,
     pub(super) sessions: u64,
     pub(super) last_error: Option<String>,
     logged: Option<Instant>,
@@ -92,7 +139,8 @@ impl Peer {
             sessions: 0,
             last_error: None,
             logged: None,
-            joiner: StationsJoiner::new(2 * causeway_ebpf::maps::MAX_STATIONS as usize),
+            keep_size_until: None,
+            joiner: new_joiner(),
             applied: None,
         }
     }
@@ -110,43 +158,36 @@ impl Peer {
         if self.spec.address.is_none() || self.call.is_some() || self.candidates > 0 {
             return false;
         }
-        match &self.live {
-            Some(live) if live.connected => {
-                let age = now.duration_since(live.since);
-                let due = age >= rekey_after || (age > 2 * GRACE && worn >= SOFT_LIMIT);
-                live.session.is_dialer() && due
-            }
-            _ => true,
-        }
-    }
-
-    /// Whether a new session takes over from the live one.
-    ///
-    /// It does, but for one case: both ends dialled each other at the same time. Then both keep
-    /// the session that the end with the lower public key dialled.
-    pub(super) fn yields_to(&self, dialled: bool, we_are_lower: bool, now: Instant) -> bool {
-        match &self.live {
-            Some(live) if live.connected && live.session.is_dialer() != dialled => {
-                let crossed = now.duration_since(live.since) < Duration::from_secs(2);
-                !crossed || dialled == we_are_lower
-            }
-            _ => true,
-        }
+        self.live
+            .as_ref()
+            .is_none_or(|live| live.standing().wants_call(now, rekey_after, worn))
     }
 
     /// Makes a session the live one; gives the one before.
     pub(super) fn replace(&mut self, live: Live, now: Instant) -> Option<Live> {
+        let remote = live.session.remote_address();
         let before = self.live.replace(live);
+        self.keep_size_until = None;
         if let Some(before) = &before {
-            self.retired.push(Retired {
-                receive: before.receive.clone(),
-                until: now + GRACE,
-            });
+            self.retire(before.receive.clone(), now);
+            let same_path = before.connected && before.session.remote_address() == remote;
+            self.keep_size_until = same_path.then_some(now + SEARCH);
         }
+        // A table that the session before had begun to tell is told anew, from the start.
+        self.joiner = new_joiner();
         self.sessions += 1;
         self.last_error = None;
         self.logged = None;
         before
+    }
+
+    /// Has security associations of an earlier session expire when [`GRACE`] is over.
+    fn retire(&mut self, receive: Vec<Spi>, now: Instant) {
+        let until = now + GRACE;
+        if self.retired.len() >= RETIRED {
+            self.retired[0].until = now;
+        }
+        self.retired.push(Retired { receive, until });
     }
 
     /// Security associations whose time has come.
@@ -159,17 +200,13 @@ impl Peer {
     pub(super) fn new_datagram_size(&mut self, now: Instant) -> Option<u16> {
         let live = self.live.as_ref().filter(|live| live.connected)?;
         let found = live.session.path_mtu();
-        let searching = self.sessions > 1 && now.duration_since(live.since) < SEARCH;
-        let size = if searching {
-            found.max(self.datagram_size)
-        } else {
-            found
+        let size = match self.keep_size_until {
+            Some(until) if now < until => found.max(self.datagram_size),
+            _ => found,
         };
-        if size == self.datagram_size {
-            return None;
-        }
+        let changed = size != self.datagram_size;
         self.datagram_size = size;
-        Some(size)
+        changed.then_some(size)
     }
 
     /// Notes why a session or an attempt failed; true: it is news for the log.
@@ -185,3 +222,11 @@ impl Peer {
         news
     }
 }
+
+/// Updates of the largest table fit, withdrawals of another such included.
+fn new_joiner() -> StationsJoiner {
+    StationsJoiner::new(2 * causeway_ebpf::maps::MAX_STATIONS as usize)
+}
+
+#[cfg(test)]
+mod tests;

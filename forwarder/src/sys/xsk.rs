@@ -12,22 +12,20 @@
 //! submit before kicking, and take ENOBUFS, EAGAIN, EBUSY and ENETDOWN from a
 //! kick as "later".
 
+mod open;
+
 use std::{
-    ffi::CString,
     io::{self, Write},
-    num::NonZeroU32,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
 };
 
-use rustix::{io::Errno, net::SendFlags};
-use xsk_rs::{
-    CompQueue, FillQueue, FrameDesc, RxQueue, Socket, TxQueue, Umem,
-    config::{
-        BindFlags, FrameSize, Interface, LibxdpFlags, QueueSize, SocketConfig, UmemConfig,
-        XDP_UMEM_MIN_CHUNK_SIZE,
-    },
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, SendFlags},
 };
+use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, TxQueue, Umem};
 
+pub use self::open::{CopyMode, XskConfig, XskError};
 use super::sockopt;
 
 /// Largest number of frames taken from or given to a ring at once.
@@ -37,89 +35,18 @@ const BATCH: usize = 256;
 /// the rest to the next flush.
 const KICKS_PER_FLUSH: usize = 8;
 
-/// Bytes of a chunk that the kernel keeps for XDP programs
-/// (`XDP_PACKET_HEADROOM`, include/uapi/linux/bpf.h).
-const XDP_HEADROOM: usize = 256;
-
-/// What to open: one queue of one device, and the size of its rings.
-#[derive(Clone, Debug)]
-pub struct XskConfig {
-    /// Name of the network device.
-    pub interface: String,
-    /// Receive and transmit queue of the device.
-    pub queue: u32,
-    /// Entries of the RX, TX and completion ring, a power of two; the fill ring has twice as many.
-    pub ring_size: u32,
-    /// Largest frame to carry, in bytes from the destination address on, without FCS.
-    pub max_frame: usize,
-}
-
-/// How the kernel moves frames between the device and the UMEM.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CopyMode {
-    /// The device reads and writes the UMEM.
-    ZeroCopy,
-    /// The kernel copies (veth, tap, and most drivers of virtual machines).
-    Copy,
-}
-
-impl CopyMode {
-    /// The word for `status` and the log.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::ZeroCopy => "zero-copy",
-            Self::Copy => "copy",
-        }
-    }
-}
-
-/// Why a port could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum XskError {
-    /// The frames would not fit a chunk.
-    #[error(
-        "frames of {max_frame} bytes do not fit an AF_XDP chunk (at most {limit}): lower the MTU of {interface}"
-    )]
-    FrameTooLarge {
-        /// The device.
-        interface: String,
-        /// Bytes wanted.
-        max_frame: usize,
-        /// Bytes possible.
-        limit: usize,
-    },
-    /// A ring size that is no power of two.
-    #[error("ring size {0} is not a power of two between 64 and 32768")]
-    RingSize(u32),
-    /// The UMEM could not be made.
-    #[error(
-        "cannot reserve {bytes} bytes of frame memory ({source}): raise the memlock limit (LimitMEMLOCK=infinity) or lower --ring-size"
-    )]
-    Umem {
-        /// Size of the region.
-        bytes: usize,
-        /// The kernel's answer.
-        source: io::Error,
-    },
-    /// The socket could not be made or bound.
-    #[error("cannot open an AF_XDP socket on {interface} queue {queue}: {source}{hint}")]
-    Socket {
-        /// The device.
-        interface: String,
-        /// The queue.
-        queue: u32,
-        /// The kernel's answer.
-        source: io::Error,
-        /// What to do about it, if known.
-        hint: &'static str,
-    },
-}
+/// Shortest frame that may be transmitted: an Ethernet header. The kernel gives the chunk of an empty
+/// frame never back (`xp_aligned_validate_desc`, net/xdp/xsk_queue.h), and what drivers do to one
+/// that ends inside its header is up to each of them.
+const MIN_FRAME: usize = 14;
 
 /// Why a frame was not taken for transmission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransmitError {
     /// Longer than [`XskConfig::max_frame`].
     TooLong,
+    /// Shorter than an Ethernet header.
+    TooShort,
     /// No free chunk or no room in the TX ring; the device is slower than we are.
     Full,
 }
@@ -135,6 +62,29 @@ pub struct XskStatistics {
     pub rx_fill_ring_empty: u64,
     /// Descriptors for transmission that the kernel refused.
     pub tx_invalid: u64,
+}
+
+/// Where the chunks of a port are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunks {
+    /// All of them.
+    pub total: usize,
+    /// In nobody's hands.
+    pub free: usize,
+    /// Waiting for the kernel to receive into.
+    pub fill_ring: usize,
+    /// Holding received frames that wait for [`XskPort::receive`].
+    pub rx_ring: usize,
+    /// Holding frames to transmit, or transmitted but not taken back yet.
+    pub transmit: usize,
+}
+
+impl Chunks {
+    /// Those that are nowhere else. In copy mode the kernel keeps one after a frame for which the RX
+    /// ring was full, and uses it for the next (`xp_free`, net/xdp/xsk_buff_pool.c).
+    pub fn kept_by_kernel(&self) -> usize {
+        self.total - self.free - self.fill_ring - self.rx_ring - self.transmit
+    }
 }
 
 /// An open port.
@@ -153,6 +103,7 @@ pub struct XskPort {
     in_flight: usize,
     /// Room for descriptors on their way through [`Self::receive`].
     scratch: Vec<FrameDesc>,
+    chunks: usize,
     ring_size: usize,
     max_frame: usize,
     copy_mode: CopyMode,
@@ -169,12 +120,12 @@ impl XskPort {
     ///
     /// See [`XskError`].
     pub fn open(config: &XskConfig) -> Result<Self, XskError> {
-        let chunk = chunk_size(config)?;
-        let ring_size = checked_ring_size(config.ring_size)?;
+        let chunk = open::chunk_size(config)?;
+        let ring_size = open::checked_ring_size(config.ring_size)?;
         // Fill ring (2), RX ring (1), TX and completion ring (1).
         let chunks = config.ring_size * 4;
-        let (umem, mut free) = create_umem(config, chunk, ring_size, chunks)?;
-        let (socket, copy_mode) = bind(config, &umem, ring_size)?;
+        let (umem, mut free) = open::create_umem(config, chunk, ring_size, chunks)?;
+        let (socket, copy_mode) = open::bind(config, &umem, ring_size)?;
         let (tx, rx, rings) = socket;
         let (fill, completion) = rings.ok_or_else(|| XskError::Socket {
             interface: config.interface.clone(),
@@ -193,6 +144,7 @@ impl XskPort {
             written: Vec::with_capacity(config.ring_size as usize),
             in_flight: 0,
             scratch: vec![FrameDesc::default(); BATCH],
+            chunks: chunks as usize,
             ring_size: config.ring_size as usize,
             max_frame: config.max_frame,
             copy_mode,
@@ -231,9 +183,16 @@ impl XskPort {
         })
     }
 
-    /// Chunks in nobody's hands; all of them but those in the fill and RX rings when idle.
-    pub fn free_chunks(&self) -> usize {
-        self.free.len()
+    /// Where all chunks are. None is ever lost: when nothing is on its way, those not free are in
+    /// the fill ring.
+    pub fn chunks(&mut self) -> Chunks {
+        Chunks {
+            total: self.chunks,
+            free: self.free.len(),
+            fill_ring: 2 * self.ring_size - self.fill.nb_free_exact() as usize,
+            rx_ring: self.rx.nb_avail_exact() as usize,
+            transmit: self.written.len() + self.in_flight,
+        }
     }
 
     /// Lends up to `limit` received frames to `visit`, oldest first; returns their number.
@@ -272,24 +231,34 @@ impl XskPort {
         if frame.len() > self.max_frame {
             return Err(TransmitError::TooLong);
         }
-        if self.written.len() + self.in_flight >= self.ring_size || self.free.is_empty() {
+        if frame.len() < MIN_FRAME {
+            return Err(TransmitError::TooShort);
+        }
+        if !self.can_write() {
             self.flush();
-            if self.in_flight >= self.ring_size || self.free.is_empty() {
+            if !self.can_write() {
                 return Err(TransmitError::Full);
             }
         }
-        let Some(mut desc) = self.free.pop() else {
-            return Err(TransmitError::Full);
-        };
+        let mut desc = self.free.pop().ok_or(TransmitError::Full)?;
         // SAFETY: the chunk was on our free list: no ring and no other descriptor refers to it.
         let mut data = unsafe { self.umem.data_mut(&mut desc) };
         let mut cursor = data.cursor();
         cursor.set_pos(0);
-        let copied = cursor.write(frame).unwrap_or(0);
-        debug_assert_eq!(copied, frame.len(), "max_frame fits a chunk");
+        if cursor.write_all(frame).is_err() {
+            // max_frame fits behind the headroom; a driver that received into this chunk farther
+            // behind its start than that may have left less room.
+            self.free.insert(0, desc);
+            return Err(TransmitError::TooLong);
+        }
         desc.set_options(0);
         self.written.push(desc);
         Ok(())
+    }
+
+    /// Whether there is a chunk, and room in the TX and the completion ring for it.
+    fn can_write(&self) -> bool {
+        self.written.len() + self.in_flight < self.ring_size && !self.free.is_empty()
     }
 
     /// Submits what was written, has the kernel send it, and takes back what it has sent.
@@ -306,29 +275,39 @@ impl XskPort {
             self.in_flight += submitted;
             self.written.drain(..submitted);
         }
-        self.reap();
         for _ in 0..KICKS_PER_FLUSH {
-            if self.in_flight == 0 || !self.tx.needs_wakeup() || !self.kick() {
+            if self.not_taken() == 0 || !self.tx.needs_wakeup() || !self.kick() {
                 break;
             }
         }
-    }
-
-    /// Whether frames wait for the device: the port wants [`Self::flush`] again.
-    pub fn has_unsent(&self) -> bool {
-        self.in_flight > 0 || !self.written.is_empty()
-    }
-
-    /// One kick. True: more may be to do and progress was made.
-    fn kick(&mut self) -> bool {
-        let before = self.in_flight;
-        let answer = rustix::net::send(self.as_fd(), &[], SendFlags::DONTWAIT);
         self.reap();
-        match answer {
+    }
+
+    /// Whether frames wait that the kernel has not taken yet: the port wants [`Self::flush`] again.
+    ///
+    /// Frames that it has taken but not reported as sent need nothing: their chunks come back
+    /// with a later flush.
+    pub fn has_unsent(&mut self) -> bool {
+        !self.written.is_empty() || self.not_taken() > 0
+    }
+
+    /// Frames in the TX ring that the kernel has not taken, as far as it has told: it may have
+    /// taken some more (`xskq_cons_release`, net/xdp/xsk_queue.h), until the next kick.
+    fn not_taken(&mut self) -> usize {
+        if self.in_flight == 0 {
+            return 0;
+        }
+        self.ring_size - self.tx.nb_free_exact() as usize
+    }
+
+    /// One kick. True: more is to do and progress was made.
+    fn kick(&mut self) -> bool {
+        let before = self.not_taken();
+        match rustix::net::send(self.as_fd(), &[], SendFlags::DONTWAIT) {
             Ok(_) => false,
             Err(Errno::AGAIN | Errno::NOBUFS | Errno::BUSY | Errno::NETDOWN) => {
                 self.kicks_deferred += 1;
-                self.in_flight < before
+                self.not_taken() < before
             }
             // What else sendto() answers (EBADF, ENXIO: the device is gone) shows up as a socket
             // without frames; the control plane watches the device.
@@ -349,25 +328,23 @@ impl XskPort {
         }
     }
 
-    /// Gives free chunks to the fill ring until it is full, but keeps enough to transmit.
+    /// Gives free chunks to the fill ring until it is full, but keeps enough for a full TX ring.
     fn refill(&mut self) {
         let room = self.fill.nb_free(BATCH as u32) as usize;
-        let spare = self
-            .free
-            .len()
-            .saturating_sub(self.ring_size - self.in_flight.min(self.ring_size));
-        let mut todo = room.min(spare);
-        while todo > 0 {
-            let n = todo.min(BATCH);
-            let at = self.free.len() - n;
-            // SAFETY: the chunks were on our free list; from here on they are the kernel's until
-            // they show up in the RX ring.
-            let filled = unsafe { self.fill.produce(&self.free[at..]) };
-            self.free.truncate(self.free.len() - filled);
-            if filled < n {
-                return;
-            }
-            todo -= n;
+        let reserve = self.ring_size - self.in_flight - self.written.len();
+        let n = room.min(self.free.len().saturating_sub(reserve));
+        if n == 0 {
+            return;
+        }
+        let at = self.free.len() - n;
+        // SAFETY: the chunks were on our free list; from here on they are the kernel's until
+        // they show up in the RX ring. There is room for all: none is both there and free.
+        let filled = unsafe { self.fill.produce(&self.free[at..]) };
+        debug_assert_eq!(filled, n, "the room was asked for");
+        self.free.truncate(self.free.len() - filled);
+        if self.fill.needs_wakeup() {
+            // A zero-copy driver that ran out of chunks stops receiving until it is told.
+            let _ = rustix::net::recv(self.as_fd(), &mut [0_u8; 0], RecvFlags::DONTWAIT);
         }
     }
 }
@@ -377,100 +354,5 @@ impl AsFd for XskPort {
         let fd = self.rx.fd().as_raw_fd();
         // SAFETY: the descriptor belongs to the socket inside `rx`, which lives as long as `self`.
         unsafe { BorrowedFd::borrow_raw(fd) }
-    }
-}
-
-fn chunk_size(config: &XskConfig) -> Result<u32, XskError> {
-    [XDP_UMEM_MIN_CHUNK_SIZE, 4096]
-        .into_iter()
-        .find(|chunk| config.max_frame <= *chunk as usize - XDP_HEADROOM)
-        .ok_or_else(|| XskError::FrameTooLarge {
-            interface: config.interface.clone(),
-            max_frame: config.max_frame,
-            limit: 4096 - XDP_HEADROOM,
-        })
-}
-
-fn checked_ring_size(size: u32) -> Result<QueueSize, XskError> {
-    if !(64..=32_768).contains(&size) {
-        return Err(XskError::RingSize(size));
-    }
-    QueueSize::new(size).map_err(|_| XskError::RingSize(size))
-}
-
-fn create_umem(
-    config: &XskConfig,
-    chunk: u32,
-    ring_size: QueueSize,
-    chunks: u32,
-) -> Result<(Umem, Vec<FrameDesc>), XskError> {
-    let bytes = chunk as usize * chunks as usize;
-    let refused = |source: io::Error| XskError::Umem { bytes, source };
-    let fill_size =
-        QueueSize::new(config.ring_size * 2).map_err(|_| XskError::RingSize(config.ring_size))?;
-    let umem_config = UmemConfig::builder()
-        .frame_size(FrameSize::new(chunk).map_err(|e| refused(io::Error::other(e)))?)
-        .fill_queue_size(fill_size)
-        .comp_queue_size(ring_size)
-        .build()
-        .map_err(|e| refused(io::Error::other(e)))?;
-    let chunks = NonZeroU32::new(chunks).ok_or(XskError::RingSize(0))?;
-    Umem::new(umem_config, chunks, false).map_err(|e| refused(source_of(&e)))
-}
-
-type Bound = (TxQueue, RxQueue, Option<(FillQueue, CompQueue)>);
-
-fn bind(
-    config: &XskConfig,
-    umem: &Umem,
-    ring_size: QueueSize,
-) -> Result<(Bound, CopyMode), XskError> {
-    let name = CString::new(config.interface.as_str()).unwrap_or_default();
-    let interface = Interface::new(name);
-    let modes = [
-        (CopyMode::ZeroCopy, BindFlags::XDP_ZEROCOPY),
-        (CopyMode::Copy, BindFlags::XDP_COPY),
-    ];
-    let mut last = io::Error::from(io::ErrorKind::Unsupported);
-    for (mode, flag) in modes {
-        let socket_config = SocketConfig::builder()
-            .rx_queue_size(ring_size)
-            .tx_queue_size(ring_size)
-            .libxdp_flags(LibxdpFlags::XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD)
-            .bind_flags(BindFlags::XDP_USE_NEED_WAKEUP | flag)
-            .build();
-        // SAFETY: this UMEM has no other socket, so no fill or completion ring is shared with
-        // another (device, queue) pair.
-        match unsafe { Socket::new(socket_config, umem, &interface, config.queue) } {
-            Ok(socket) => return Ok((socket, mode)),
-            Err(e) => last = source_of(&e),
-        }
-    }
-    Err(XskError::Socket {
-        interface: config.interface.clone(),
-        queue: config.queue,
-        hint: hint(&last),
-        source: last,
-    })
-}
-
-fn hint(error: &io::Error) -> &'static str {
-    match Errno::from_io_error(error) {
-        Some(Errno::BUSY) => ": another program has an AF_XDP socket on this queue; stop it",
-        Some(Errno::PERM | Errno::ACCESS) => ": run as root or with CAP_NET_RAW and CAP_BPF",
-        Some(Errno::INVAL) => ": does the device have this queue? see --workers and ethtool -l",
-        Some(Errno::NODEV) => ": there is no such interface",
-        _ => "",
-    }
-}
-
-/// The operating system's error below one of xsk-rs.
-fn source_of(error: &dyn std::error::Error) -> io::Error {
-    match error.source().and_then(|s| s.downcast_ref::<io::Error>()) {
-        Some(e) => e.raw_os_error().map_or_else(
-            || io::Error::other(e.to_string()),
-            io::Error::from_raw_os_error,
-        ),
-        None => io::Error::other(error.to_string()),
     }
 }

@@ -1,0 +1,297 @@
+//! Both ends back to back: LAN to WAN at one, a wire that is a `Vec`, WAN to LAN at the other.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+use causeway::{
+    counters::WorkerCounters,
+    flood::TokenBucket,
+    lan_to_wan::{LanToWan, PeerTx, RunSink},
+    stations::{Role, StationTable},
+    sys::xsk::TransmitError,
+    uplink::Path,
+    wan_to_lan::{FrameSink, InboundLane, InboundLanes, WanToLan},
+};
+use causeway_ebpf::cases::frames::{arp_request, dot1ad, dot1q, tcp};
+use causeway_tunnel::{
+    DropReason,
+    aead::Cipher,
+    lane::{Run, RunLimits, RxLane, TxLane},
+    sa::{Limits, SaKeys},
+    spi::Spi,
+};
+
+use crate::*;
+
+/// The uplink: every datagram that was sent.
+#[derive(Default)]
+struct Wire(Vec<Vec<u8>>);
+
+impl RunSink for Wire {
+    fn send(&mut self, run: &Run<'_>, path: &Path) -> io::Result<()> {
+        assert_eq!(*path, PATH);
+        self.0.extend(run.datagrams().map(<[u8]>::to_vec));
+        Ok(())
+    }
+}
+
+/// The LAN port: every frame that was injected.
+#[derive(Default)]
+struct Lan(Vec<Vec<u8>>);
+
+impl FrameSink for Lan {
+    fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError> {
+        self.0.push(frame.to_vec());
+        Ok(())
+    }
+}
+
+const PATH: Path = Path {
+    remote: SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 24_500),
+    local: None,
+};
+
+fn keys() -> SaKeys {
+    SaKeys::new(Cipher::Aes256Gcm, &[0x2a; 36]).unwrap()
+}
+
+/// One way: the sender's table, the receiver's, and a lane from one to the other.
+struct OneWay {
+    from: StationTable,
+    to: StationTable,
+    sender: WorkerCounters,
+    receiver: WorkerCounters,
+    peers: Vec<PeerTx>,
+    lanes: InboundLanes,
+    flood: TokenBucket,
+    now: Instant,
+}
+
+impl OneWay {
+    /// With peer 0 on both sides; peer 1 has no session.
+    fn new(from: Role, to: Role) -> Self {
+        let now = Instant::now();
+        let (spi, limits) = (Spi::new(0x1000, 0), Limits::default());
+        let run = RunLimits {
+            max_segments: 8,
+            max_bytes: 65_507,
+        };
+        let lane = TxLane::new(spi, &keys(), limits, now, 1_452, run);
+        let connected = PeerTx {
+            lane: Some(lane),
+            path: Some(PATH),
+        };
+        let inbound = InboundLane {
+            lane: RxLane::new(spi, &keys(), limits, now),
+            peer: 0,
+            remote_lane: 0,
+            generation: 1,
+            learns_path: false,
+            path: None,
+        };
+        Self {
+            from: table(from),
+            to: table(to),
+            sender: WorkerCounters::new(2),
+            receiver: WorkerCounters::new(2),
+            peers: vec![connected, PeerTx::default()],
+            lanes: [(u32::from(spi), inbound)].into_iter().collect(),
+            flood: TokenBucket::new(1_000_000, now),
+            now,
+        }
+    }
+
+    /// One batch in: the datagrams that come out.
+    fn send(&mut self, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let mut wire = Wire::default();
+        let mut batch = LanToWan {
+            stations: &self.from,
+            peers: &mut self.peers,
+            uplink: &mut wire,
+            flood: &mut self.flood,
+            counters: &self.sender,
+            finish_checksums: false,
+            now: self.now,
+        };
+        for frame in frames {
+            batch.frame(&mut frame.clone());
+        }
+        batch.flush();
+        wire.0
+    }
+
+    /// Datagrams in: the frames that reach the LAN.
+    fn receive(&mut self, datagrams: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let mut lan = Lan::default();
+        let mut batch = WanToLan {
+            stations: &self.to,
+            lanes: &mut self.lanes,
+            port: &mut lan,
+            counters: &self.receiver,
+            now: self.now,
+        };
+        for datagram in datagrams {
+            assert_eq!(batch.datagram(&mut datagram.clone(), PATH), None);
+        }
+        lan.0
+    }
+
+    fn cross(&mut self, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let datagrams = self.send(frames);
+        self.receive(&datagrams)
+    }
+}
+
+fn dropped(counters: &WorkerCounters, reason: DropReason) -> u64 {
+    counters.drops[reason.index()].get()
+}
+
+/// A frame of this length, whose bytes tell it from others.
+fn long(destination: [u8; 6], source: [u8; 6], tags: &[[u8; 4]], length: usize) -> Vec<u8> {
+    let mut frame = tcp(destination, source, tags);
+    let header = frame.len();
+    frame.resize(length.max(header), 0);
+    for (i, byte) in frame[header..].iter_mut().enumerate() {
+        *byte = (i ^ length) as u8;
+    }
+    frame
+}
+
+#[test]
+fn every_length_crosses_to_the_cloud_and_back() {
+    let ways = [
+        (Role::Site, Role::Cloud, MOVED, STRANGER),
+        (Role::Cloud, Role::Site, STRANGER, MOVED),
+    ];
+    for (from, to, destination, source) in ways {
+        let mut way = OneWay::new(from, to);
+        let frames: Vec<_> = (60..=1_514)
+            .chain([2_000, 9_216])
+            .map(|length| long(destination, source, &[], length))
+            .collect();
+        for batch in frames.chunks(100) {
+            assert_eq!(way.cross(batch), batch);
+        }
+        let sent = &way.sender.peers[0];
+        let received = &way.receiver.peers[0];
+        assert_eq!(sent.tx_frames.get(), frames.len() as u64);
+        assert_eq!(received.rx_frames.get(), frames.len() as u64);
+        assert_eq!(sent.tx_bytes.get(), received.rx_bytes.get());
+        assert_eq!(sent.tx_datagrams.get(), received.rx_datagrams.get());
+        assert_eq!(way.sender.wan_tx_datagrams.get(), received.rx_highest.get());
+        assert!(way.sender.drops.iter().all(|n| n.get() == 0));
+        assert!(way.receiver.drops.iter().all(|n| n.get() == 0));
+    }
+}
+
+#[test]
+fn tags_cross_unchanged_and_broadcasts_too() {
+    let tags = [dot1ad(10), dot1q(77)];
+    let mut way = OneWay::new(Role::Site, Role::Cloud);
+    let frames = [
+        long(MOVED_TAGGED, STRANGER, &tags, 1_522),
+        tcp(MOVED, SERVER, &[dot1q(0)]),
+        arp_request(STRANGER, &[dot1q(10)], [192, 0, 2, 9]),
+    ];
+    assert_eq!(way.cross(&frames), frames);
+    // FloodAll goes to all peers that have a session, and is lost to none of them for want of others.
+    assert_eq!(way.sender.peers[1].tx_frames.get(), 0);
+    assert_eq!(dropped(&way.sender, DropReason::NoSession), 0);
+}
+
+#[test]
+fn what_may_not_leave_does_not() {
+    let mut way = OneWay::new(Role::Site, Role::Cloud);
+    let frames = [
+        tcp(SERVER, STRANGER, &[]),
+        tcp(MOVED_ELSEWHERE, STRANGER, &[]),
+        arp_request(MOVED, &[], [192, 0, 2, 9]),
+        vec![0; 13],
+        long(MOVED, STRANGER, &[], 9_217),
+    ];
+    assert_eq!(way.send(&frames), Vec::<Vec<u8>>::new());
+    for (reason, count) in [
+        (DropReason::NoStation, 1),
+        (DropReason::NoSession, 1),
+        (DropReason::SourceNotOurs, 1),
+        (DropReason::BadFrameLength, 2),
+    ] {
+        assert_eq!(dropped(&way.sender, reason), count, "{reason}");
+    }
+    way.peers[0].path = None;
+    way.send(&[tcp(MOVED, STRANGER, &[])]);
+    assert_eq!(dropped(&way.sender, DropReason::NoPath), 1);
+    way.flood = TokenBucket::new(0, way.now);
+    way.send(&[arp_request(STRANGER, &[], [192, 0, 2, 9])]);
+    assert_eq!(dropped(&way.sender, DropReason::FloodLimit), 1);
+}
+
+/// A sender whose table says what the receiver's does not: an end that was taken over.
+#[test]
+fn spoofed_frames_do_not_come_out() {
+    let mut way = OneWay::new(Role::Site, Role::Cloud);
+    // It speaks for a station that lives at the cloud, to the station's neighbour.
+    way.from.remove(StationKey::new(0, MOVED_TOO));
+    let honest = tcp(MOVED, STRANGER, &[]);
+    let spoofed = tcp(MOVED, MOVED_TOO, &[]);
+    assert_eq!(way.cross(&[spoofed, honest.clone()]), [honest]);
+    assert_eq!(dropped(&way.receiver, DropReason::SpoofedSource), 1);
+
+    let mut way = OneWay::new(Role::Cloud, Role::Site);
+    // It speaks for a server of the site, and for a station that lives at another peer.
+    way.from.insert(
+        StationKey::new(0, SERVER),
+        Station {
+            place: Place::Home,
+            peer: 0,
+        },
+    );
+    let elsewhere = Station {
+        place: Place::Home,
+        peer: 0,
+    };
+    way.from
+        .insert(StationKey::new(0, MOVED_ELSEWHERE), elsewhere);
+    let honest = tcp(STRANGER, MOVED, &[]);
+    let spoofed = [
+        tcp(STRANGER, SERVER, &[]),
+        tcp(STRANGER, MOVED_ELSEWHERE, &[]),
+        arp_request(SERVER, &[], [192, 0, 2, 9]),
+    ];
+    assert_eq!(
+        way.cross(&[&spoofed[..], std::slice::from_ref(&honest)].concat()),
+        [honest]
+    );
+    assert_eq!(dropped(&way.receiver, DropReason::SpoofedSource), 3);
+}
+
+#[test]
+fn replayed_damaged_and_worn_datagrams_bring_nothing() {
+    let mut way = OneWay::new(Role::Site, Role::Cloud);
+    let frame = tcp(MOVED, STRANGER, &[]);
+    let datagrams = way.send(std::slice::from_ref(&frame));
+    let none = Vec::<Vec<u8>>::new();
+    let mut damaged = datagrams.clone();
+    damaged[0][20] ^= 1;
+    assert_eq!(way.receive(&damaged), none);
+    assert_eq!(way.receive(&datagrams), std::slice::from_ref(&frame));
+    assert_eq!(way.receive(&datagrams), none);
+    let mut stranger = datagrams.clone();
+    stranger[0][2] ^= 1;
+    assert_eq!(way.receive(&stranger), none);
+    assert_eq!(way.receive(&[vec![], vec![1, 2, 3]]), none);
+    for (reason, count) in [
+        (DropReason::BadTag, 1),
+        (DropReason::Replayed, 1),
+        (DropReason::UnknownSpi, 1),
+        (DropReason::MalformedDatagram, 2),
+    ] {
+        assert_eq!(dropped(&way.receiver, reason), count, "{reason}");
+    }
+    way.now += Limits::default().lifetime + Duration::from_secs(1);
+    assert_eq!(way.send(&[frame]), none);
+    assert_eq!(dropped(&way.sender, DropReason::KeyWorn), 1);
+}
