@@ -39,6 +39,9 @@ use crate::{
     xdp::LanProgram,
 };
 
+/// Silence after which a session is given up, at least.
+const IDLE: Duration = Duration::from_secs(5);
+
 /// IPv4 and UDP header; IPv6 has 20 bytes more and QUIC finds that out.
 const IP_AND_UDP: u32 = 28;
 
@@ -231,6 +234,8 @@ fn session_options(config: &Config) -> SessionOptions {
     let payload = mtu.saturating_sub(IP_AND_UDP).clamp(1_200, 9_188);
     SessionOptions {
         keep_alive: config.keep_alive,
+        // Several heartbeats may be lost before the peer is given up.
+        idle_timeout: IDLE.max(5 * config.keep_alive),
         max_udp_payload: payload as u16,
         ..SessionOptions::default()
     }

@@ -5,5 +5,6 @@
 //! the libraries used: AF_XDP rings and a few socket options.
 #![allow(unsafe_code)]
 
+pub mod packet;
 pub mod sockopt;
 pub mod xsk;

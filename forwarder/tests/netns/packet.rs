@@ -1,9 +1,7 @@
 //! A packet socket (packet(7)): whole frames to and from a device.
-#![allow(unsafe_code, reason = "no library used here knows sockaddr_ll")]
 
 use std::{
-    io,
-    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    os::fd::{AsFd as _, OwnedFd},
     time::{Duration, Instant},
 };
 
@@ -11,7 +9,7 @@ use causeway::sys::sockopt;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netdevice, socket_with},
+    net::{RecvFlags, SendFlags},
 };
 
 /// Kernel buffer for received frames, so large that no test fills it.
@@ -26,26 +24,11 @@ pub(crate) struct PacketSocket {
 impl PacketSocket {
     /// Binds to `device` in the calling thread's namespace.
     pub(crate) fn bind(device: &str) -> Self {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        // Protocol 0 receives nothing before it is bound.
-        let socket =
-            socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None).expect("CAP_NET_RAW");
+        let index = causeway::device::Device::find(device)
+            .expect("the device")
+            .index;
+        let socket = causeway::sys::packet::open(index).expect("CAP_NET_RAW");
         sockopt::force_receive_buffer(socket.as_fd(), RECEIVE_BUFFER).expect("CAP_NET_ADMIN");
-        let index = netdevice::name_to_index(&socket, device).expect("the device");
-        let address = libc::sockaddr_ll {
-            sll_family: libc::AF_PACKET as u16,
-            sll_protocol: (libc::ETH_P_ALL as u16).to_be(),
-            sll_ifindex: index as i32,
-            sll_hatype: 0,
-            sll_pkttype: 0,
-            sll_halen: 0,
-            sll_addr: [0; 8],
-        };
-        let pointer: *const libc::sockaddr_ll = &address;
-        let length = size_of_val(&address) as u32;
-        // SAFETY: pointer and length describe `address`, which the kernel only reads.
-        let rc = unsafe { libc::bind(socket.as_raw_fd(), pointer.cast(), length) };
-        assert_eq!(rc, 0, "bind: {}", io::Error::last_os_error());
         Self {
             socket,
             buffer: vec![0; 65_536],
