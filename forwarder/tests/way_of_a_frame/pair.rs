@@ -261,7 +261,7 @@ fn spoofed_frames_do_not_come_out() {
         arp_request(SERVER, &[], [192, 0, 2, 9]),
     ];
     assert_eq!(
-        way.cross(&[&spoofed[..], &[honest.clone()]].concat()),
+        way.cross(&[&spoofed[..], std::slice::from_ref(&honest)].concat()),
         [honest]
     );
     assert_eq!(dropped(&way.receiver, DropReason::SpoofedSource), 3);

@@ -31,7 +31,7 @@ fn commands_are_carried_out_at_once() {
                 std::hint::spin_loop();
             }
             let start = Instant::now();
-            end.install_rx(0x3000_0000 + (round % 4 << 8), false);
+            end.install_rx(0x3000_0000 + ((round % 4) << 8), false);
             let waited = start.elapsed();
             assert!(
                 waited < Duration::from_millis(200),
