@@ -5,13 +5,19 @@
 //! opened before; and as all of it hangs on file descriptors, so does the end of the process,
 //! however it comes.
 
-use std::{net::SocketAddr, net::UdpSocket, os::fd::AsFd, sync::Arc};
+use std::{
+    net::{SocketAddr, UdpSocket},
+    os::fd::AsFd,
+    sync::Arc,
+    time::Duration,
+};
 
 use causeway_ebpf::maps::LanConfig;
 use causeway_tunnel::{
     identity::PrivateKey,
     session::{Endpoint, SessionOptions},
 };
+use socket2::SockRef;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
@@ -19,7 +25,6 @@ use crate::{
     config::{Config, MAX_WORKERS},
     control::{self, Hellos, Parts, api},
     device::{self, Device},
-    keys,
     options::AutoOnOff,
     preflight,
     sa_log::SaLog,
@@ -37,14 +42,16 @@ use crate::{
 /// IPv4 and UDP header; IPv6 has 20 bytes more and QUIC finds that out.
 const IP_AND_UDP: u32 = 28;
 
-/// Runs an appliance until it is told to stop.
+/// How long the end waits for a name that is being looked up (getaddrinfo cannot be told to stop).
+const LAST_LOOKUP: Duration = Duration::from_millis(100);
+
+/// Runs an appliance with the private key of its configuration until it is told to stop.
 ///
 /// # Errors
 ///
 /// One line that says what is wrong and how to mend it.
-pub fn run(config: Config) -> Result<(), String> {
+pub fn run(config: Config, key: &PrivateKey) -> Result<(), String> {
     preflight::check_capabilities()?;
-    let key = keys::read(&config.key).map_err(|e| e.to_string())?;
     if let Some(warning) = preflight::clock_warning(std::time::SystemTime::now()) {
         warn!("{warning}");
     }
@@ -53,20 +60,16 @@ pub fn run(config: Config) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|e| format!("cannot start the control plane: {e}"))?;
-    runtime.block_on(async {
-        let parts = open(config, &key)?;
+    let outcome = runtime.block_on(async {
+        let parts = open(config, key)?;
         announce(&parts);
         control::run(parts).await
-    })
+    });
+    runtime.shutdown_timeout(LAST_LOOKUP);
+    outcome
 }
 
 fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
-    if let Some(peer) = config.peers.iter().find(|p| p.key == key.public()) {
-        return Err(format!(
-            "peer {} has our own public key: give the key that `causeway pubkey` prints at the other end",
-            peer.name
-        ));
-    }
     check_cpus(&config.cpus)?;
     let lan = find_lan(&config)?;
     let control_socket = api::listen(&config.control)?;
@@ -185,10 +188,15 @@ fn open_uplinks(
         None => format!("cannot open a UDP socket: {e}"),
     };
     // Number 0 of the reuseport group is QUIC, number i + 1 is worker i: the order of binding.
-    let quic = bind(config.listen).map_err(cannot)?;
+    // Alone at first: a port that another program shares would be bound like a free one, and its
+    // datagrams and ours would go to either.
+    let quic = bind(config.listen, false).map_err(cannot)?;
+    SockRef::from(&quic)
+        .set_reuse_port(config.listen.is_some())
+        .map_err(cannot)?;
     let mut uplinks = Vec::new();
     for _ in 0..workers {
-        let socket = bind(config.listen).map_err(cannot)?;
+        let socket = bind(config.listen, true).map_err(cannot)?;
         uplinks.push(UdpUplink::new(socket).map_err(cannot)?);
     }
     if config.listen.is_some() {
@@ -209,9 +217,9 @@ fn open_uplinks(
     Ok((endpoint, uplinks))
 }
 
-fn bind(listen: Option<SocketAddr>) -> std::io::Result<UdpSocket> {
+fn bind(listen: Option<SocketAddr>, share: bool) -> std::io::Result<UdpSocket> {
     match listen {
-        Some(address) => uplink::bind(address, true),
+        Some(address) => uplink::bind(address, share),
         None => uplink::bind(uplink::wildcard(0), false),
     }
 }

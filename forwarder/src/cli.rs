@@ -135,12 +135,13 @@ fn pubkey(args: &PubkeyArgs) -> Result<(), Failure> {
 fn run(args: RunArgs) -> Result<(), Failure> {
     start_log(args.log);
     let config = load(args)?;
-    appliance::run(config).map_err(Failure::running)
+    let key = config.private_key().map_err(Failure::usage)?;
+    appliance::run(config, &key).map_err(Failure::running)
 }
 
 fn check_config(args: RunArgs) -> Result<(), Failure> {
     let config = load(args)?;
-    let key = keys::read(&config.key).map_err(Failure::usage)?;
+    let key = config.private_key().map_err(Failure::usage)?;
     let role = match config.role {
         Role::Site => "site",
         Role::Cloud => "cloud",

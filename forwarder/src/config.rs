@@ -7,9 +7,10 @@ use std::{
     time::Duration,
 };
 
-use causeway_tunnel::aead::Cipher;
+use causeway_tunnel::{aead::Cipher, identity::PrivateKey};
 
 use crate::{
+    keys,
     options::{AutoOnOff, CipherName, OnOff, RoleName, RunOptions},
     spec::PeerSpec,
     stations::{PeerIndex, Place, Role, Station, StationKey, StationTable},
@@ -21,6 +22,9 @@ pub const DEFAULT_PORT: u16 = 24_500;
 
 /// Sockets in the program's XSKMAP, and worker numbers that fit an SPI, allow this many.
 pub const MAX_WORKERS: u8 = 64;
+
+/// Peers of one end: every flooded frame is sent to each.
+const MAX_PEERS: usize = 256;
 
 /// A configuration that cannot be run; the text says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +108,7 @@ impl Config {
             );
         };
         check_peers(&o.peer)?;
+        check_direction(o.listen, &o.peer)?;
         let listen = o.listen.or_else(|| {
             let waits = o.peer.iter().any(|p| p.address.is_none());
             waits.then(|| uplink::wildcard(DEFAULT_PORT))
@@ -142,20 +147,47 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The private key of the configuration, which is nobody else's.
+    ///
+    /// # Errors
+    ///
+    /// A key file that cannot be used, and our own public key given as that of a peer.
+    pub fn private_key(&self) -> Result<PrivateKey, ConfigError> {
+        let key = keys::read(&self.key).map_err(|e| ConfigError(e.to_string()))?;
+        match self.peers.iter().find(|p| p.key == key.public()) {
+            None => Ok(key),
+            Some(peer) => wrong(format!(
+                "peer {} has our own public key: give the key that `causeway pubkey` prints at the other end",
+                peer.name
+            )),
+        }
+    }
+}
+
 fn read(path: &Path) -> Result<RunOptions, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| ConfigError(format!("cannot read {}: {e}", path.display())))?;
     toml::from_str(&text).map_err(|e| {
-        let line = e
+        // Of a value the error says what is wrong with it, but not whose it is: the line does.
+        let number = e
             .span()
-            .map_or(1, |s| text[..s.start].lines().count().max(1));
-        ConfigError(format!("{} line {line}: {}", path.display(), e.message()))
+            .map_or(0, |s| text[..s.start].matches('\n').count());
+        let line = text.lines().nth(number).unwrap_or_default().trim();
+        let (path, number) = (path.display(), number + 1);
+        ConfigError(format!("{path} line {number} ({line}): {}", e.message()))
     })
 }
 
 fn check_peers(peers: &[PeerSpec]) -> Result<(), ConfigError> {
     if peers.is_empty() {
         return wrong("who is the other end? give --peer NAME=PUBKEY[@HOST:PORT]");
+    }
+    if peers.len() > MAX_PEERS {
+        return wrong(format!(
+            "{} peers are more than the possible {MAX_PEERS}",
+            peers.len()
+        ));
     }
     for (i, peer) in peers.iter().enumerate() {
         for other in &peers[..i] {
@@ -171,6 +203,29 @@ fn check_peers(peers: &[PeerSpec]) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// An end either listens or dials.
+///
+/// A dialling end's sockets have a port each, so that the other end can tell lanes and QUIC apart by
+/// it: its kernel merges what has the same addresses and ports (UDP_GRO) before the selector sees it.
+fn check_direction(listen: Option<SocketAddr>, peers: &[PeerSpec]) -> Result<(), ConfigError> {
+    let Some(dialled) = peers.iter().find(|p| p.address.is_some()) else {
+        return Ok(());
+    };
+    if let Some(waits) = peers.iter().find(|p| p.address.is_none()) {
+        return wrong(format!(
+            "peer {} has an address and peer {} has none: an end either dials all its peers or waits for all of them",
+            dialled.name, waits.name
+        ));
+    }
+    match listen {
+        Some(_) => wrong(format!(
+            "peer {} has an address, so this end dials: leave --listen out, or the address of the peer",
+            dialled.name
+        )),
+        None => Ok(()),
+    }
 }
 
 fn stations(
@@ -275,7 +330,7 @@ mod tests {
     fn file_and_flags_make_a_configuration() {
         let flags = RunOptions {
             workers: Some(3),
-            peer: vec![format!("other={KEY2}").parse().unwrap()],
+            peer: vec![format!("other={KEY2}@h2:24500").parse().unwrap()],
             ..RunOptions::default()
         };
         let config = Config::check(flags.or(site())).unwrap();
@@ -285,13 +340,28 @@ mod tests {
         assert_eq!(names, ["other", "cloud"]);
         assert_eq!(config.stations.len(), 2);
         assert!(config.stations.iter().all(|(_, s)| s.peer == 1));
-        assert_eq!(config.listen.map(|l| l.port()), Some(DEFAULT_PORT));
         assert_eq!(config.rekey_after, Duration::from_secs(120));
     }
 
     #[test]
-    fn an_end_whose_peers_all_have_addresses_does_not_listen() {
+    fn an_end_either_dials_or_listens() {
         assert_eq!(Config::check(site()).unwrap().listen, None);
+        let mut cloud = site();
+        cloud.role = Some(RoleName::Cloud);
+        cloud.station.clear();
+        cloud.peer = vec![format!("site={KEY1}").parse().unwrap()];
+        let listen = Config::check(cloud.clone()).unwrap().listen;
+        assert_eq!(listen.map(|l| l.port()), Some(DEFAULT_PORT));
+
+        let mut both = site();
+        both.listen = Some("192.0.2.1:24500".parse().unwrap());
+        let error = Config::check(both).unwrap_err().to_string();
+        assert!(error.contains("--listen"), "{error}");
+        cloud
+            .peer
+            .push(format!("other={KEY2}@h:1").parse().unwrap());
+        let error = Config::check(cloud).unwrap_err().to_string();
+        assert!(error.contains("either dials"), "{error}");
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub struct WorkerCounters {
     pub lan_tx_frames: Counter,
     /// Datagrams that arrived at the worker's UDP socket.
     pub wan_rx_datagrams: Counter,
+    /// Datagrams that the kernel dropped because the socket's receive buffer was full.
+    pub wan_rx_overflow: Counter,
     /// Datagrams handed to the kernel.
     pub wan_tx_datagrams: Counter,
     /// Calls that handed them over: runs.
@@ -84,6 +86,7 @@ impl WorkerCounters {
             lan_rx_frames: Counter::default(),
             lan_tx_frames: Counter::default(),
             wan_rx_datagrams: Counter::default(),
+            wan_rx_overflow: Counter::default(),
             wan_tx_datagrams: Counter::default(),
             wan_tx_runs: Counter::default(),
             checksums_finished: Counter::default(),

@@ -79,6 +79,11 @@ impl Device {
     }
 }
 
+/// Whether there is a device of this name. A plain `stat`: it works without a free descriptor.
+pub fn exists(name: &str) -> bool {
+    PathBuf::from("/sys/class/net").join(name).exists()
+}
+
 /// The largest MTU among devices that are up, but for loopback and `except`; 1500 if there is none.
 pub fn largest_mtu(except: &str) -> u32 {
     names()

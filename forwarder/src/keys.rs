@@ -21,7 +21,12 @@ pub struct KeyFileError(String);
 /// A missing file, one that others may read, or one that holds no private key.
 pub fn read(path: &Path) -> Result<PrivateKey, KeyFileError> {
     let shown = path.display();
-    let mut file = std::fs::File::open(path).map_err(|e| match e.kind() {
+    // Without O_NONBLOCK a FIFO would have us wait for a writer.
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path);
+    let mut file = opened.map_err(|e| match e.kind() {
         ErrorKind::NotFound => KeyFileError(format!(
             "there is no key file {shown}: make one with `causeway keygen --out {shown}`"
         )),

@@ -142,12 +142,14 @@ impl<U: RunSink> LanToWan<'_, U> {
         }
     }
 
-    /// To every peer; an error only if it could go to none.
+    /// A copy to every peer; each copy that is dropped is counted.
     fn flood(&mut self, frame: &[u8]) -> Result<(), DropReason> {
-        (0..self.peers.len() as PeerIndex)
-            .map(|peer| self.push(peer, frame))
-            .reduce(|a, b| a.or(b))
-            .unwrap_or(Err(DropReason::NoSession))
+        for peer in 0..self.peers.len() as PeerIndex {
+            if let Err(reason) = self.push(peer, frame) {
+                self.counters.drop_one(reason);
+            }
+        }
+        Ok(())
     }
 
     fn push(&mut self, peer: PeerIndex, frame: &[u8]) -> Result<(), DropReason> {

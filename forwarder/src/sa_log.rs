@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
     sync::Mutex,
 };
@@ -27,13 +27,17 @@ impl SaLog {
     ///
     /// # Errors
     ///
-    /// What the file system answers.
+    /// What the file system answers; a file that others may read is refused.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new()
             .append(true)
             .create(true)
             .mode(0o600)
             .open(path)?;
+        if file.metadata()?.mode() & 0o077 != 0 {
+            let text = format!("others can read it: chmod 600 {}", path.display());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+        }
         Ok(Self {
             file: Mutex::new(file),
         })

@@ -118,15 +118,36 @@ impl UdpUplink {
     ///
     /// What the kernel answers; the rest of the run is not sent then.
     pub fn send(&mut self, run: &Run<'_>, path: &Path) -> io::Result<()> {
-        if run.bytes.len() <= run.segment_size || self.state.max_gso_segments() > 1 {
+        let had_gso = self.state.max_gso_segments() > 1;
+        if run.bytes.len() <= run.segment_size || had_gso {
             match self.send_segmented(run.bytes, run.segment_size, path) {
-                Err(e) if is_gso_refusal(&e) && self.state.max_gso_segments() == 1 => {}
+                Err(e) if is_gso_refusal(&e) => {}
                 answer => return answer,
             }
         }
-        run.bytes
+        // The refusal may also have been about the source address, if it is no longer ours.
+        let path = Path {
+            local: None,
+            ..*path
+        };
+        let result = run
+            .bytes
             .chunks(run.segment_size)
-            .try_for_each(|datagram| self.send_segmented(datagram, datagram.len(), path))
+            .try_for_each(|datagram| self.send_segmented(datagram, datagram.len(), &path));
+        if result.is_err() && had_gso {
+            // Single datagrams fail as well: it was not GSO, which quinn-udp has given up by now.
+            self.state = UdpSocketState::new(UdpSockRef::from(&self.socket))?;
+        }
+        result
+    }
+
+    /// Datagrams that the kernel has dropped because the receive buffer was full.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn receive_overflow(&self) -> io::Result<u32> {
+        sockopt::receive_drops(self.socket.as_fd())
     }
 
     fn send_segmented(&self, bytes: &[u8], segment: usize, path: &Path) -> io::Result<()> {
@@ -160,6 +181,10 @@ impl UdpUplink {
                 remote: canonical(meta.addr),
                 local: meta.dst_ip.map(|ip| ip.to_canonical()),
             };
+            if meta.len == 0 {
+                visit(&mut [], path);
+                datagrams += 1;
+            }
             for datagram in buffer[..meta.len].chunks_mut(meta.stride.max(1)) {
                 visit(datagram, path);
                 datagrams += 1;

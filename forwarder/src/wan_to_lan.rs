@@ -85,7 +85,10 @@ pub struct InboundLane {
     pub peer: PeerIndex,
     /// The number of the peer's sending lane.
     pub remote_lane: u8,
-    /// Whether we are to learn the peer's address from it (we are the listening end).
+    /// The later of two was installed later.
+    pub generation: u64,
+    /// Whether we are to learn the peer's address from it: we are the listening end, and nothing
+    /// has come on a later security association of the same sending lane.
     pub learns_path: bool,
     /// Where the newest authenticated datagram came from, if that is learnt.
     pub path: Option<Path>,
@@ -143,6 +146,7 @@ impl<P: FrameSink> WanToLan<'_, P> {
             .get_mut(&u32::from_be_bytes(spi))
             .ok_or(DropReason::UnknownSpi)?;
         let (peer, stations, counters) = (inbound.peer, self.stations, self.counters);
+        let begins = inbound.lane.highest() == 0;
         let port = &mut *self.port;
         let received = inbound
             .lane
@@ -161,11 +165,24 @@ impl<P: FrameSink> WanToLan<'_, P> {
             return Ok(None);
         }
         inbound.path = Some(from);
+        let (remote_lane, generation) = (inbound.remote_lane, inbound.generation);
+        if begins {
+            self.outdate(peer, remote_lane, generation);
+        }
         Ok(Some(LearntPath {
             peer,
-            remote_lane: inbound.remote_lane,
+            remote_lane,
             path: from,
         }))
+    }
+
+    /// From here on the sender uses a later security association: a datagram of an earlier one that
+    /// somebody held back says nothing of where the sender is.
+    fn outdate(&mut self, peer: PeerIndex, remote_lane: u8, generation: u64) {
+        for earlier in self.lanes.values_mut() {
+            let same = earlier.peer == peer && earlier.remote_lane == remote_lane;
+            earlier.learns_path &= !(same && earlier.generation < generation);
+        }
     }
 }
 

@@ -52,6 +52,8 @@ struct Worker {
     counters: Arc<WorkerCounters>,
     peers: Vec<PeerTx>,
     lanes: InboundLanes,
+    /// Security associations that this worker has ever received on.
+    installed: u64,
     flood: TokenBucket,
     keepalives: Vec<Keepalive>,
     next_tick: Instant,
@@ -85,6 +87,7 @@ impl Worker {
             counters,
             peers: (0..config.peers).map(|_| PeerTx::default()).collect(),
             lanes: InboundLanes::default(),
+            installed: 0,
             flood: TokenBucket::new(config.flood_limit, now),
             keepalives: vec![idle; config.peers],
             next_tick: now + TICK,
@@ -216,6 +219,9 @@ impl Worker {
         counters
             .kicks_deferred
             .set(self.config.port.kicks_deferred());
+        if let Ok(dropped) = self.config.uplink.receive_overflow() {
+            counters.wan_rx_overflow.set(u64::from(dropped));
+        }
         if let Ok(s) = self.config.port.statistics() {
             let values = [
                 s.rx_dropped,
@@ -289,10 +295,12 @@ impl Worker {
                 done,
             } => {
                 let lane = RxLane::new(spi, &keys, limits, now);
+                self.installed += 1;
                 let inbound = InboundLane {
                     lane,
                     peer,
                     remote_lane,
+                    generation: self.installed,
                     learns_path,
                     path: None,
                 };
@@ -313,7 +321,10 @@ impl Worker {
                 self.install_tx(usize::from(peer), lane, path, now);
             }
             Command::RemoveRx(spi) => {
-                if let Some(inbound) = self.lanes.remove(&spi) {
+                if let Some(mut inbound) = self.lanes.remove(&spi) {
+                    // Parts of frames that still wait will do so in vain.
+                    let incomplete = inbound.lane.tick(now + Duration::from_secs(3_600));
+                    self.counters.drops[DropReason::Incomplete.index()].add(incomplete);
                     // The next datagram on a younger one sets it right.
                     self.counters.peers[usize::from(inbound.peer)]
                         .rx_highest

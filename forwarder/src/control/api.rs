@@ -10,13 +10,14 @@ use std::{
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixListener, UnixStream},
     },
+    sync::Arc,
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt},
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     time::timeout,
 };
 
@@ -25,6 +26,12 @@ use crate::status::Status;
 
 /// A client has this long to ask and to read.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Clients that are served at once; more are turned away.
+const CLIENTS: usize = 16;
+
+/// What anybody else gets.
+const REFUSAL: &str = "only root and the user that causeway runs as may ask";
 
 /// Longest request in bytes.
 const LONGEST_REQUEST: u64 = 64 * 1024;
@@ -63,16 +70,25 @@ pub(crate) fn listen(name: &str) -> Result<UnixListener, String> {
 }
 
 /// Answers requests for as long as the program runs.
-pub(super) async fn serve(listener: UnixListener, events: mpsc::UnboundedSender<Event>) {
+pub(super) async fn serve(listener: UnixListener, events: mpsc::Sender<Event>) {
     let listener = match tokio::net::UnixListener::from_std(listener) {
         Ok(listener) => listener,
         Err(e) => return tracing::error!("control socket: {e}"),
     };
+    let room = Arc::new(Semaphore::new(CLIENTS));
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let events = events.clone();
-                tokio::spawn(async move { timeout(PATIENCE, answer(stream, events)).await });
+                let room = Arc::clone(&room).try_acquire_owned();
+                if !may_ask(&stream) {
+                    let _ = stream.try_write(&line_of(&Answer::Error(REFUSAL.into())));
+                } else if let Ok(place) = room {
+                    let events = events.clone();
+                    tokio::spawn(async move {
+                        let _ = timeout(PATIENCE, answer(stream, events)).await;
+                        drop(place);
+                    });
+                }
             }
             Err(e) => {
                 tracing::warn!("control socket: {e}");
@@ -82,31 +98,36 @@ pub(super) async fn serve(listener: UnixListener, events: mpsc::UnboundedSender<
     }
 }
 
-async fn answer(
-    mut stream: tokio::net::UnixStream,
-    events: mpsc::UnboundedSender<Event>,
-) -> io::Result<()> {
-    let asked_by = stream.peer_cred()?.uid();
+async fn answer(mut stream: tokio::net::UnixStream, events: mpsc::Sender<Event>) -> io::Result<()> {
     let (reader, mut writer) = stream.split();
     let mut line = String::new();
     tokio::io::BufReader::new(reader.take(LONGEST_REQUEST))
         .read_line(&mut line)
         .await?;
-    let may = asked_by == 0 || asked_by == rustix::process::geteuid().as_raw();
     let answer = match serde_json::from_str(&line) {
-        _ if !may => Answer::Error("only root and the user that causeway runs as may ask".into()),
         Ok(Request::Status) => status(&events).await,
         Err(e) => Answer::Error(format!("not a request: {e}")),
     };
-    let mut text = serde_json::to_vec(&answer)?;
-    text.push(b'\n');
-    writer.write_all(&text).await
+    writer.write_all(&line_of(&answer)).await
 }
 
-async fn status(events: &mpsc::UnboundedSender<Event>) -> Answer {
+fn may_ask(stream: &tokio::net::UnixStream) -> bool {
+    let ours = rustix::process::geteuid().as_raw();
+    stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == ours)
+}
+
+fn line_of(answer: &Answer) -> Vec<u8> {
+    let mut line = serde_json::to_vec(answer).expect("strings and numbers have a JSON form");
+    line.push(b'\n');
+    line
+}
+
+async fn status(events: &mpsc::Sender<Event>) -> Answer {
     let (reply, status) = oneshot::channel();
     // An error means that the control plane stops; so does the missing reply.
-    let _ = events.send(Event::Status(reply));
+    let _ = events.send(Event::Status(reply)).await;
     match status.await {
         Ok(status) => Answer::Status(Box::new(status)),
         Err(_) => Answer::Error("causeway is stopping".into()),

@@ -20,7 +20,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// Pause after a peer refused us or presented another key: somebody has to change a configuration.
 const PAUSE_REFUSED: Duration = Duration::from_secs(2);
 
-/// Attempts under way at once; an older one gives way to the next.
+/// Attempts under way at once; the next waits for one to end.
 const ATTEMPTS: usize = 8;
 
 /// Whom to dial.
@@ -35,7 +35,7 @@ pub(super) struct Target {
 pub(super) async fn until_answered(
     endpoint: &Arc<Endpoint>,
     target: &Target,
-    events: &mpsc::UnboundedSender<Event>,
+    events: &mpsc::Sender<Event>,
 ) -> Session {
     let mut attempts = JoinSet::new();
     let mut pause = PAUSE.0;
@@ -59,7 +59,7 @@ pub(super) async fn until_answered(
                         }
                         let event = Event::DialFailed { peer: target.peer, error: failure.text };
                         // The receiver is gone only while the program stops.
-                        let _ = events.send(event);
+                        let _ = events.send(event).await;
                     }
                     Err(_) => {}
                 },
@@ -87,12 +87,14 @@ async fn attempt(
     })
 }
 
-/// Whether somebody answers, but it will not do without a change of configuration or version.
-fn needs_mending(error: &SessionError) -> bool {
+/// Whether there is somebody, but it will not do without a change of configuration or version.
+pub(super) fn needs_mending(error: &SessionError) -> bool {
     matches!(
         error,
         SessionError::WrongKey { .. }
             | SessionError::KeyRefused { .. }
+            | SessionError::Stranger { .. }
+            | SessionError::NotExpected { .. }
             | SessionError::NotCauseway(_)
             | SessionError::QuicVersion(_)
             | SessionError::Version { .. }

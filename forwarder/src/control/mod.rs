@@ -40,7 +40,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     config::Config,
-    device::Device,
+    device::{self, Device},
     sa_log::SaLog,
     spec::MacName,
     stations::{PeerIndex, StationTable},
@@ -56,6 +56,9 @@ use peer::Peer;
 
 /// How often timers are looked at.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Events that wait at most: a peer that talks faster than we listen is held back by QUIC.
+const EVENTS: usize = 256;
 
 /// How often the LAN port's device is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -95,7 +98,7 @@ pub struct Parts {
 struct Control {
     parts: Parts,
     context: Arc<Context>,
-    events: mpsc::UnboundedSender<Event>,
+    events: mpsc::Sender<Event>,
     peers: Vec<Peer>,
     stations: StationTable,
     hellos: Arc<Hellos>,
@@ -103,6 +106,8 @@ struct Control {
     started: Instant,
     next_session: SessionId,
     next_look: Instant,
+    /// When a caller that we refuse was last worth a line in the log.
+    refusal_logged: Option<Instant>,
 }
 
 /// Runs until SIGINT or SIGTERM, or until something breaks that only a restart mends.
@@ -111,7 +116,7 @@ struct Control {
 ///
 /// One line that says what broke.
 pub async fn run(parts: Parts) -> Result<(), String> {
-    let (events, mut inbox) = mpsc::unbounded_channel();
+    let (events, mut inbox) = mpsc::channel(EVENTS);
     let mut control = Control::new(parts, events);
     let cannot = |e: std::io::Error| format!("cannot handle signals: {e}");
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
@@ -139,7 +144,7 @@ pub async fn run(parts: Parts) -> Result<(), String> {
 }
 
 impl Control {
-    fn new(parts: Parts, events: mpsc::UnboundedSender<Event>) -> Self {
+    fn new(parts: Parts, events: mpsc::Sender<Event>) -> Self {
         let mut parts = parts;
         let context = Context {
             workers: parts.workers.iter().map(WorkerHandle::sender).collect(),
@@ -156,6 +161,7 @@ impl Control {
             started: Instant::now(),
             next_session: 0,
             next_look: Instant::now(),
+            refusal_logged: None,
             events,
             parts,
         }
@@ -179,7 +185,7 @@ impl Control {
             }
             Event::DialFailed { peer, error } => self.complain(peer, &error),
             Event::Accepted(session) => self.accepted(session),
-            Event::AcceptFailed(error) => debug!("a handshake failed: {error}"),
+            Event::AcceptFailed(error) => self.refused(&error),
             Event::Established(established) => self.established(*established),
             Event::EstablishFailed(failed) => self.establish_failed(&failed),
             Event::Message { peer, id, message } => self.message(peer, id, message),
@@ -222,9 +228,13 @@ impl Control {
     /// The LAN port may go, or be given another MAC address.
     fn look_at_lan(&mut self) -> Result<(), String> {
         let name = &self.parts.lan.name;
+        let gone = format!("interface {name} is gone");
         let device = match Device::find(name) {
             Ok(device) if device.index == self.parts.lan.index => device,
-            _ => return Err(format!("interface {name} is gone")),
+            Ok(_) => return Err(gone),
+            Err(_) if !device::exists(name) => return Err(gone),
+            // What cannot be read now (out of descriptors, say) can be at the next look.
+            Err(_) => return Ok(()),
         };
         if device.mac != self.parts.lan.mac {
             info!(
@@ -292,13 +302,13 @@ impl Control {
 }
 
 /// Passes on who calls us.
-async fn accept(endpoint: Arc<Endpoint>, events: mpsc::UnboundedSender<Event>) {
+async fn accept(endpoint: Arc<Endpoint>, events: mpsc::Sender<Event>) {
     while let Some(result) = endpoint.accept().await {
         let event = match result {
             Ok(session) => Event::Accepted(session),
             Err(error) => Event::AcceptFailed(error),
         };
-        if events.send(event).is_err() {
+        if events.send(event).await.is_err() {
             return;
         }
     }

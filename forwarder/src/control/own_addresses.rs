@@ -3,7 +3,7 @@
 //! ARP and neighbour discovery for them must reach the host's stack, or nobody could manage
 //! the appliance through its LAN port.
 
-use std::{collections::HashSet, net::IpAddr, time::Duration};
+use std::{collections::HashSet, convert::Infallible, net::IpAddr, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt};
 use rtnetlink::{
@@ -17,22 +17,27 @@ use tokio::{sync::mpsc, time::sleep};
 
 use super::event::Event;
 
+/// Pause after the kernel has given up on us, or we on it.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// Changes come in bursts; the addresses are read again this long after the first.
 const SETTLE: Duration = Duration::from_millis(50);
 
 /// Tells of the addresses at once and whenever they change.
-pub(super) async fn watch(interface: u32, events: mpsc::UnboundedSender<Event>) {
-    if let Err(e) = try_watch(interface, &events).await {
+pub(super) async fn watch(interface: u32, events: mpsc::Sender<Event>) {
+    loop {
+        let Err(e) = try_watch(interface, &events).await;
         tracing::warn!(
-            "cannot follow the addresses of the LAN port ({e}): the host may be unreachable there"
+            "cannot follow the addresses of the LAN port ({e}); trying again, the host may be unreachable there meanwhile"
         );
+        sleep(RETRY).await;
     }
 }
 
 async fn try_watch(
     interface: u32,
-    events: &mpsc::UnboundedSender<Event>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    events: &mpsc::Sender<Event>,
+) -> Result<Infallible, Box<dyn std::error::Error + Send + Sync>> {
     let groups = [
         MulticastGroup::Link,
         MulticastGroup::Ipv4Ifaddr,
@@ -45,7 +50,7 @@ async fn try_watch(
         let current = dump(&handle, interface).await?;
         if known.as_ref() != Some(&current) {
             // The receiver is gone only while the program stops.
-            let _ = events.send(Event::OwnAddresses(current.clone()));
+            let _ = events.send(Event::OwnAddresses(current.clone())).await;
             known = Some(current);
         }
         if changes.next().await.is_none() {

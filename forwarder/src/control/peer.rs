@@ -17,12 +17,13 @@ pub(super) const SOFT_LIMIT: u64 = 1 << 27;
 /// How long datagrams under keys of an earlier session are still accepted.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 
-/// A new session's path MTU search starts from the bottom. For this long after a rekey the
-/// datagrams keep the size that the session before had found.
-const SEARCH: Duration = Duration::from_secs(10);
+/// A new session's path MTU search starts from the bottom. For this long after a rekey over the
+/// same path the datagrams keep the size that the session before had found; shorter than the
+/// shortest time between rekeys, so that a path that has shrunk comes through.
+const SEARCH: Duration = Duration::from_millis(1_500);
 
-/// Two sessions that begin within this time, one dialled by each end, are one meant twice.
-const CROSSING: Duration = Duration::from_secs(2);
+/// Earlier sessions of a peer whose keys are kept at once; more make the oldest go early.
+const RETIRED: usize = 16;
 
 /// The same complaint about a peer goes to the log once in this time.
 const REPEAT: Duration = Duration::from_secs(60);
@@ -31,7 +32,7 @@ const REPEAT: Duration = Duration::from_secs(60);
 pub(super) const CANDIDATES: usize = 4;
 
 /// A clock that differs by more seconds than this from ours is worth a warning.
-const CLOCK_SKEW: i64 = 60;
+const CLOCK_SKEW: u64 = 60;
 
 /// UDP payload of datagrams before anything is known of the path: QUIC's least (RFC 9000, 14.1).
 pub(super) const LEAST_DATAGRAM: u16 = 1_200;
@@ -56,14 +57,20 @@ impl Live {
         }
     }
 
+    /// The peer's program as it names itself, fit for a log: escaped and not too long.
+    pub(super) fn software(&self) -> String {
+        let name = &self.session.hello().software;
+        name.escape_debug().take(64).collect()
+    }
+
     /// How many seconds the peer's clock is ahead of ours, if that is worth a warning.
     pub(super) fn noteworthy_clock_skew(&self) -> Option<i64> {
         let skew = self.session.clock_skew();
-        (skew.abs() > CLOCK_SKEW).then_some(skew)
+        (skew.unsigned_abs() > CLOCK_SKEW).then_some(skew)
     }
 }
 
-/// What decides whether a session needs another, and which of two stays.
+/// What decides whether a session needs another.
 #[derive(Clone, Copy, Debug)]
 struct Standing {
     connected: bool,
@@ -79,11 +86,14 @@ impl Standing {
         let due = age >= rekey_after || (age > 2 * GRACE && worn >= SOFT_LIMIT);
         !self.connected || (self.dialled && due)
     }
+}
 
-    /// Whether a new session takes over. See [`Peer::yields_to`].
-    fn yields_to(self, dialled: bool, we_are_lower: bool, now: Instant) -> bool {
-        let crossed = now.duration_since(self.since) < CROSSING;
-        !self.connected || self.dialled == dialled || !crossed || dialled == we_are_lower
+/// A clock's skew in seconds, in words.
+pub(super) fn ahead_or_behind(skew: i64) -> String {
+    let seconds = skew.unsigned_abs();
+    match skew {
+        0.. => format!("{seconds} s ahead of ours"),
+        _ => format!("{seconds} s behind ours"),
     }
 }
 
@@ -106,6 +116,8 @@ pub(super) struct Peer {
     pub(super) paths: HashMap<u8, Path>,
     /// UDP payload of our datagrams.
     pub(super) datagram_size: u16,
+    /// While a rekey's path MTU search runs, the size found before is kept.
+    keep_size_until: Option<Instant>,
     pub(super) sessions: u64,
     pub(super) last_error: Option<String>,
     logged: Option<Instant>,
@@ -127,7 +139,8 @@ impl Peer {
             sessions: 0,
             last_error: None,
             logged: None,
-            joiner: StationsJoiner::new(2 * causeway_ebpf::maps::MAX_STATIONS as usize),
+            keep_size_until: None,
+            joiner: new_joiner(),
             applied: None,
         }
     }
@@ -150,22 +163,18 @@ impl Peer {
             .is_none_or(|live| live.standing().wants_call(now, rekey_after, worn))
     }
 
-    /// Whether a new session takes over from the live one.
-    ///
-    /// It does, but for one case: both ends dialled each other at the same time. Then both keep
-    /// the session that the end with the lower public key dialled.
-    pub(super) fn yields_to(&self, dialled: bool, we_are_lower: bool, now: Instant) -> bool {
-        self.live
-            .as_ref()
-            .is_none_or(|live| live.standing().yields_to(dialled, we_are_lower, now))
-    }
-
     /// Makes a session the live one; gives the one before.
     pub(super) fn replace(&mut self, live: Live, now: Instant) -> Option<Live> {
+        let remote = live.session.remote_address();
         let before = self.live.replace(live);
+        self.keep_size_until = None;
         if let Some(before) = &before {
             self.retire(before.receive.clone(), now);
+            let same_path = before.connected && before.session.remote_address() == remote;
+            self.keep_size_until = same_path.then_some(now + SEARCH);
         }
+        // A table that the session before had begun to tell is told anew, from the start.
+        self.joiner = new_joiner();
         self.sessions += 1;
         self.last_error = None;
         self.logged = None;
@@ -175,6 +184,9 @@ impl Peer {
     /// Has security associations of an earlier session expire when [`GRACE`] is over.
     fn retire(&mut self, receive: Vec<Spi>, now: Instant) {
         let until = now + GRACE;
+        if self.retired.len() >= RETIRED {
+            self.retired[0].until = now;
+        }
         self.retired.push(Retired { receive, until });
     }
 
@@ -188,11 +200,9 @@ impl Peer {
     pub(super) fn new_datagram_size(&mut self, now: Instant) -> Option<u16> {
         let live = self.live.as_ref().filter(|live| live.connected)?;
         let found = live.session.path_mtu();
-        let searching = self.sessions > 1 && now.duration_since(live.since) < SEARCH;
-        let size = if searching {
-            found.max(self.datagram_size)
-        } else {
-            found
+        let size = match self.keep_size_until {
+            Some(until) if now < until => found.max(self.datagram_size),
+            _ => found,
         };
         let changed = size != self.datagram_size;
         self.datagram_size = size;
@@ -211,6 +221,11 @@ impl Peer {
         }
         news
     }
+}
+
+/// Updates of the largest table fit, withdrawals of another such included.
+fn new_joiner() -> StationsJoiner {
+    StationsJoiner::new(2 * causeway_ebpf::maps::MAX_STATIONS as usize)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use causeway_tunnel::DropReason;
 
 use super::{
     Control,
-    peer::{Live, Peer},
+    peer::{Live, Peer, ahead_or_behind},
 };
 use crate::{
     counters::{Counter, WorkerCounters},
@@ -145,7 +145,7 @@ impl Control {
             rtt_s: live.session.rtt().as_secs_f64(),
             path_mtu: peer.datagram_size,
             cipher: live.session.cipher().to_string(),
-            software: live.session.hello().software.escape_debug().to_string(),
+            software: live.software(),
             tx_lanes: tx.collect(),
             rx_lanes: rx.collect(),
         }
@@ -187,8 +187,16 @@ impl Control {
             let name = &peer.spec.name;
             if let Some(skew) = peer.live.as_ref().and_then(Live::noteworthy_clock_skew) {
                 warnings.push(format!(
-                    "the clock of peer {name} is {skew} s ahead of ours: set both by NTP"
+                    "the clock of peer {name} is {}: set both by NTP",
+                    ahead_or_behind(skew)
                 ));
+            }
+            if peer
+                .live
+                .as_ref()
+                .is_some_and(|live| live.since.elapsed() > self.context.limits.lifetime)
+            {
+                warnings.push(format!("the keys of peer {name} are worn and no new session came: nothing is sent to it"));
             }
             if !peer.is_connected() {
                 let why = peer
@@ -220,6 +228,7 @@ fn worker_counters(c: &WorkerCounters) -> BTreeMap<String, u64> {
         ("lan_rx_frames", &c.lan_rx_frames),
         ("lan_tx_frames", &c.lan_tx_frames),
         ("wan_rx_datagrams", &c.wan_rx_datagrams),
+        ("wan_rx_overflow", &c.wan_rx_overflow),
         ("wan_tx_datagrams", &c.wan_tx_datagrams),
         ("wan_tx_runs", &c.wan_tx_runs),
         ("checksums_finished", &c.checksums_finished),

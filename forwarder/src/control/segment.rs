@@ -119,10 +119,26 @@ impl Control {
         for key in withdrawn {
             self.withdraw(index, key);
         }
-        for key in added {
-            self.admit(index, key);
-        }
+        let refusals: Vec<_> = added
+            .into_iter()
+            .filter_map(|key| self.admit(index, key).err())
+            .collect();
         let name = &self.peers[usize::from(index)].spec.name;
+        let none = update
+            .added
+            .iter()
+            .filter(|s| from_wire(s).is_none())
+            .count();
+        // One line, however many: the peer decides how many there are.
+        if none > 0 {
+            warn!("peer {name}: {none} of its stations are none (a group address or no VLAN)");
+        }
+        if let Some(first) = refusals.first() {
+            warn!(
+                "peer {name}: {} stations are not taken; the first: {first}",
+                refusals.len()
+            );
+        }
         let granted = self
             .stations
             .iter()
@@ -143,29 +159,27 @@ impl Control {
         }
     }
 
-    fn admit(&mut self, index: PeerIndex, key: StationKey) {
-        let name = |i: PeerIndex| self.peers[usize::from(i)].spec.name.as_str();
+    /// Makes a station home here; why not, if not.
+    fn admit(&mut self, index: PeerIndex, key: StationKey) -> Result<(), String> {
         match self.stations.get(key) {
-            Some(station) if station.peer == index => return,
+            Some(station) if station.peer == index => return Ok(()),
             Some(station) => {
-                let (theirs, first) = (name(index), name(station.peer));
-                warn!(
-                    "station {} is granted by {theirs} and by {first}: it stays with {first}",
+                let first = &self.peers[usize::from(station.peer)].spec.name;
+                return Err(format!(
+                    "{} stays with {first}, which granted it before",
                     StationName(key)
-                );
-                return;
+                ));
             }
             None => {}
         }
-        if let Err(e) = self.parts.program.set_station(key, Place::Home) {
-            warn!("station {}: {e}", StationName(key));
-            return;
-        }
+        let entered = self.parts.program.set_station(key, Place::Home);
+        entered.map_err(|e| format!("{}: {e}", StationName(key)))?;
         let station = Station {
             place: Place::Home,
             peer: index,
         };
         self.stations.insert(key, station);
+        Ok(())
     }
 }
 
@@ -180,8 +194,5 @@ fn to_wire(key: StationKey) -> WireStation {
 fn from_wire(station: &WireStation) -> Option<StationKey> {
     let WireStation { vlan, mac } = *station;
     let is_station = vlan <= 4_094 && mac[0] & 1 == 0 && mac != [0; 6];
-    if !is_station {
-        warn!("the peer names {vlan}/{mac:02x?}, which is no station");
-    }
     is_station.then(|| StationKey::new(vlan, mac))
 }

@@ -18,7 +18,7 @@ use super::{
     Control, dial,
     establish::{Candidate, Established, Failed, establish},
     event::{Event, SessionId},
-    peer::{CANDIDATES, Live},
+    peer::{CANDIDATES, GRACE, Live, ahead_or_behind},
 };
 use crate::{
     stations::PeerIndex,
@@ -26,6 +26,9 @@ use crate::{
     wan_to_lan::LearntPath,
     worker::{Command, WorkerHandle},
 };
+
+/// Calls of strangers get a line in the log once in this time.
+const REFUSALS: Duration = Duration::from_secs(10);
 
 impl Control {
     pub(super) fn call_if_due(&mut self, index: PeerIndex, now: Instant) {
@@ -45,10 +48,11 @@ impl Control {
         let (endpoint, events) = (self.parts.endpoint.clone(), self.events.clone());
         let call = tokio::spawn(async move {
             let session = dial::until_answered(&endpoint, &target, &events).await;
-            let _ = events.send(Event::Dialled {
+            let event = Event::Dialled {
                 peer: index,
                 session,
-            });
+            };
+            let _ = events.send(event).await;
         });
         peer.call = Some(call.abort_handle());
     }
@@ -92,7 +96,7 @@ impl Control {
                 Ok(established) => Event::Established(established),
                 Err(failed) => Event::EstablishFailed(failed),
             };
-            let _ = events.send(event);
+            let _ = events.send(event).await;
         });
     }
 
@@ -111,11 +115,6 @@ impl Control {
         let now = Instant::now();
         let peer = &mut self.peers[usize::from(index)];
         peer.candidates -= 1;
-        let we_are_lower = self.parts.public_key < peer.spec.key;
-        if !peer.yields_to(session.is_dialer(), we_are_lower, now) {
-            self.context.remove(&receive);
-            return close_replaced(session);
-        }
         let send = self.install_send(index, &session, send);
         let peer = &mut self.peers[usize::from(index)];
         let first = peer.live.is_none();
@@ -132,9 +131,13 @@ impl Control {
             call.abort();
         }
         self.greet(index, before.as_ref(), first);
-        // The end that dialled the session before also closes it; a dead one is nobody's.
-        if let Some(before) = before.filter(|b| b.session.is_dialer() || !b.connected) {
-            close_replaced(before.session);
+        // The end that dialled the session before also closes it; should it not, we do in the end.
+        if let Some(before) = before {
+            let patience = match before.session.is_dialer() || !before.connected {
+                true => Duration::ZERO,
+                false => GRACE,
+            };
+            close_replaced(before.session, patience);
         }
         tokio::spawn(read(session, index, id, self.events.clone()));
         self.offer_stations(index);
@@ -191,19 +194,33 @@ impl Control {
         info!(
             "peer {name}: session up{again} with {remote} ({how}), {}, {}",
             live.session.cipher(),
-            hello.software.escape_debug()
+            live.software()
         );
         if let Some(skew) = live.noteworthy_clock_skew() {
             warn!(
-                "peer {name}: its clock is {skew} s ahead of ours; the tunnel works, but times in the two logs do not compare: set both by NTP"
+                "peer {name}: its clock is {}; the tunnel works, but times in the two logs do not compare: set both by NTP",
+                ahead_or_behind(skew)
             );
         }
+    }
+
+    /// Says in the log whose call was refused, if somebody may have to mend it.
+    pub(super) fn refused(&mut self, error: &SessionError) {
+        let now = Instant::now();
+        let lately = self
+            .refusal_logged
+            .is_some_and(|at| now.duration_since(at) < REFUSALS);
+        if lately || !dial::needs_mending(error) {
+            return debug!("a handshake failed: {error}");
+        }
+        self.refusal_logged = Some(now);
+        warn!("{error}");
     }
 
     pub(super) fn establish_failed(&mut self, failed: &Failed) {
         let peer = &mut self.peers[usize::from(failed.peer)];
         peer.candidates -= 1;
-        if peer.is_connected() {
+        if peer.is_connected() && !failed.dialled {
             // One of several that the peer tried at once, most likely.
             return debug!(
                 "peer {}: a further session came to nothing: {}",
@@ -216,7 +233,7 @@ impl Control {
             let (events, peer) = (self.events.clone(), failed.peer);
             let pause = tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                let _ = events.send(Event::CallAgain(peer));
+                let _ = events.send(Event::CallAgain(peer)).await;
             });
             self.peers[usize::from(failed.peer)].call = Some(pause.abort_handle());
         }
@@ -228,10 +245,19 @@ impl Control {
             return;
         };
         live.connected = false;
-        if matches!(error, SessionError::ClosedByPeer(bye) if bye.reason() == ByeReason::Shutdown) {
-            self.tell_all(|| Command::ClearTx(index));
+        let reason = match error {
+            SessionError::ClosedByPeer(bye) => bye.reason(),
+            _ => ByeReason::Unspecified,
+        };
+        match reason {
+            // The session that takes over is there before us.
+            ByeReason::Replaced => debug!("peer {}: session {id} is replaced", peer.spec.name),
+            ByeReason::Shutdown => {
+                self.tell_all(|| Command::ClearTx(index));
+                self.complain(index, &format!("session ended: {error}"));
+            }
+            _ => self.complain(index, &format!("session ended: {error}")),
         }
-        self.complain(index, &format!("session ended: {error}"));
         self.call_if_due(index, Instant::now());
     }
 
@@ -254,25 +280,23 @@ impl Control {
     }
 }
 
-/// A newer session has taken over; says so to the peer without waiting for it.
-fn close_replaced(session: Session) {
-    tokio::spawn(async move { session.close(Bye::new(ByeReason::Replaced, "")).await });
+/// A newer session has taken over: says so to the peer after `patience`, without waiting here.
+fn close_replaced(session: Session, patience: Duration) {
+    tokio::spawn(async move {
+        tokio::time::sleep(patience).await;
+        session.close(Bye::new(ByeReason::Replaced, "")).await;
+    });
 }
 
 /// Passes on what a peer says until the session ends.
-async fn read(
-    session: Session,
-    peer: PeerIndex,
-    id: SessionId,
-    events: mpsc::UnboundedSender<Event>,
-) {
+async fn read(session: Session, peer: PeerIndex, id: SessionId, events: mpsc::Sender<Event>) {
     loop {
         let event = match session.recv().await {
             Ok(message) => Event::Message { peer, id, message },
             Err(error) => Event::Closed { peer, id, error },
         };
         let over = matches!(event, Event::Closed { .. });
-        if events.send(event).is_err() || over {
+        if events.send(event).await.is_err() || over {
             return;
         }
     }

@@ -31,6 +31,27 @@ fn set<T>(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) -> io::Resul
     }
 }
 
+fn get<T>(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &mut T) -> io::Result<()> {
+    let mut length = size_of::<T>() as socklen_t;
+    let value: *mut T = value;
+    // SAFETY: the pointer and the length describe `value`, which the kernel writes; every type that
+    // this is called with is plain numbers, for which any bytes are valid.
+    let rc = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            level,
+            name,
+            value.cast::<c_void>(),
+            &mut length,
+        )
+    };
+    if rc == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Raises the number of frames that one `sendto` transmits in copy mode from 32 to `frames`.
 ///
 /// # Errors
@@ -138,25 +159,15 @@ impl Promiscuous {
     }
 }
 
-/// The MTU of the route to where `fd`, a connected UDP socket, points, in bytes of the IP packet
-/// (ip(7), IP_MTU; ipv6(7), IPV6_MTU).
+/// Datagrams dropped at the socket since it was opened, mostly for want of buffer
+/// (`SK_MEMINFO_DROPS`, include/uapi/linux/sock_diag.h).
 ///
 /// # Errors
 ///
-/// ENOTCONN when the socket is not connected.
-pub fn route_mtu(fd: BorrowedFd<'_>, ipv6: bool) -> io::Result<u32> {
-    let (level, name) = if ipv6 {
-        (libc::IPPROTO_IPV6, libc::IPV6_MTU)
-    } else {
-        (libc::IPPROTO_IP, libc::IP_MTU)
-    };
-    let mut value: c_int = 0;
-    let mut length = size_of::<c_int>() as socklen_t;
-    let target: *mut c_int = &mut value;
-    // SAFETY: the pointer and the length describe `value`, which the kernel writes.
-    let rc = unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, target.cast(), &mut length) };
-    if rc != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    u32::try_from(value).map_err(|_| io::ErrorKind::InvalidData.into())
+/// What `getsockopt` answers.
+pub fn receive_drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    const SK_MEMINFO_DROPS: usize = 8;
+    let mut values = [0_u32; SK_MEMINFO_DROPS + 1];
+    get(fd, libc::SOL_SOCKET, libc::SO_MEMINFO, &mut values)?;
+    Ok(values[SK_MEMINFO_DROPS])
 }

@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -11,6 +11,8 @@ use std::{
 };
 
 use causeway::status::Status;
+
+use crate::running::Running;
 
 /// Labs are built one at a time: with two cores, tests side by side would only test the scheduler.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -91,14 +93,49 @@ impl Lab {
 
     /// Starts a command in a namespace; it is killed when the value is dropped.
     pub(crate) fn spawn(&self, namespace: &str, command: &[&str]) -> Running {
-        let child = self
-            .command(namespace, command)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
+        let mut command = self.command(namespace, command);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running::start(command.stdin(Stdio::null()))
+    }
+
+    /// Starts `causeway run` in a namespace, beside the ends that [`Self::start`] starts; its log is that of `log`.
+    pub(crate) fn run(
+        &self,
+        namespace: &str,
+        log: &str,
+        prefix: &[&str],
+        arguments: &[&str],
+    ) -> Running {
+        let all = [prefix, &[env!("CARGO_BIN_EXE_causeway"), "run"], arguments].concat();
+        let file = std::fs::File::create(self.dir().join(format!("{log}.log"))).unwrap();
+        let mut command = self.command(namespace, &all);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        Running::start(command.stderr(file))
+    }
+
+    /// `causeway status --json` of whatever runs in a namespace, once it answers.
+    pub(crate) fn status_when_up(&self, namespace: &str) -> Status {
+        let ask = [env!("CARGO_BIN_EXE_causeway"), "status"];
+        assert!(
+            within(PATIENCE, || self.succeeds(namespace, &ask)),
+            "no causeway in {namespace}"
+        );
+        self.status(namespace)
+    }
+
+    /// A new key pair in the lab's folder: the private key's file, and the public key.
+    pub(crate) fn keygen(&self, name: &str) -> (String, String) {
+        let file = self.dir().join(format!("{name}.key"));
+        let made = Command::new(env!("CARGO_BIN_EXE_causeway"))
+            .args(["keygen", "--out"])
+            .arg(&file)
+            .output()
             .unwrap();
-        Running(Some(child))
+        assert!(made.status.success(), "{}", shown(&made));
+        (
+            file.to_str().unwrap().to_owned(),
+            String::from_utf8(made.stdout).unwrap().trim().to_owned(),
+        )
     }
 
     /// A command in a namespace, not started.
@@ -197,27 +234,6 @@ impl Drop for Lab {
     }
 }
 
-/// A running command.
-pub(crate) struct Running(Option<Child>);
-
-impl Running {
-    /// Waits for its end and gives its standard output; it must have succeeded.
-    pub(crate) fn output(mut self) -> String {
-        let output = self.0.take().unwrap().wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", shown(&output));
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
 /// Asks again and again until the answer is yes; false if it never was.
 pub(crate) fn within(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + patience;
@@ -232,7 +248,7 @@ pub(crate) fn within(patience: Duration, mut condition: impl FnMut() -> bool) ->
     }
 }
 
-fn shown(output: &Output) -> String {
+pub(crate) fn shown(output: &Output) -> String {
     format!(
         "{}\n{}{}",
         output.status,

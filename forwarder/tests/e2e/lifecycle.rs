@@ -7,7 +7,8 @@ use std::{
 
 use crate::lab::{Lab, PATIENCE, within};
 
-const PING: [&str; 6] = ["ping", "-q", "-c", "1", "-W", "1"];
+/// One that is lost, because nothing flows yet, must not be waited for as long as all may take.
+const PING: [&str; 6] = ["ping", "-q", "-c", "1", "-W", "0.1"];
 
 fn answers(lab: &Lab) -> bool {
     lab.succeeds("dc", &[&PING[..], &["10.77.0.50"]].concat())

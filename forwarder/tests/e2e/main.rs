@@ -3,8 +3,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod attack;
 mod carry;
+mod cli;
+mod configuration;
+mod dialling;
+mod dishonest;
+mod hostile;
+mod insider;
 mod lab;
 mod lifecycle;
+mod machine;
 mod rekey;
+mod running;
 mod segment;

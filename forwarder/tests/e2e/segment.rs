@@ -14,7 +14,8 @@ fn traffic_of_other_hosts_never_leaves_the_driver() {
     let after = lab.status("site");
     assert!(after.verdicts["foreign"] >= before.verdicts["foreign"] + 2_000);
     let taken = |s: &causeway::status::Status| s.workers[0].counters["lan_rx_frames"];
-    assert_eq!(taken(&after), taken(&before));
+    // The hosts' multicast reports (MLD) are flooded at any time.
+    assert!(taken(&after) < taken(&before) + 20, "{after:?}");
 }
 
 /// With the site's own broadcasts coming back to it, nothing goes round and nothing comes twice.

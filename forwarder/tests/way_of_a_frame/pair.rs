@@ -88,6 +88,7 @@ impl OneWay {
             lane: RxLane::new(spi, &keys(), limits, now),
             peer: 0,
             remote_lane: 0,
+            generation: 1,
             learns_path: false,
             path: None,
         };

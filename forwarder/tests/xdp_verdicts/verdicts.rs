@@ -3,7 +3,9 @@
 use causeway::xdp::{LanProgram, XdpError};
 use causeway_ebpf::{Action, Role, Verdict, cases, ethernet};
 
-use crate::{lab, load_world, run, socket::Socket};
+use std::os::fd::AsFd;
+
+use crate::{lab, load_world, run, socket};
 
 /// Runs every case of one end; `socket` says whether receive queue 0 has one.
 fn run_cases(program: &mut LanProgram, role: Role, socket: bool) {
@@ -41,10 +43,12 @@ fn every_case_without_a_socket() {
 #[test]
 fn every_case_with_a_socket() {
     lab::in_namespace(|_| {
-        let socket = Socket::bind(lab::LAN, 0);
+        let socket = socket::bind(lab::LAN, 0);
         for role in [Role::Site, Role::Cloud] {
             let mut program = load_world(role);
-            program.set_socket(0, &socket).expect("an AF_XDP socket");
+            program
+                .set_socket(0, &socket.as_fd())
+                .expect("an AF_XDP socket");
             run_cases(&mut program, role, true);
         }
     });
@@ -55,8 +59,10 @@ fn a_closed_socket_is_no_socket() {
     lab::in_namespace(|_| {
         let mut program = load_world(Role::Site);
         let broadcast = cases::frames::dhcp_discover(cases::STRANGER, &[]);
-        let socket = Socket::bind(lab::LAN, 0);
-        program.set_socket(0, &socket).expect("an AF_XDP socket");
+        let socket = socket::bind(lab::LAN, 0);
+        program
+            .set_socket(0, &socket.as_fd())
+            .expect("an AF_XDP socket");
         assert_eq!(run(&mut program, &broadcast).1, Verdict::Flood);
         drop(socket);
         lab::wait_until("the socket is gone", || {
@@ -69,9 +75,9 @@ fn a_closed_socket_is_no_socket() {
 fn sockets_have_to_fit_the_map() {
     lab::in_namespace(|_| {
         let mut program = load_world(Role::Site);
-        let socket = Socket::bind(lab::LAN, 0);
+        let socket = socket::bind(lab::LAN, 0);
         let error = program
-            .set_socket(64, &socket)
+            .set_socket(64, &socket.as_fd())
             .expect_err("64 queues end at 63");
         assert!(
             matches!(

@@ -37,7 +37,8 @@ impl std::fmt::Display for Bye {
         f.write_str(self.reason().sentence())?;
         if !self.text.is_empty() {
             // The peer's words: escaped, so that they cannot forge lines of a log.
-            write!(f, " ({})", self.text.escape_debug())?;
+            let text: String = self.text.escape_debug().take(200).collect();
+            write!(f, " ({text})")?;
         }
         Ok(())
     }

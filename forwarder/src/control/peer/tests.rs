@@ -67,60 +67,6 @@ fn a_session_is_renewed_by_its_dialler_by_age_or_by_use() {
 }
 
 #[test]
-fn a_new_session_takes_over_unless_both_ends_dialled_at_once() {
-    let since = Instant::now();
-    for (ours_was_dialled, new_is_dialled, we_are_lower, age) in [false, true]
-        .into_iter()
-        .flat_map(|a| [false, true].map(|b| (a, b)))
-        .flat_map(|(a, b)| [false, true].map(|c| (a, b, c)))
-        .flat_map(|(a, b, c)| [0, 1, 2, 600].map(|d| (a, b, c, d)))
-    {
-        let standing = Standing {
-            connected: true,
-            dialled: ours_was_dialled,
-            since,
-        };
-        let crossed = ours_was_dialled != new_is_dialled && age < 2;
-        // Of two that crossed, the one that the lower key dialled stays.
-        let expected = !crossed || new_is_dialled == we_are_lower;
-        let now = after(age)(since);
-        assert_eq!(
-            standing.yields_to(new_is_dialled, we_are_lower, now),
-            expected,
-            "{standing:?}, dialled {new_is_dialled}, lower {we_are_lower}, {age} s"
-        );
-        let dead = Standing {
-            connected: false,
-            ..standing
-        };
-        assert!(dead.yields_to(new_is_dialled, we_are_lower, now));
-    }
-    assert!(peer(None).yields_to(false, false, since), "there is none");
-}
-
-/// Whatever order they see them in, two ends that dialled each other keep the same session.
-#[test]
-fn both_ends_of_a_crossing_keep_the_same_session() {
-    let now = Instant::now();
-    // What an end keeps when it has the session it dialled, or the other, first. True: its own.
-    let keeps_own = |own_first: bool, we_are_lower: bool| {
-        let first = Standing {
-            connected: true,
-            dialled: own_first,
-            since: now,
-        };
-        let second = first.yields_to(!own_first, we_are_lower, now);
-        if second { !own_first } else { own_first }
-    };
-    for lower_sees_own_first in [false, true] {
-        for higher_sees_own_first in [false, true] {
-            assert!(keeps_own(lower_sees_own_first, true));
-            assert!(!keeps_own(higher_sees_own_first, false));
-        }
-    }
-}
-
-#[test]
 fn earlier_lanes_expire_once_and_each_in_its_time() {
     let start = Instant::now();
     let mut peer = peer(None);
