@@ -1,7 +1,41 @@
-//! The perf harness of causeway: where labs, traffic and reports of measurements will be.
+//! The perf harness of causeway: measures, and says what it measured on.
 //!
-//! No frame travels through it yet. What there is to measure with so far: the way of a frame through
-//! the tunnel without network, `cargo bench -p causeway-tunnel --bench datapath`; and the whole in
-//! network namespaces, with throughput and the time to recover from a crash, `scripts/demo`.
+//! One test so far: [`pipeline`], the way of a frame through one core in memory, with no NIC and no
+//! kernel. It runs the appliance's own code: the frames of a batch go through
+//! [`causeway::lan_to_wan`] into runs of sealed datagrams, or datagrams through
+//! [`causeway::wan_to_lan`] into frames; only the two ends, port and socket, are memory.
+//!
+//! [`report`] prints the figures and writes them as JSON, with what [`machine`] says of the machine.
 
-fn main() {}
+mod machine;
+mod pipeline;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measures causeway.
+#[derive(Parser)]
+#[command(name = "causeway-perf", version)]
+struct Cli {
+    #[command(subcommand)]
+    test: Test,
+}
+
+#[derive(Subcommand)]
+enum Test {
+    /// Frames in memory through the data path of one core, without NIC or kernel.
+    Pipeline(pipeline::Options),
+}
+
+fn main() -> ExitCode {
+    let Test::Pipeline(options) = Cli::parse().test;
+    match pipeline::run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("causeway-perf: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
