@@ -1,9 +1,9 @@
 //! The control plane: one thread that owns the truth and tells the workers.
 //!
 //! Everything that happens (a peer answers, a session ends, an address changes, somebody asks
-//! for the status) is an [`Event`] in one queue, handled here one after the other. What takes
-//! time runs in tasks of its own: calling a peer ([`dial`]), agreeing on lanes ([`establish`]),
-//! reading a session's messages, following the host's addresses ([`own_addresses`]), answering
+//! for the status) is an `Event` in one queue, handled here one after the other. What takes
+//! time runs in tasks of its own: calling a peer (`dial`), agreeing on lanes (`establish`),
+//! reading a session's messages, following the host's addresses (`own_addresses`), answering
 //! at the control socket ([`api`]).
 
 pub mod api;

@@ -58,7 +58,7 @@ impl Control {
     }
 
     /// The larger number of datagrams sent or received under one key of the live session; right
-    /// once the keys before it are forgotten ([`peer::GRACE`]).
+    /// once the keys before it are forgotten ([`GRACE`]).
     fn datagrams_under_key(&self, peer: PeerIndex) -> u64 {
         let of_worker = |worker: &WorkerHandle| {
             let counters = &worker.counters.peers[usize::from(peer)];
