@@ -43,6 +43,7 @@ impl Receiver {
             lane: RxLane::new(spi(), &keys(cipher), ENDLESS, now),
             peer: 0,
             remote_lane: 0,
+            generation: 1,
             learns_path: false,
             path: None,
         };
