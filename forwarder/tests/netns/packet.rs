@@ -9,7 +9,7 @@ use causeway::sys::sockopt;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    net::{RecvFlags, SendFlags},
+    net::{AddressFamily, RecvFlags, SendFlags, SocketType, netdevice},
 };
 
 /// Kernel buffer for received frames, so large that no test fills it.
