@@ -24,9 +24,9 @@ pub(crate) struct PacketSocket {
 impl PacketSocket {
     /// Binds to `device` in the calling thread's namespace.
     pub(crate) fn bind(device: &str) -> Self {
-        let index = causeway::device::Device::find(device)
-            .expect("the device")
-            .index;
+        // Not by sysfs, which shows the namespace that it was mounted in.
+        let any = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None);
+        let index = netdevice::name_to_index(any.expect("a socket"), device).expect("the device");
         let socket = causeway::sys::packet::open(index).expect("CAP_NET_RAW");
         sockopt::force_receive_buffer(socket.as_fd(), RECEIVE_BUFFER).expect("CAP_NET_ADMIN");
         Self {
