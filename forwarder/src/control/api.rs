@@ -30,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Clients that are served at once; more are turned away.
 const CLIENTS: usize = 16;
 
+/// What one more than that gets.
+const CROWD: &str = "too many clients ask at the control socket: try again";
+
 /// What anybody else gets.
 const REFUSAL: &str = "only root and the user that causeway runs as may ask";
 
@@ -88,6 +91,8 @@ pub(super) async fn serve(listener: UnixListener, events: mpsc::Sender<Event>) {
                         let _ = timeout(PATIENCE, answer(stream, events)).await;
                         drop(place);
                     });
+                } else {
+                    let _ = stream.try_write(&line_of(&Answer::Error(CROWD.into())));
                 }
             }
             Err(e) => {
@@ -150,11 +155,13 @@ pub fn query_status(name: &str) -> Result<Status, String> {
     })?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
     let request = serde_json::to_string(&Request::Status).map_err(|e| e.to_string())?;
-    writeln!(stream, "{request}").map_err(broken)?;
+    // Who may not ask is told so at once and hung up on: our words may come too late, the answer is there.
+    let asked = writeln!(stream, "{request}");
     let mut line = String::new();
-    BufReader::new(stream.take(64 << 20))
-        .read_line(&mut line)
-        .map_err(broken)?;
+    let read = BufReader::new(stream.take(64 << 20)).read_line(&mut line);
+    if line.is_empty() {
+        asked.and(read.map(drop)).map_err(broken)?;
+    }
     match serde_json::from_str(&line) {
         Ok(Answer::Status(status)) => Ok(*status),
         Ok(Answer::Error(text)) => Err(text),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     attack::{ATTACKER, Attack, Sights, account, books, of, seen, watch},
     lab::{Lab, PATIENCE, within},
-    running::Running,
+    pings::Pings,
 };
 use causeway::status::Status;
 
@@ -26,19 +26,6 @@ fn standing(lab: &Lab) -> Vec<(u32, u64, String, Vec<Option<String>>)> {
     ["site", "cloud"].map(|end| of(lab.status(end))).to_vec()
 }
 
-fn ping_all_the_time(lab: &Lab) -> Running {
-    lab.spawn("dc", &["ping", "-q", "-i", "0.02", "10.77.0.50"])
-}
-
-#[track_caller]
-fn assert_all_answered(ping: Running) {
-    let report = ping.interrupt();
-    assert!(
-        report.contains(" 0% packet loss") && !report.contains("duplicates"),
-        "{report}"
-    );
-}
-
 #[track_caller]
 fn assert_nothing_strange(sights: &Sights) {
     assert!(
@@ -54,10 +41,10 @@ fn replays_forgeries_and_noise_reach_no_lan_and_are_counted() {
     let before = standing(&lab);
     tampered_datagrams(&lab);
     let (dc, vm1) = (watch(&lab, "dc"), watch(&lab, "vm1"));
-    let ping = ping_all_the_time(&lab);
+    let ping = Pings::start(&lab);
     replayed_datagrams(&lab);
     random_bytes(&lab);
-    assert_all_answered(ping);
+    ping.assert_all_answered();
     for watching in [dc, vm1] {
         let sights = seen(watching);
         assert_nothing_strange(&sights);
@@ -95,7 +82,7 @@ fn tampered_datagrams(lab: &Lab) {
         ));
     }
     assert_eq!(attacker.line(), "injecting");
-    let ping = ping_all_the_time(lab);
+    let ping = Pings::start(lab);
     let attack = Attack::parse(&attacker.output());
     for ((end, port), before) in [("cloud", "cloud"), ("site", "worker")].iter().zip(&before) {
         let (length, sent) = (attack.length[*port], attack.sent[*port]);
@@ -122,7 +109,7 @@ fn tampered_datagrams(lab: &Lab) {
             assert_eq!(of(&added, &others), malformed + 2 * 32, "{end}: {added:?}");
         }
     }
-    assert_all_answered(ping);
+    ping.assert_all_answered();
     for (watching, own, answer) in [(vm1, 82, 86), (dc, 86, 82)] {
         let sights = seen(watching);
         assert_nothing_strange(&sights);
@@ -159,7 +146,7 @@ fn quic_garbage_stops_no_session_and_no_rekeying() {
         lab.status("site").peers[0].sessions,
     );
     let (dc, vm1) = (watch(&lab, "dc"), watch(&lab, "vm1"));
-    let ping = ping_all_the_time(&lab);
+    let ping = Pings::start(&lab);
     let attack = Attack::run(&lab, &["quic", "3"]);
     for ((end, port), before) in [("cloud", "cloud"), ("site", "quic")].iter().zip(&before) {
         let shown: BTreeMap<_, _> = attack
@@ -182,7 +169,7 @@ fn quic_garbage_stops_no_session_and_no_rekeying() {
     }
     let rekeyed = || lab.status("site").peers[0].sessions >= sessions + 4;
     assert!(within(PATIENCE, rekeyed), "{}", lab.log("site"));
-    assert_all_answered(ping);
+    ping.assert_all_answered();
     for watching in [dc, vm1] {
         assert_nothing_strange(&seen(watching));
     }

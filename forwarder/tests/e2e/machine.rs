@@ -1,6 +1,13 @@
 //! A machine that an end cannot start on: one line that says what to change, and nothing left behind.
 
-use std::{net::UdpSocket, process::Output};
+use std::{
+    net::UdpSocket,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixStream},
+    },
+    process::Output,
+};
 
 use causeway::{stations::Role, xdp::LanProgram};
 use causeway_ebpf::maps::LanConfig;
@@ -9,13 +16,18 @@ use crate::{
     cli::{FAILED, assert_refused},
     insider::{inside, socket},
     lab::{Lab, PATIENCE, shown, within},
+    pings::Pings,
 };
 
 const CAUSEWAY: &str = env!("CARGO_BIN_EXE_causeway");
 
 /// `causeway run` as a site, in the site's namespace, that should end by itself.
 fn run(lab: &Lab, key: &str, prefix: &[&str], flags: &[&str]) -> Output {
-    let peer = "cloud=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=@203.0.113.2:24500";
+    // Who listens waits for the peer, who does not dials it.
+    let peer = match flags.contains(&"--listen") {
+        true => "cloud=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+        false => "cloud=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=@203.0.113.2:24500",
+    };
     let program = [
         "timeout", "10", CAUSEWAY, "run", "--log", "error", "--role", "site",
     ];
@@ -194,7 +206,7 @@ fn a_second_instance_is_refused_and_the_first_goes_on() {
         let all = [&program[..], &["--key", key.to_str().unwrap()], flags].concat();
         lab.command("cloud", &all).output().unwrap()
     };
-    let ping = lab.spawn("dc", &["ping", "-q", "-i", "0.02", "10.77.0.50"]);
+    let ping = Pings::start(&lab);
     let listen = ["--listen", "203.0.113.2:24500"];
     let other = ["--control", "other", "--listen", "203.0.113.2:24501"];
     let refused = second(&[&["--lan", "lan2"], &listen[..]].concat());
@@ -215,8 +227,7 @@ fn a_second_instance_is_refused_and_the_first_goes_on() {
     );
     let refused = second(&[&["--lan", "lan", "--promisc", "off"], &other[..]].concat());
     assert_refused(&refused, FAILED, &["lan", "another"]);
-    let report = ping.interrupt();
-    assert!(report.contains(" 0% packet loss"), "{report}");
+    ping.assert_all_answered();
 
     // Who is neither root nor the user that it runs as is told nothing.
     let nobody = [
@@ -233,6 +244,17 @@ fn a_second_instance_is_refused_and_the_first_goes_on() {
         FAILED,
         &["only root and the user that causeway runs as may ask"],
     );
+
+    // Nor does it keep more than a few waiting, who may say nothing at all.
+    let crowd = inside(&lab, "site", || {
+        let name = SocketAddr::from_abstract_name("causeway").unwrap();
+        let connect = |_| UnixStream::connect_addr(&name).unwrap();
+        (0..16).map(connect).collect::<Vec<_>>()
+    });
+    let one_more = lab.command("site", &[CAUSEWAY, "status"]).output().unwrap();
+    assert_refused(&one_more, FAILED, &["too many clients", "try again"]);
+    drop(crowd);
+    assert!(within(PATIENCE, || lab.succeeds("site", &[CAUSEWAY, "status"])));
 }
 
 /// The capabilities that the unit and the message name are enough, and root is not needed.

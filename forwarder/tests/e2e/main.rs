@@ -14,6 +14,7 @@ mod insider;
 mod lab;
 mod lifecycle;
 mod machine;
+mod pings;
 mod rekey;
 mod running;
 mod segment;
