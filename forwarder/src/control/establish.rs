@@ -87,6 +87,8 @@ pub(super) struct Failed {
     pub(super) peer: PeerIndex,
     pub(super) dialled: bool,
     pub(super) error: String,
+    /// Whether it was the peer that gave it up: of several attempts, it keeps one.
+    pub(super) given_up: bool,
 }
 
 /// Installs what we receive on and exchanges `Lanes`.
@@ -111,6 +113,10 @@ pub(super) async fn establish(
         }
     };
     context.remove(&receive);
+    let given_up = matches!(
+        candidate.session.close_reason(),
+        Some(SessionError::ClosedByPeer(_))
+    );
     candidate
         .session
         .close(Bye::new(ByeReason::Protocol, error.as_str()))
@@ -119,6 +125,7 @@ pub(super) async fn establish(
         peer: candidate.peer,
         dialled: candidate.session.is_dialer(),
         error,
+        given_up,
     }))
 }
 

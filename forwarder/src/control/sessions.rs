@@ -220,7 +220,7 @@ impl Control {
     pub(super) fn establish_failed(&mut self, failed: &Failed) {
         let peer = &mut self.peers[usize::from(failed.peer)];
         peer.candidates -= 1;
-        if peer.is_connected() && !failed.dialled {
+        if !failed.dialled && (failed.given_up || peer.is_connected()) {
             // One of several that the peer tried at once, most likely.
             return debug!(
                 "peer {}: a further session came to nothing: {}",
