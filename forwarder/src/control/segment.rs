@@ -107,6 +107,7 @@ impl Control {
     /// Changes what is home here by the will of the site.
     fn grant(&mut self, index: PeerIndex, update: &StationsUpdate) {
         let added: Vec<_> = update.added.iter().filter_map(from_wire).collect();
+        let none = update.added.len() - added.len();
         let withdrawn: Vec<_> = if update.is_full() {
             let kept: HashSet<_> = added.iter().copied().collect();
             let ours = self.stations.iter().filter(|(_, s)| s.peer == index);
@@ -124,11 +125,6 @@ impl Control {
             .filter_map(|key| self.admit(index, key).err())
             .collect();
         let name = &self.peers[usize::from(index)].spec.name;
-        let none = update
-            .added
-            .iter()
-            .filter(|s| from_wire(s).is_none())
-            .count();
         // One line, however many: the peer decides how many there are.
         if none > 0 {
             warn!("peer {name}: {none} of its stations are none (a group address or no VLAN)");

@@ -250,20 +250,7 @@ fn a_stranger_is_refused_with_the_mend_and_gets_no_session() {
         format!("its key {public} is none of our peers'; if it should be one, add it as a --peer");
     assert!(lab.log("cloud").contains(&refusal), "{}", lab.log("cloud"));
     assert_eq!(standing(&lab), before);
-    lab.exec(
-        "dc",
-        &[
-            "ping",
-            "-q",
-            "-c",
-            "3",
-            "-i",
-            "0.1",
-            "-W",
-            "2",
-            "10.77.0.50",
-        ],
-    );
+    lab.dc_reaches("10.77.0.50");
 }
 
 fn public_of_nobody() -> &'static str {

@@ -82,6 +82,12 @@ impl Lab {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Wants three pings of `address` from dc to be answered.
+    pub(crate) fn dc_reaches(&self, address: &str) {
+        let ping = ["ping", "-q", "-c", "3", "-i", "0.1", "-W", "2", address];
+        self.exec("dc", &ping);
+    }
+
     /// Whether a command in a namespace succeeds.
     pub(crate) fn succeeds(&self, namespace: &str, command: &[&str]) -> bool {
         self.command(namespace, command)

@@ -111,14 +111,8 @@ fn a_clean_stop_tells_the_peer() {
 #[test]
 fn the_appliance_stays_reachable_on_its_lan_port() {
     let lab = Lab::running(&[], &[]);
-    lab.exec(
-        "dc",
-        &["ping", "-q", "-c", "3", "-i", "0.1", "-W", "2", "10.77.0.2"],
-    );
-    lab.exec(
-        "dc",
-        &["ping", "-q", "-c", "3", "-i", "0.1", "-W", "2", "fd77::2"],
-    );
+    lab.dc_reaches("10.77.0.2");
+    lab.dc_reaches("fd77::2");
     // An address that it gets later is its own from then on.
     lab.exec(
         "site",
@@ -131,18 +125,5 @@ fn the_appliance_stays_reachable_on_its_lan_port() {
             .contains(&"10.77.0.99".into())
     };
     assert!(within(PATIENCE, known));
-    lab.exec(
-        "dc",
-        &[
-            "ping",
-            "-q",
-            "-c",
-            "3",
-            "-i",
-            "0.1",
-            "-W",
-            "2",
-            "10.77.0.99",
-        ],
-    );
+    lab.dc_reaches("10.77.0.99");
 }
