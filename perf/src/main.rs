@@ -5,11 +5,15 @@
 //! [`causeway::lan_to_wan`] into runs of sealed datagrams, or datagrams through
 //! [`causeway::wan_to_lan`] into frames; only the two ends, port and socket, are memory.
 //!
-//! [`report`] prints the figures and writes them as JSON, with what [`machine`] says of the machine.
+//! [`output`] prints the figures and writes them as JSON, with what [`machine`] says of the machine.
 
+mod error;
+mod interrupt;
 mod machine;
+mod output;
 mod pipeline;
-mod report;
+mod progress;
+mod sizes;
 
 use std::process::ExitCode;
 
@@ -30,12 +34,16 @@ enum Test {
 }
 
 fn main() -> ExitCode {
-    let Test::Pipeline(options) = Cli::parse().test;
-    match pipeline::run(&options) {
+    let cli = Cli::parse();
+    interrupt::install();
+    let result = match cli.test {
+        Test::Pipeline(options) => pipeline::run(&options),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("causeway-perf: {error}");
-            ExitCode::FAILURE
+            error.exit_code()
         }
     }
 }

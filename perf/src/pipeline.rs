@@ -7,13 +7,18 @@ mod receiver;
 mod sender;
 mod world;
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use causeway_tunnel::{aead::Cipher, wire};
 use clap::Args;
+use serde::Serialize;
 
 use self::{receiver::Receiver, sender::Sender};
-use crate::report::{self, Figure, JsonSink, Spread};
+use crate::{
+    error::Result,
+    interrupt,
+    output::{JsonOption, Spread, Table},
+};
 
 /// Rounds that count; one before them warms up.
 const ROUNDS: usize = 7;
@@ -33,12 +38,11 @@ pub(crate) struct Options {
     /// Seconds of measurement for each line of the report
     #[arg(long, value_name = "S", default_value = "2", value_parser = seconds)]
     seconds: Duration,
-    /// Write a JSON object to FILE, or to standard output (-) and the table to standard error
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    json: JsonOption,
 }
 
-fn frame_bytes(text: &str) -> Result<usize, String> {
+fn frame_bytes(text: &str) -> std::result::Result<usize, String> {
     let bytes = text
         .parse()
         .map_err(|_| "not a number of bytes".to_owned())?;
@@ -52,7 +56,7 @@ fn frame_bytes(text: &str) -> Result<usize, String> {
     Ok(bytes)
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     if !(0.01..=3_600.0).contains(&seconds) {
         return Err("0.01 to 3600 seconds are possible".into());
@@ -136,16 +140,40 @@ impl<S: Series> Measured<S> {
     }
 }
 
+/// One line of the report.
+#[derive(Serialize)]
+struct Figure {
+    test: &'static str,
+    direction: &'static str,
+    frame_bytes: usize,
+    datagram_bytes: usize,
+    cipher: &'static str,
+    /// The library that does the cipher's arithmetic.
+    aead: &'static str,
+    workers: usize,
+    rounds: usize,
+    frames_per_s: f64,
+    /// Of the frames' own bytes: without FCS, preamble or the tunnel's overhead.
+    gbit_per_s: f64,
+    ns_per_frame: f64,
+    ns_per_frame_min: f64,
+    ns_per_frame_max: f64,
+    /// Part of the time that the bare cipher takes for the same datagrams.
+    aead_share: f64,
+    aead_share_min: f64,
+    aead_share_max: f64,
+}
+
 /// Measures and reports.
 ///
 /// # Errors
 ///
 /// One line that says what is wrong.
-pub(crate) fn run(options: &Options) -> Result<(), String> {
+pub(crate) fn run(options: &Options) -> Result {
     if cfg!(debug_assertions) {
         eprintln!("causeway-perf: a debug build: figures mean nothing, build with --release");
     }
-    let json = JsonSink::open(options.json.as_deref())?;
+    let mut output = options.json.open()?;
     let mut out = Vec::new();
     let mut back = Vec::new();
     for &cipher in &options.cipher {
@@ -157,11 +185,49 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let slice = options.seconds / (2 * ROUNDS as u32);
     for round in 0..=ROUNDS {
         for (out, back) in out.iter_mut().zip(&mut back) {
+            interrupt::check()?;
             out.round(slice, round > 0);
             back.round(slice, round > 0);
         }
     }
     let figures = out.iter().map(Measured::figure);
     let figures: Vec<_> = figures.chain(back.iter().map(Measured::figure)).collect();
-    report::publish(&figures, json).map_err(|e| format!("cannot write the report: {e}"))
+    output.print(table(&figures))?;
+    for figure in &figures {
+        output.push(figure);
+    }
+    output.finish()
+}
+
+fn table(figures: &[Figure]) -> Table {
+    let mut table = Table::new(&[
+        "direction",
+        "bytes",
+        "cipher",
+        "frames/s",
+        "Gb/s",
+        "ns/frame",
+        "min-max",
+        "AEAD",
+        "min-max",
+    ]);
+    for f in figures {
+        let percent = |share: f64| format!("{:.0}%", share * 100.0);
+        table.row(vec![
+            f.direction.into(),
+            f.frame_bytes.to_string(),
+            f.cipher.into(),
+            format!("{:.0}", f.frames_per_s),
+            format!("{:.2}", f.gbit_per_s),
+            format!("{:.1}", f.ns_per_frame),
+            format!("{:.1}-{:.1}", f.ns_per_frame_min, f.ns_per_frame_max),
+            percent(f.aead_share),
+            format!(
+                "{}-{}",
+                percent(f.aead_share_min),
+                percent(f.aead_share_max)
+            ),
+        ]);
+    }
+    table
 }
