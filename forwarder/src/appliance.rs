@@ -35,7 +35,7 @@ use crate::{
     },
     uplink::{self, UdpUplink},
     wan_to_lan::LearntPath,
-    worker::{WorkerConfig, WorkerHandle},
+    worker::{Mailbox, WorkerConfig, WorkerHandle},
     xdp::LanProgram,
 };
 
@@ -277,12 +277,15 @@ fn spawn_workers(
         AutoOnOff::Off => false,
     };
     let stations = Arc::new(config.stations.clone());
+    let cannot = |e: std::io::Error| format!("cannot start a worker thread: {e}");
+    let mailboxes = Mailbox::for_workers(ports.len()).map_err(cannot)?;
     let mut workers = Vec::new();
     for (index, (port, uplink)) in ports.into_iter().zip(uplinks).enumerate() {
         let worker = WorkerHandle::spawn(WorkerConfig {
             index: index as u8,
             port,
-            uplink,
+            uplink: uplink.into(),
+            mailboxes: Arc::clone(&mailboxes),
             cpu: config.cpus.get(index % config.cpus.len().max(1)).copied(),
             batch: config.batch,
             flood_limit: config.flood_limit,
@@ -292,7 +295,7 @@ fn spawn_workers(
             stations: Arc::clone(&stations),
             learnt: learnt.clone(),
         });
-        workers.push(worker.map_err(|e| format!("cannot start a worker thread: {e}"))?);
+        workers.push(worker.map_err(cannot)?);
     }
     Ok(workers)
 }

@@ -11,9 +11,10 @@
 //! 3. [`worker`]: the pinned thread that runs both directions, batch by batch.
 //! 4. [`lan_to_wan`]: which peer it is for; into the open bundle of the lane to that peer
 //!    (`causeway_tunnel::lane`), which seals every datagram as it fills and the rest at the end of the batch.
-//! 5. [`uplink`]: runs of datagrams to the kernel's UDP, one call for up to 64 kB (GSO).
+//! 5. [`uplink`]: runs of datagrams to the kernel's UDP, one call for up to 64 kB (GSO); or, with AF_XDP on
+//!    the uplink too, past the kernel: each behind headers made here ([`uplink::headers`]).
 //!
-//! And back: [`uplink`] (GRO) → [`wan_to_lan`]: security association by SPI, replay check, open, unbundle,
+//! And back: [`uplink`] (GRO, or AF_XDP behind the verdict of the uplink's program) → [`wan_to_lan`]: security association by SPI, replay check, open, unbundle,
 //! may this peer say this? → [`sys::xsk`], where the frame leaves with the source address it came with.
 //!
 //! Cloud to site is the same with the tables turned: [`stations`] are *home* there, and what a granted

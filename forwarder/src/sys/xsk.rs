@@ -228,10 +228,20 @@ impl XskPort {
     ///
     /// [`TransmitError`]; the frame is not taken then.
     pub fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError> {
-        if frame.len() > self.max_frame {
+        self.transmit_parts(&[], frame)
+    }
+
+    /// Like [`Self::transmit`], of a frame in two parts.
+    ///
+    /// # Errors
+    ///
+    /// [`TransmitError`]; the frame is not taken then.
+    pub fn transmit_parts(&mut self, headers: &[u8], body: &[u8]) -> Result<(), TransmitError> {
+        let length = headers.len() + body.len();
+        if length > self.max_frame {
             return Err(TransmitError::TooLong);
         }
-        if frame.len() < MIN_FRAME {
+        if length < MIN_FRAME {
             return Err(TransmitError::TooShort);
         }
         if !self.can_write() {
@@ -245,7 +255,10 @@ impl XskPort {
         let mut data = unsafe { self.umem.data_mut(&mut desc) };
         let mut cursor = data.cursor();
         cursor.set_pos(0);
-        if cursor.write_all(frame).is_err() {
+        let written = cursor
+            .write_all(headers)
+            .and_then(|()| cursor.write_all(body));
+        if written.is_err() {
             // max_frame fits behind the headroom; a driver that received into this chunk farther
             // behind its start than that may have left less room.
             self.free.insert(0, desc);
