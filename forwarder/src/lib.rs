@@ -19,7 +19,7 @@
 //!
 //! Cloud to site is the same with the tables turned: [`stations`] are *home* there, and what a granted
 //! station sends to anybody but its neighbours crosses. A frame has one way out, and each one that is
-//! dropped has a reason: `causeway_ebpf::Verdict` in the kernel, `causeway_tunnel::DropReason` here,
+//! dropped has a reason: `causeway_ebpf::Verdict` in the kernel (the uplink's program drops nothing), `causeway_tunnel::DropReason` here,
 //! both in [`counters`] and [`status`].
 //!
 //! # Who decides
@@ -28,7 +28,7 @@
 //! snapshots over a channel between batches. Workers neither lock nor log, and never wait.
 //! [`appliance`] opens it all: [`preflight`] and [`device`] look at the machine, [`xdp`] loads and attaches
 //! the program last. [`cli`], [`options`], [`config`] and [`spec`] are how it is told what to do;
-//! [`status`] is how it tells, and [`sa_log`] shows the keys to whoever debugs.
+//! [`routes`] asks the kernel for the ways to the peers; [`status`] is how it tells, and [`sa_log`] shows the keys to whoever debugs.
 //!
 //! `OPERATIONS.md` beside this crate's manifest explains every option and counter to operators.
 //!
@@ -46,6 +46,7 @@ pub mod keys;
 pub mod lan_to_wan;
 pub mod options;
 pub mod preflight;
+pub mod routes;
 pub mod sa_log;
 pub mod spec;
 pub mod stations;

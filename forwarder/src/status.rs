@@ -21,6 +21,8 @@ pub struct Status {
     pub listen: Option<String>,
     /// The LAN port.
     pub lan: LanStatus,
+    /// The uplink.
+    pub uplink: UplinkStatus,
     /// The other ends.
     pub peers: Vec<PeerStatus>,
     /// Stations by name (`[VLAN/]MAC`).
@@ -29,6 +31,8 @@ pub struct Status {
     pub workers: Vec<WorkerStatus>,
     /// Frames by verdict of the XDP program.
     pub verdicts: BTreeMap<String, u64>,
+    /// Frames by verdict of the uplink's XDP program; empty without one.
+    pub uplink_verdicts: BTreeMap<String, u64>,
     /// Drops in user space by reason, of all workers.
     pub drops: BTreeMap<String, u64>,
     /// What arrived at the QUIC socket.
@@ -54,6 +58,47 @@ pub struct LanStatus {
     pub promiscuous: bool,
     /// The host's own addresses there, which stay reachable.
     pub own_addresses: Vec<String>,
+}
+
+/// The uplink.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct UplinkStatus {
+    /// `udp` or `xdp`.
+    pub kind: String,
+    /// Why it is that.
+    pub why: String,
+    /// AF_XDP on it, if that is used.
+    pub xdp: Option<UplinkXdpStatus>,
+}
+
+/// AF_XDP on the uplink.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct UplinkXdpStatus {
+    /// The interface.
+    pub interface: String,
+    /// Its MAC address.
+    pub mac: String,
+    /// `driver` or `generic`: where the XDP program runs.
+    pub xdp: String,
+    /// `zero-copy` or `copy`.
+    pub copy_mode: String,
+    /// Its receive queues that a worker serves.
+    pub queues: u32,
+    /// The ways to the peers' addresses.
+    pub next_hops: Vec<NextHopStatus>,
+}
+
+/// The way to a peer's address.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct NextHopStatus {
+    /// The peer's address.
+    pub remote: String,
+    /// The address of ours that it asked, if that is known.
+    pub local: Option<String>,
+    /// The way, by AF_XDP; `null`: through the socket.
+    pub next_hop: Option<String>,
+    /// Why there is none.
+    pub why_not: Option<String>,
 }
 
 /// One other end.
@@ -173,6 +218,7 @@ impl Status {
             if lan.promiscuous { "on" } else { "off" },
             list(&lan.own_addresses),
         )?;
+        write_uplink(out, &self.uplink)?;
         for warning in &self.warnings {
             writeln!(out, "  WARNING {warning}")?;
         }
@@ -185,6 +231,13 @@ impl Status {
             "frames at the lan port, by verdict of the XDP program",
             &self.verdicts,
         )?;
+        if self.uplink.xdp.is_some() {
+            write_counters(
+                out,
+                "frames at the uplink, by verdict of the XDP program",
+                &self.uplink_verdicts,
+            )?;
+        }
         for (i, worker) in self.workers.iter().enumerate() {
             let cpu = worker
                 .cpu
@@ -195,6 +248,29 @@ impl Status {
         write_counters(out, "drops in user space, by reason", &self.drops)?;
         write_counters(out, "at the QUIC socket", &self.quic)
     }
+}
+
+fn write_uplink(out: &mut String, uplink: &UplinkStatus) -> std::fmt::Result {
+    let Some(xdp) = &uplink.xdp else {
+        return writeln!(out, "  uplink: kernel UDP ({})", uplink.why);
+    };
+    writeln!(
+        out,
+        "  uplink {} ({}): XDP {}, AF_XDP {}, {} queue(s) ({})",
+        xdp.interface, xdp.mac, xdp.xdp, xdp.copy_mode, xdp.queues, uplink.why
+    )?;
+    for way in &xdp.next_hops {
+        let (remote, why_not) = (&way.remote, way.why_not.as_deref());
+        match &way.next_hop {
+            Some(hop) => writeln!(out, "    {remote} by {hop}")?,
+            None => writeln!(
+                out,
+                "    {remote} through the kernel: {}",
+                why_not.unwrap_or("not asked yet")
+            )?,
+        }
+    }
+    Ok(())
 }
 
 fn write_peer(out: &mut String, peer: &PeerStatus) -> std::fmt::Result {
@@ -320,11 +396,49 @@ mod tests {
             ..Default::default()
         };
         let text = status.to_text();
+        assert!(text.contains("uplink: kernel UDP"));
         assert!(text.contains("path MTU 1452"));
         assert!(text.contains("replayed"));
         assert!(!text.contains("bad_tag"));
         assert!(text.contains("and 8 more"));
         let back: Status = serde_json::from_str(&serde_json::to_string(&status).unwrap()).unwrap();
         assert_eq!(back.to_text(), text);
+    }
+
+    #[test]
+    fn text_shows_the_ways_by_af_xdp_and_why_there_is_none() {
+        let way = |remote: &str, next_hop: Option<&str>, why_not: Option<&str>| NextHopStatus {
+            remote: remote.into(),
+            local: None,
+            next_hop: next_hop.map(Into::into),
+            why_not: why_not.map(Into::into),
+        };
+        let xdp = UplinkXdpStatus {
+            interface: "eth0".into(),
+            copy_mode: "copy".into(),
+            next_hops: vec![
+                way("192.0.2.1", Some("192.0.2.9 (02:00:00:00:00:01)"), None),
+                way("192.0.2.2", None, Some("no route")),
+            ],
+            ..Default::default()
+        };
+        let status = Status {
+            uplink: UplinkStatus {
+                xdp: Some(xdp),
+                ..Default::default()
+            },
+            uplink_verdicts: [("esp".into(), 7)].into(),
+            ..Default::default()
+        };
+        let text = status.to_text();
+        for words in [
+            "uplink eth0",
+            "192.0.2.1 by 192.0.2.9 (02:00:00:00:00:01)",
+            "192.0.2.2 through the kernel: no route",
+            "frames at the uplink",
+            "esp  ",
+        ] {
+            assert!(text.contains(words), "{words} lacks in {text}");
+        }
     }
 }

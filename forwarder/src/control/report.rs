@@ -34,6 +34,7 @@ impl Control {
             public_key: parts.public_key.to_string(),
             listen: parts.config.listen.map(|l| l.to_string()),
             lan: self.lan_status(),
+            uplink: self.uplink_status(),
             peers: (0..self.peers.len()).map(|i| self.peer_status(i)).collect(),
             stations: self
                 .stations
@@ -55,6 +56,7 @@ impl Control {
                 .collect(),
             workers: self.worker_status(),
             verdicts: self.verdicts(),
+            uplink_verdicts: self.uplink_verdicts(),
             drops: DropReason::ALL
                 .iter()
                 .map(|reason| {
@@ -183,6 +185,10 @@ impl Control {
         let mut warnings: Vec<String> = preflight::clock_warning(std::time::SystemTime::now())
             .into_iter()
             .collect();
+        if let Some(port) = self.parts.uplink.as_ref().filter(|_| self.uplink_is_gone) {
+            let name = &port.device.name;
+            warnings.push(format!("interface {name} is gone: the kernel's routes are used; restart when it is there again"));
+        }
         for peer in &self.peers {
             let name = &peer.spec.name;
             if let Some(skew) = peer.live.as_ref().and_then(Live::noteworthy_clock_skew) {

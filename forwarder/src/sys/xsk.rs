@@ -25,7 +25,7 @@ use rustix::{
 };
 use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, TxQueue, Umem};
 
-pub use self::open::{CopyMode, XskConfig, XskError};
+pub use self::open::{CopyMode, MAX_CHUNK_FRAME, XskConfig, XskError};
 use super::sockopt;
 
 /// Largest number of frames taken from or given to a ring at once.
@@ -120,12 +120,25 @@ impl XskPort {
     ///
     /// See [`XskError`].
     pub fn open(config: &XskConfig) -> Result<Self, XskError> {
+        Self::open_in(config, &[CopyMode::ZeroCopy, CopyMode::Copy])
+    }
+
+    /// Like [`Self::open`], but fails where the driver has no zero-copy.
+    ///
+    /// # Errors
+    ///
+    /// See [`XskError`].
+    pub fn open_zero_copy(config: &XskConfig) -> Result<Self, XskError> {
+        Self::open_in(config, &[CopyMode::ZeroCopy])
+    }
+
+    fn open_in(config: &XskConfig, modes: &[CopyMode]) -> Result<Self, XskError> {
         let chunk = open::chunk_size(config)?;
         let ring_size = open::checked_ring_size(config.ring_size)?;
         // Fill ring (2), RX ring (1), TX and completion ring (1).
         let chunks = config.ring_size * 4;
         let (umem, mut free) = open::create_umem(config, chunk, ring_size, chunks)?;
-        let (socket, copy_mode) = open::bind(config, &umem, ring_size)?;
+        let (socket, copy_mode) = open::bind(config, &umem, ring_size, modes)?;
         let (tx, rx, rings) = socket;
         let (fill, completion) = rings.ok_or_else(|| XskError::Socket {
             interface: config.interface.clone(),

@@ -48,6 +48,7 @@ impl Template {
             headers.extend(tag.vlan.to_be_bytes());
         }
         let ip = headers.len() + 2;
+        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         let sum = match (hop.source, remote.ip()) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 headers.extend(ETHERTYPE_IPV4.to_be_bytes());

@@ -60,8 +60,8 @@ pub struct Target {
 impl From<&Path> for Target {
     fn from(path: &Path) -> Self {
         Self {
-            remote: path.remote.ip(),
-            local: path.local,
+            remote: path.remote.ip().to_canonical(),
+            local: path.local.map(|ip| ip.to_canonical()),
         }
     }
 }

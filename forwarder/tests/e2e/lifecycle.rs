@@ -67,7 +67,7 @@ fn the_cloud_end_killed_and_restarted_carries_on_within_a_second() {
 fn nothing_is_left_behind_however_it_ends() {
     let lab = Lab::up(&[]);
     for signal in ["TERM", "INT", "KILL"] {
-        lab.start("both", &[]);
+        lab.start("both", &["--uplink", "xdp"]);
         lab.wait_for_session();
         for end in ["site", "cloud"] {
             let link = lab.exec(end, &["ip", "-d", "link", "show", "lan"]);
@@ -75,12 +75,15 @@ fn nothing_is_left_behind_however_it_ends() {
                 link.contains("xdp") && link.contains("promiscuity 1"),
                 "{link}"
             );
+            let link = lab.exec(end, &["ip", "-d", "link", "show", "wan"]);
+            assert!(link.contains("causeway_uplink"), "{link}");
         }
         lab.stop("both", signal);
         for end in ["site", "cloud"] {
             let clean = || {
-                let link = lab.exec(end, &["ip", "-d", "link", "show", "lan"]);
-                !link.contains("xdp") && link.contains("promiscuity 0")
+                let show = |device| lab.exec(end, &["ip", "-d", "link", "show", device]);
+                let (lan, wan) = (show("lan"), show("wan"));
+                !lan.contains("xdp") && lan.contains("promiscuity 0") && !wan.contains("xdp")
             };
             assert!(within(PATIENCE, clean), "{end} after {signal}");
             assert_eq!(

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, os::fd::AsFd as _, sync::Arc, time::Duration};
 
 use causeway::{
     sys::xsk::{XskConfig, XskPort},
-    uplink::{self, NextHop, NextHops, Target, UdpUplink, Uplink, XdpUplink},
+    uplink::{self, NextHop, NextHops, Tag, Target, UdpUplink, Uplink, XdpUplink},
     worker::Command,
     xdp::UplinkProgram,
 };
@@ -96,10 +96,16 @@ fn with_port(namespace: &Namespace, device: &str, udp: UdpUplink) -> (Uplink, Up
 
 /// The way from one end to the other over the wire: as the path is set, and as it is learnt.
 pub(crate) fn next_hops(namespace: &Namespace, from: &End, to: &End) -> Arc<NextHops> {
-    next_hops_with_mtu(namespace, from, to, 1_500)
+    next_hops_of(namespace, from, to, 1_500, None)
 }
 
-fn next_hops_with_mtu(namespace: &Namespace, from: &End, to: &End, mtu: usize) -> Arc<NextHops> {
+fn next_hops_of(
+    namespace: &Namespace,
+    from: &End,
+    to: &End,
+    mtu: usize,
+    tag: Option<Tag>,
+) -> Arc<NextHops> {
     let first = from.address.ip() < to.address.ip();
     let [own, other] = if first {
         DEVICES
@@ -112,7 +118,7 @@ fn next_hops_with_mtu(namespace: &Namespace, from: &End, to: &End, mtu: usize) -
         source: from.address.ip(),
         mac: namespace.mac(other),
         source_mac: namespace.mac(own),
-        tag: None,
+        tag,
         mtu,
     };
     let targets = [None, Some(from.address.ip())].map(|local| Target {
@@ -176,11 +182,38 @@ fn datagrams_above_the_mtu_go_through_the_socket() {
     in_namespace(|namespace| {
         let mut ends = opened(namespace, Wire::Xdp4);
         // 1,452 bytes of payload are one too many for an MTU of 1,479.
-        let hops = next_hops_with_mtu(namespace, &ends.site, &ends.cloud, 1_479);
+        let hops = next_hops_of(namespace, &ends.site, &ends.cloud, 1_479, None);
         ends.site.tell(Command::NextHops(hops));
         assert_eq!(cross(&mut ends, 1, 1_514), [0, 0, 2]);
         assert_eq!(cross(&mut ends, 2, 100), [1, 1, 1]);
     });
+}
+
+/// As where the route leaves by a VLAN on the NIC: tagged on the wire, and steered all the same.
+#[test]
+fn tags_are_written_and_looked_through() {
+    for wire in [Wire::Xdp4, Wire::Xdp6] {
+        in_namespace(|namespace| {
+            let mut ends = opened(namespace, wire);
+            let tag = Tag {
+                protocol: 0x8100,
+                vlan: 7,
+            };
+            let hops = next_hops_of(namespace, &ends.site, &ends.cloud, 1_500, Some(tag));
+            ends.site.tell(Command::NextHops(hops));
+            assert_eq!(cross(&mut ends, 1, 1_514), [2, 2, 2]);
+            // Without the program the kernel sees it as well.
+            ends.cloud.steers.as_mut().unwrap().detach();
+            let mut capture = std::process::Command::new("timeout")
+                .args(["5", "tcpdump", "-nei", "up1", "-c", "1", "vlan 7 and udp"])
+                .spawn()
+                .expect("timeout, tcpdump");
+            wait_until("a tagged datagram", || {
+                ends.site.send(&ends.site.frame(2, 100));
+                matches!(capture.try_wait(), Ok(Some(status)) if status.success())
+            });
+        });
+    }
 }
 
 /// What the program does not steer arrives at the socket: here, all of it.
