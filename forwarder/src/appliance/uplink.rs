@@ -143,6 +143,9 @@ fn open(
         ports.push(port);
     }
     let attach_mode = program.attach(&device.name).map_err(|e| e.to_string())?;
+    if config.uplink == UplinkKind::Auto && attach_mode == AttachMode::Generic {
+        return Err(format!("XDP on {} is generic, which is slow", device.name));
+    }
     let mut port = UplinkPort {
         max_frame: device.max_frame().min(MAX_CHUNK_FRAME),
         copy_mode: ports[0].copy_mode(),
