@@ -16,8 +16,9 @@ use crate::{
     xdp::{AttachMode, UplinkProgram},
 };
 
-/// How long to wait for a peer's name, whose address shows which interface is the uplink.
-const LOOKUP: Duration = Duration::from_secs(2);
+/// How long to wait for a peer's name, whose address shows which interface is the uplink: for
+/// `--uplink xdp`, and for `auto`, which is not to hold up the start.
+const LOOKUP: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(300));
 
 /// Of datagrams through the socket: what fits the largest MTU that is looked for.
 const MAX_UDP_PAYLOAD: u32 = 9_188;
@@ -87,7 +88,8 @@ pub(super) async fn choose(config: &Config, lan: &Device, workers: u8) -> Result
     };
     let name = &device.name;
     if !must {
-        // Copy mode sends each datagram by itself, which the socket's GSO does not: the socket is faster.
+        // Copy mode sends each datagram by itself, which the socket's GSO does not: it is no faster, and the
+        // socket's traffic can be filtered and captured.
         let trial = xsk_config(config, &device, 0, TRIAL_RING);
         if let Err(e) = XskPort::open_zero_copy(&trial) {
             return Ok(Choice::udp(match e {
@@ -195,7 +197,8 @@ async fn route_device_by(handle: &Handle, config: &Config) -> Result<String, Str
     let snapshot = Snapshot::take(handle).await.map_err(text)?;
     let index = match config.peers.iter().find_map(|p| p.address.as_deref()) {
         Some(address) => {
-            let remote = resolve(address).await?;
+            let must = config.uplink == UplinkKind::Xdp;
+            let remote = resolve(address, if must { LOOKUP.0 } else { LOOKUP.1 }).await?;
             let target = Target {
                 remote,
                 local: None,
@@ -220,9 +223,9 @@ async fn route_device_by(handle: &Handle, config: &Config) -> Result<String, Str
     Ok(lower.unwrap_or(link).name.clone())
 }
 
-async fn resolve(address: &str) -> Result<IpAddr, String> {
+async fn resolve(address: &str, patience: Duration) -> Result<IpAddr, String> {
     let cannot = |why: String| format!("cannot resolve {address}: {why}");
-    match tokio::time::timeout(LOOKUP, lookup_host(address)).await {
+    match tokio::time::timeout(patience, lookup_host(address)).await {
         Ok(Ok(mut found)) => found
             .next()
             .map(|a| a.ip().to_canonical())

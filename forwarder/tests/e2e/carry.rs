@@ -139,8 +139,9 @@ fn assert_by_xdp(status: &Status) {
 #[test]
 fn tags_are_carried_and_a_station_lives_in_its_vlan() {
     let lab = Lab::up(&[]);
-    lab.start("cloud", &[]);
-    lab.start("site", &["--station", "7/00:50:56:00:00:50=cloud"]);
+    lab.start("cloud", &XDP);
+    let station = ["--station", "7/00:50:56:00:00:50=cloud"];
+    lab.start("site", &[&station[..], &XDP].concat());
     lab.wait_for_session();
     // The tag must be in the frame when it reaches the lan port, as it is on a wire.
     for (host, interface) in [("dc", "eth0"), ("vm1", "eth0")] {

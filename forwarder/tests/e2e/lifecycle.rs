@@ -15,8 +15,9 @@ fn answers(lab: &Lab) -> bool {
 }
 
 /// `kill -9`, restart, and how long after the restarted end is up until traffic flows.
-fn recovery(end: &str) {
-    let lab = Lab::running(&[], &[]);
+fn recovery(end: &str, uplink: &str) {
+    let uplink = ["--uplink", uplink];
+    let lab = Lab::running(&[], &uplink);
     assert!(within(PATIENCE, || answers(&lab)));
     for pause in [Duration::ZERO, Duration::from_secs(3)] {
         lab.stop(end, "KILL");
@@ -40,7 +41,7 @@ fn recovery(end: &str) {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        lab.start(end, &[]);
+        lab.start(end, &uplink);
         let up = Instant::now();
         let flows = within(PATIENCE, || answers(&lab));
         let took = up.elapsed();
@@ -55,12 +56,12 @@ fn recovery(end: &str) {
 
 #[test]
 fn the_site_killed_and_restarted_carries_on_within_a_second() {
-    recovery("site");
+    recovery("site", "xdp");
 }
 
 #[test]
 fn the_cloud_end_killed_and_restarted_carries_on_within_a_second() {
-    recovery("cloud");
+    recovery("cloud", "udp");
 }
 
 #[test]
