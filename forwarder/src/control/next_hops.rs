@@ -70,7 +70,7 @@ pub(super) async fn watch(
     loop {
         let Err(e) = try_watch(device, &mut wanted, &events).await;
         tracing::warn!(
-            "cannot follow routes and neighbours of the uplink ({e}); trying again, what was known last is used meanwhile"
+            "cannot follow routes and neighbours of the uplink ({e}); trying again, what was known is used meanwhile"
         );
         sleep(RETRY).await;
     }

@@ -200,6 +200,15 @@ fn the_gateways_new_mac_address_and_the_link_are_followed() {
     let before = lab.status("site").uplink_verdicts["esp"];
     carries_by_xdp(&lab);
     assert!(lab.status("site").uplink_verdicts["esp"] > before);
+
+    // Without the interface it goes on, over the kernel's routes, if there are any.
+    lab.exec("site", &["ip", "link", "delete", "wan"]);
+    let warned = || {
+        let warnings = lab.status("site").warnings;
+        warnings.iter().any(|w| w.contains("interface wan is gone"))
+    };
+    assert!(within(PATIENCE, warned));
+    wait_for_no_way(&lab, "no route");
 }
 
 #[test]
