@@ -13,6 +13,7 @@ mod machine;
 mod output;
 mod pipeline;
 mod progress;
+mod report;
 mod sizes;
 
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ struct Cli {
 enum Test {
     /// Frames in memory through the data path of one core, without NIC or kernel.
     Pipeline(pipeline::Options),
+    /// One HTML page with plots from the JSON files of other tests.
+    Report(report::Options),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     interrupt::install();
     let result = match cli.test {
         Test::Pipeline(options) => pipeline::run(&options),
+        Test::Report(options) => report::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
