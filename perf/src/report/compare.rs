@@ -84,7 +84,7 @@ pub(super) fn compare(runs: &[Run]) -> Option<Markup> {
                 (tables::all(&peers, &columns))
             }
             details {
-                summary { "All " (set.items.len()) " records as measured" }
+                summary { (table::count(&set)) " as measured" }
                 (table::records("records of the comparison", &set))
             }
         }

@@ -1,9 +1,6 @@
 //! The files: read, checked, and as records whose members may be missing.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -18,7 +15,8 @@ const ABSURD: f64 = 1e30;
 
 /// One file: what a test measured, on what.
 pub(super) struct Run {
-    pub(super) file: PathBuf,
+    /// Its name, without the folders that only mean something where the page is made.
+    pub(super) file: String,
     /// When the file was written, as far as the file system knows.
     pub(super) written: Option<String>,
     pub(super) head: Head,
@@ -82,7 +80,11 @@ impl Run {
         let records = std::mem::take(&mut head.results);
         let written = fs::metadata(path).and_then(|found| found.modified());
         Ok(Self {
-            file: path.into(),
+            file: path
+                .file_name()
+                .unwrap_or(path.as_os_str())
+                .to_string_lossy()
+                .into(),
             written: written.ok().map(|at| {
                 let text = humantime::format_rfc3339_seconds(at).to_string();
                 text.replace('T', " ").replace('Z', " UTC")

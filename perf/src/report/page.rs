@@ -92,7 +92,8 @@ fn measured_on(runs: &[Run], group: &[usize]) -> Markup {
                     li value=(n + 1) {
                         code { (words(&run.head.command)) }
                         small {
-                            (run.file.display())
+                            " "
+                            (run.file)
                             @if let Some(written) = &run.written { ", written " (written) }
                         }
                     }

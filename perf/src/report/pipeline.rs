@@ -16,7 +16,7 @@ pub(super) fn pipeline(runs: &[Run]) -> Option<Markup> {
         return None;
     }
     let note = "Frames in memory through the data path of one core, without NIC or kernel: the ceiling of one worker. \
-        Whiskers go from the worst round to the best. A mark beside the line is IMIX, at its mean size.";
+        Whiskers go from the worst round to the best. IMIX stands at its mean size.";
     let directions = set.groups(|r| r.text("direction").map(Into::into));
     let directions: Vec<_> = unique(
         directions

@@ -6,6 +6,7 @@
 mod axis;
 mod bars;
 mod lines;
+mod round;
 
 use maud::{Markup, html};
 
@@ -111,5 +112,17 @@ fn short(value: f64) -> String {
         "0".into()
     } else {
         value.to_string()
+    }
+}
+
+/// The beginning of a text that is too long; its title tells it in full.
+fn shortened(text: &str, letters: usize) -> String {
+    match text.char_indices().nth(letters) {
+        Some(_) => text
+            .chars()
+            .take(letters.saturating_sub(1))
+            .chain(['\u{2026}'])
+            .collect(),
+        None => text.into(),
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn rfc2544(runs: &[Run]) -> Option<Markup> {
         return None;
     }
     let note = "The tests of RFC 2544, sections 26.1 to 26.4. Dashed: what the harness does over a bare link, so what it \
-        can see at most. A mark beside the line is IMIX, at its mean size.";
+        can see at most. IMIX stands at its mean size.";
     let of = |test: &'static str| set.only(move |r| r.test() == test);
     let (delay, loss, burst) = (
         of("rfc2544_latency"),
@@ -49,13 +49,14 @@ fn throughput(set: &Set<'_>) -> Markup {
         y: ("", quantity),
     };
     let tested = |_: &Record| Some("throughput".to_owned());
+    let only = |_: &Record| Some(String::new());
     let limit = |_: &Record| Some("harness ceiling".to_owned());
     let frames = plot(title, Quantity::FramesPerSecond).lines(set, tested, rate);
     let limits = plot(title, Quantity::FramesPerSecond).lines(set, limit, ceiling);
     html! {
         @if let Some(lines) = frames { (with_ceiling(lines, limits).render()) }
         @let title = "Throughput (26.1) in bits";
-        @if let Some(lines) = plot(title, Quantity::GigabitsPerSecond).lines(set, tested, bits) { (lines.render()) }
+        @if let Some(lines) = plot(title, Quantity::GigabitsPerSecond).lines(set, only, bits) { (lines.render()) }
     }
 }
 
@@ -98,7 +99,7 @@ fn bursts(set: &Set<'_>) -> Option<Lines> {
         x: SIZES,
         y: ("", Quantity::Count("frames")),
     };
-    let name = |_: &Record| Some("burst".to_owned());
+    let name = |_: &Record| Some(String::new());
     against.lines(set, name, |r| plain(r.number("burst_frames")?))
 }
 
@@ -109,10 +110,9 @@ fn plain(value: f64) -> Option<Value> {
 
 fn sizes(record: &Record) -> Option<String> {
     let text = record.sizes()?;
-    Some(if text == "imix" {
-        "IMIX".into()
-    } else {
-        format!("{text} bytes")
+    Some(match text.parse() {
+        Ok(bytes) => format!("{} bytes", digits(bytes)),
+        Err(_) => text.to_uppercase(),
     })
 }
 
@@ -149,7 +149,7 @@ fn soak(record: &Record) -> Markup {
     let counts: Vec<_> = counts.into_iter().filter_map(count).collect();
     html! {
         p.verdict {
-            b { "Soak " (word) }
+            b.warning[word == "FAILED"] { "Soak " (word) }
             @if let Some(elapsed) = record.number("elapsed_s") { " after " (digits(elapsed)) " s" }
             ": " (counts.join(", "))
         }

@@ -85,7 +85,7 @@ pub(super) fn section(title: &str, note: &str, set: &Set<'_>, plots: Markup) -> 
             p.note { (note) }
             div.plots { (plots) }
             details {
-                summary { "All " (set.items.len()) " records in numbers" }
+                summary { (table::count(set)) " in numbers" }
                 (table::records(title, set))
             }
         }
@@ -155,7 +155,8 @@ impl Against<'_> {
         } else {
             format!("{}: {x}", self.x.1)
         };
-        let mut title = format!("{name}, {place}: {}", self.y.1.text(y));
+        let comma = if name.is_empty() { "" } else { ", " };
+        let mut title = format!("{name}{comma}{place}: {}", self.y.1.text(y));
         if let Some((low, high)) = range {
             title += &format!(" ({} to {})", self.y.1.text(low), self.y.1.text(high));
         }

@@ -27,6 +27,14 @@ const FIRST: [&str; 15] = [
     "max",
 ];
 
+/// How many records there are, in words.
+pub(super) fn count(set: &Set<'_>) -> String {
+    match set.items.len() {
+        1 => "The record".into(),
+        count => format!("All {count} records"),
+    }
+}
+
 /// All members of all records.
 pub(super) fn records(label: &str, set: &Set<'_>) -> Markup {
     let mut columns: Vec<&str> = Vec::new();

@@ -2,10 +2,12 @@
 
 use maud::{Markup, html};
 
-use super::{Axis, Look, WIDTH, drawing, figure, label, line, short};
+use super::{Axis, Look, WIDTH, drawing, figure, label, line, short, shortened};
 use crate::report::quantity::Quantity;
 
 const ROW: f64 = 33.0;
+/// Letters that have room before the value.
+const LETTERS: usize = 46;
 const THICK: f64 = 10.0;
 /// Half of the last tick's text must fit beside the axis.
 const LEFT: f64 = 2.0;
@@ -95,12 +97,19 @@ impl Bars {
 
     fn bar(&self, axis: &Axis, unit: f64, top: f64, bar: &Bar) -> Markup {
         let (y, middle) = (top + 17.0, top + 17.0 + THICK / 2.0);
+        let room = if bar.remark.is_empty() {
+            LETTERS
+        } else {
+            LETTERS - 14
+        };
+        let name = shortened(&bar.name, room);
+        let remark = shortened(&bar.remark, LETTERS - name.chars().count());
         html! {
             g class={ "bar " (bar.look.class()) } {
                 title { (self.hover(bar)) }
                 text class="name" x="2" y=(short(top + 12.0)) {
-                    (bar.name)
-                    @if !bar.remark.is_empty() { tspan class="remark" dx="5" { (bar.remark) } }
+                    (name)
+                    @if !remark.is_empty() { tspan class="remark" dx="5" { (remark) } }
                 }
                 @if let Some(value) = bar.value {
                     @let width = (across(axis, value) - LEFT).max(1.0);
@@ -121,6 +130,9 @@ impl Bars {
     fn hover(&self, bar: &Bar) -> String {
         let text = |value: f64| self.quantity.text(value);
         let mut hover = format!("{}: {}", bar.name, value(bar, text));
+        if bar.value.is_none() {
+            hover += &format!(" ({})", bar.remark);
+        }
         if let Some((low, high)) = bar.range {
             hover += &format!(", {} to {}", text(low), text(high));
         }
@@ -144,7 +156,7 @@ fn across(axis: &Axis, value: f64) -> f64 {
 }
 
 fn whisker(low: f64, high: f64, y: f64) -> Markup {
-    let [low, high] = [low, high].map(|x| short(x));
+    let [low, high] = [low, high].map(short);
     let (up, down) = (short(y - 3.0), short(y + 3.0));
     let middle = short(y);
     let d = format!("M{low} {up}V{down}M{high} {up}V{down}M{low} {middle}H{high}");

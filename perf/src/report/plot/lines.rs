@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::{Axis, Look, WIDTH, drawing, figure, label, line, short};
+use super::{Axis, Look, WIDTH, drawing, figure, label, line, short, shortened};
 
 const TOP: f64 = 24.0;
-const LEFT: f64 = 48.0;
+const LEFT: f64 = 56.0;
 /// Units between two names at the right.
 const NAME_GAP: f64 = 11.0;
 /// Letters of a name that have room there.
@@ -52,7 +52,7 @@ impl Lines {
         let legend: Vec<_> = if self.names_at_ends {
             Vec::new()
         } else {
-            legend.collect()
+            legend.filter(|(_, name)| !name.is_empty()).collect()
         };
         figure(
             &self.title,
@@ -96,9 +96,19 @@ impl Lines {
                 (line("grid", (x, bottom), (x, bottom + 4.0)))
                 (label("tick middle", x, bottom + 17.0, text))
             }
+            @if let Some(x) = self.mix().map(|place| self.across(place)) {
+                (line("mix", (x, TOP), (x, bottom)))
+                (label("tick middle", x, TOP - 4.0, "IMIX"))
+            }
             (line("base", (LEFT, bottom), (right, bottom)))
             (label("axis middle", f64::midpoint(LEFT, right), self.height() - 6.0, &self.x.title))
         }
+    }
+
+    /// Where the points beside the lines are, which is at one place: the mean size of the mix.
+    fn mix(&self) -> Option<f64> {
+        let mut points = self.series.iter().flat_map(|s| &s.points);
+        self.x.place(points.find(|p| !p.connected)?.x)
     }
 
     /// Where a point is, if it is on both axes.
@@ -147,22 +157,10 @@ impl Lines {
             @for ((series, (x, y)), height) in ends.iter().zip(heights) {
                 g class=(series.look.class()) {
                     (line("leader", (*x + 4.0, *y), (self.right() + 12.0, height)))
-                    (label("name", self.right() + 14.0, height + 3.0, &shortened(&series.name)))
+                    (label("name", self.right() + 14.0, height + 3.0, &shortened(&series.name, NAME_LETTERS)))
                 }
             }
         }
-    }
-}
-
-/// The beginning of a name that is too long; its points tell it in full.
-fn shortened(name: &str) -> String {
-    match name.char_indices().nth(NAME_LETTERS) {
-        Some(_) => name
-            .chars()
-            .take(NAME_LETTERS - 1)
-            .chain(['\u{2026}'])
-            .collect(),
-        None => name.into(),
     }
 }
 
