@@ -5,6 +5,8 @@
 //! [`causeway::lan_to_wan`] into runs of sealed datagrams, or datagrams through
 //! [`causeway::wan_to_lan`] into frames; only the two ends, port and socket, are memory.
 //!
+//! [`report`] makes a page with plots of what such tests have written.
+//!
 //! [`output`] prints the figures and writes them as JSON, with what [`machine`] says of the machine.
 
 mod error;

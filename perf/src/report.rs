@@ -62,7 +62,8 @@ pub(crate) fn run(options: &Options) -> Result {
     let name = options.out.display();
     fs::write(&options.out, page)
         .map_err(|e| Error::Usage(format!("cannot write --out {name}: {e}")))?;
-    println!("{name}: {} records of {} files", count(&runs), runs.len());
+    let files = if runs.len() == 1 { "file" } else { "files" };
+    println!("{name}: {} records of {} {files}", count(&runs), runs.len());
     Ok(())
 }
 

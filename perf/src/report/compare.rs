@@ -18,6 +18,8 @@ use super::{
 struct Peer {
     name: String,
     look: Look,
+    /// As the records say, if they do.
+    encrypted: Option<bool>,
 }
 
 /// A figure of all peers, for one frame size where it has one.
@@ -103,7 +105,12 @@ fn arrange<'a>(set: &Set<'a>) -> (Vec<Peer>, Vec<Column<'a>>) {
     let mut peers = Vec::new();
     for (place, (name, items)) in groups.into_iter().enumerate() {
         let look = look(items[0].record);
-        peers.push(Peer { name, look });
+        let encrypted = items[0].record.flag("encrypted");
+        peers.push(Peer {
+            name,
+            look,
+            encrypted,
+        });
         for record in items.into_iter().map(|item| item.record) {
             let (name, sizes) = (record.text("figure").unwrap_or("(no name)"), record.sizes());
             let known = columns

@@ -204,7 +204,7 @@ pub(super) fn latency(
         .fold(0.0, f64::max);
     Some(Lines {
         title: title.into(),
-        note: "left and up is better; each step up is ten times rarer".into(),
+        note: "left and up is better; each step up is ten times rarer; a line ends at the slowest frame".into(),
         x: Axis::log("latency", &Quantity::Seconds, &times),
         y: Axis::nines("frames at most this late", largest),
         series,

@@ -127,7 +127,7 @@ pub(super) fn all(peers: &[Peer], columns: &[Column<'_>]) -> Markup {
             tbody { @for (place, peer) in peers.iter().enumerate() {
                 tr.own[peer.look == Look::Own] {
                     th scope="row" { (peer.name) }
-                    td { @if peer.look == Look::Reference { "no" } @else { "yes" } }
+                    td { (peer.encrypted.map_or("unknown", |yes| if yes { "yes" } else { "no" })) }
                     @for (column, unit) in columns.iter().zip(&units) {
                         @let found = column.records.iter().find(|(p, _)| *p == place);
                         td { @if let Some((_, record)) = found { (cell(column, unit, record)) } }
