@@ -5,6 +5,8 @@
 //! [`causeway::lan_to_wan`] into runs of sealed datagrams, or datagrams through
 //! [`causeway::wan_to_lan`] into frames; only the two ends, port and socket, are memory.
 //!
+//! [`report`] makes a page with plots of what such tests have written.
+//!
 //! [`output`] prints the figures and writes them as JSON, with what [`machine`] says of the machine.
 
 mod error;
@@ -13,6 +15,7 @@ mod machine;
 mod output;
 mod pipeline;
 mod progress;
+mod report;
 mod sizes;
 mod traffic;
 
@@ -32,6 +35,8 @@ struct Cli {
 enum Test {
     /// Frames in memory through the data path of one core, without NIC or kernel.
     Pipeline(pipeline::Options),
+    /// One HTML page with plots from the JSON files of other tests.
+    Report(report::Options),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +44,7 @@ fn main() -> ExitCode {
     interrupt::install();
     let result = match cli.test {
         Test::Pipeline(options) => pipeline::run(&options),
+        Test::Report(options) => report::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
