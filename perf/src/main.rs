@@ -8,6 +8,7 @@
 //! [`output`] prints the figures and writes them as JSON, with what [`machine`] says of the machine.
 
 mod error;
+mod filter;
 mod interrupt;
 mod machine;
 mod output;
@@ -31,6 +32,8 @@ struct Cli {
 enum Test {
     /// Frames in memory through the data path of one core, without NIC or kernel.
     Pipeline(pipeline::Options),
+    /// The XDP program of the lan port: what each verdict costs, by the kernel's test-run.
+    Filter(filter::Options),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     interrupt::install();
     let result = match cli.test {
         Test::Pipeline(options) => pipeline::run(&options),
+        Test::Filter(options) => filter::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
