@@ -27,11 +27,11 @@ use crate::{
 /// Rounds that count; one before them warms up.
 const ROUNDS: u32 = 7;
 
-/// Different frames in a round; the next round has others.
-const FRAMES: u32 = 256;
+/// Different frames in a round that run once each; the next round has others.
+const ONCE: u32 = 256;
 
-/// Runs of each frame while warming up.
-const WARM_UP: u32 = 100;
+/// Runs of one frame while warming up.
+const WARM_UP: u32 = 1_000;
 
 /// What to measure.
 #[derive(Args)]
@@ -40,6 +40,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", num_args = 1.., default_values_t = [1, 1_000, MAX_STATIONS],
         value_parser = value_parser!(u32).range(1..=i64::from(MAX_STATIONS)))]
     stations: Vec<u32>,
+    /// Different frames in a round that run again and again; the kernel takes tens of milliseconds
+    /// to get ready for each
+    #[arg(long, value_name = "N", default_value = "4", value_parser = value_parser!(u32).range(1..=256))]
+    frames: u32,
     /// Seconds of measurement for each line of the report
     #[arg(long, value_name = "S", default_value = "0.2", value_parser = crate::pipeline::seconds)]
     seconds: Duration,
@@ -50,28 +54,32 @@ pub(crate) struct Options {
 /// One verdict of one program, and what its rounds gave.
 struct Measured {
     case: Case,
-    /// Runs of each frame that take about as long as they may.
+    frames: u32,
+    /// Runs of each of the frames that together take about as long as they may.
     repeat: u32,
     /// Nanoseconds per frame: each frame again and again, and each once.
     rounds: Vec<(f64, f64)>,
 }
 
 impl Measured {
-    fn warm_up(case: Case, program: &mut Program, time: Duration) -> Result<Self> {
-        let ns = program.ns_per_frame(&case, 0..FRAMES, WARM_UP)?;
-        let repeat = time.as_nanos() as f64 / f64::from(FRAMES) / ns.max(1.0);
+    fn warm_up(case: Case, program: &mut Program, options: &Options) -> Result<Self> {
+        let ns = program.ns_per_frame(&case, 0..1, WARM_UP)?;
+        let frames = options.frames;
+        let time = options.seconds / (ROUNDS * frames);
+        let repeat = time.as_nanos() as f64 / ns.max(1.0);
         Ok(Self {
             case,
-            repeat: repeat.clamp(1.0, 1e6) as u32,
+            frames,
+            repeat: repeat.clamp(f64::from(WARM_UP), 1e9) as u32,
             rounds: Vec::new(),
         })
     }
 
     fn round(&mut self, program: &mut Program, round: u32) -> Result {
-        let frames = round * FRAMES..(round + 1) * FRAMES;
-        // First each once: afterwards they are in the caches.
-        let once = program.ns_per_frame(&self.case, frames.clone(), 1)?;
-        let again = program.ns_per_frame(&self.case, frames, self.repeat)?;
+        let from = round * ONCE;
+        // First each once: afterwards some are in the caches.
+        let once = program.ns_per_frame(&self.case, from..from + ONCE, 1)?;
+        let again = program.ns_per_frame(&self.case, from..from + self.frames, self.repeat)?;
         self.rounds.push((again, once));
         Ok(())
     }
@@ -91,7 +99,8 @@ impl Measured {
             once_ns_min: once.min,
             once_ns_max: once.max,
             rounds: self.rounds.len(),
-            frames: FRAMES,
+            frames: self.frames * ROUNDS,
+            once_frames: ONCE * ROUNDS,
             repeat: self.repeat,
             jit,
         }
@@ -114,9 +123,11 @@ struct Figure {
     once_ns_min: f64,
     once_ns_max: f64,
     rounds: usize,
-    /// Different ones in each round.
+    /// Different ones, over all rounds, and runs of each on end.
     frames: u32,
     repeat: u32,
+    /// Different ones that ran once each.
+    once_frames: u32,
     /// Whether the kernel compiles BPF; unknown where it does not say.
     jit: Option<bool>,
 }
@@ -135,12 +146,12 @@ pub(crate) fn run(options: &Options) -> Result {
             programs.push((Program::load(role, stations)?, Vec::new()));
         }
     }
-    measure(&mut programs, options.seconds / ROUNDS)?;
+    measure(&mut programs, options)?;
     report(&mut output, &programs)?;
     output.finish()
 }
 
-fn measure(programs: &mut [(Program, Vec<Measured>)], slice: Duration) -> Result {
+fn measure(programs: &mut [(Program, Vec<Measured>)], options: &Options) -> Result {
     let mut progress = Progress::new(u64::from(ROUNDS + 1) * programs.len() as u64);
     for round in 0..=ROUNDS {
         for (program, measured) in &mut *programs {
@@ -150,7 +161,7 @@ fn measure(programs: &mut [(Program, Vec<Measured>)], slice: Duration) -> Result
             ));
             if round == 0 {
                 let cases = cases::of(program.role());
-                let warmed = cases.map(|case| Measured::warm_up(case, program, slice));
+                let warmed = cases.map(|case| Measured::warm_up(case, program, options));
                 *measured = warmed.collect::<Result<_>>()?;
             } else {
                 for measured in measured {
