@@ -10,6 +10,7 @@
 //! [`output`] prints the figures and writes them as JSON, with what [`machine`] says of the machine.
 
 mod error;
+mod filter;
 mod interrupt;
 mod machine;
 mod output;
@@ -37,6 +38,8 @@ enum Test {
     Pipeline(pipeline::Options),
     /// One HTML page with plots from the JSON files of other tests.
     Report(report::Options),
+    /// The XDP program of the lan port: what each verdict costs, by the kernel's test-run.
+    Filter(filter::Options),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let result = match cli.test {
         Test::Pipeline(options) => pipeline::run(&options),
         Test::Report(options) => report::run(&options),
+        Test::Filter(options) => filter::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
