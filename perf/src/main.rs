@@ -7,12 +7,14 @@
 //!
 //! [`output`] prints the figures and writes them as JSON, with what [`machine`] says of the machine.
 
+mod compare;
 mod error;
 mod interrupt;
 mod machine;
 mod output;
 mod pipeline;
 mod progress;
+mod rig;
 mod sizes;
 mod traffic;
 
@@ -32,6 +34,11 @@ struct Cli {
 enum Test {
     /// Frames in memory through the data path of one core, without NIC or kernel.
     Pipeline(pipeline::Options),
+    /// causeway and what a user would pick instead, in turns on one rig.
+    Compare(compare::Options),
+    /// Keeps a CPU from halting.
+    #[command(hide = true)]
+    IdleLoop,
 }
 
 fn main() -> ExitCode {
@@ -39,6 +46,8 @@ fn main() -> ExitCode {
     interrupt::install();
     let result = match cli.test {
         Test::Pipeline(options) => pipeline::run(&options),
+        Test::Compare(options) => compare::run(&options),
+        Test::IdleLoop => rig::idle::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,267 @@
+//! Where the frames of a run went: from counter to counter along their way, to the frame.
+
+use std::fmt;
+
+use causeway::status::{PeerStatus, Status, WorkerStatus};
+
+use crate::{
+    compare::{
+        peer::{Peer, Setup},
+        peers::causeway as ends,
+    },
+    error::Result,
+    interrupt,
+    rig::Side,
+    traffic::{Link, live::Sent},
+};
+
+/// causeway reads the kernel's counters four times a second.
+const STATUS_AGE: std::time::Duration = std::time::Duration::from_millis(350);
+
+/// Reasons of causeway that are about frames coming from the tunnel; those from the LAN drop before `tx_frames`.
+const AFTER_TX: [&str; 14] = [
+    "uplink_full",
+    "malformed_datagram",
+    "unknown_spi",
+    "replayed",
+    "too_old",
+    "bad_tag",
+    "unknown_payload",
+    "malformed_bundle",
+    "incomplete",
+    "spoofed_source",
+    "split_horizon",
+    "link_local",
+    "lan_mtu",
+    "lan_full",
+];
+
+/// A counter on the way, in the order of the way, and what was lost on the way to it by counters of losses.
+#[derive(Clone, Debug, PartialEq)]
+struct Station {
+    name: &'static str,
+    frames: i128,
+    losses: Vec<(String, i128)>,
+}
+
+/// The counters along the way, at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Counters(Vec<Station>);
+
+impl Counters {
+    /// Reads them all. Nothing may be under way.
+    ///
+    /// # Errors
+    ///
+    /// A gateway does not answer.
+    pub(crate) fn read(peer: Option<&dyn Peer>, on: &Setup<'_>) -> Result<Self> {
+        let Some(peer) = peer else {
+            return Ok(Self(Vec::new()));
+        };
+        if peer.counts_frames() {
+            interrupt::sleep(STATUS_AGE)?;
+            let (site, cloud) = (ends::status(on, Side::A)?, ends::status(on, Side::B)?);
+            return Ok(Self(of_causeway(&site, &cloud)));
+        }
+        of_interfaces(peer, on).map(Self)
+    }
+}
+
+/// The kernel's counters of the interfaces that a frame passes.
+fn of_interfaces(peer: &dyn Peer, on: &Setup<'_>) -> Result<Vec<Station>> {
+    let info =
+        |side, interface: &str| Link::new(on.rig.gateway(side).netns().name(), interface).info();
+    let station = |name, frames: u64, losses: &[(&str, u64)]| Station {
+        name,
+        frames: frames.into(),
+        losses: losses
+            .iter()
+            .map(|(name, n)| ((*name).into(), (*n).into()))
+            .collect(),
+    };
+    let (lan_a, lan_b) = (info(Side::A, "lan")?, info(Side::B, "lan")?);
+    let mut way = vec![station(
+        "gwA lan rx",
+        lan_a.rx_frames,
+        &[("dropped at gwA lan", lan_a.rx_dropped)],
+    )];
+    if let Some(port) = peer.port() {
+        let (port_a, port_b) = (info(Side::A, port)?, info(Side::B, port)?);
+        let lost = [("dropped into gwA's tunnel port", port_a.tx_dropped)];
+        way.push(station("gwA tunnel port tx", port_a.tx_frames, &lost));
+        let lost = [("dropped out of gwB's tunnel port", port_b.rx_dropped)];
+        way.push(station("gwB tunnel port rx", port_b.rx_frames, &lost));
+    }
+    let lost = [("dropped at gwB lan", lan_b.tx_dropped)];
+    way.push(station("gwB lan tx", lan_b.tx_frames, &lost));
+    Ok(way)
+}
+
+/// causeway's own counters.
+fn of_causeway(site: &Status, cloud: &Status) -> Vec<Station> {
+    let sum = |workers: &[WorkerStatus], name: &str| {
+        let values = workers
+            .iter()
+            .filter_map(|worker| worker.counters.get(name));
+        values.map(|value| i128::from(*value)).sum::<i128>()
+    };
+    let named = |status: &Status, name: &str| (name.to_owned(), sum(&status.workers, name));
+    let drops = |status: &Status, after_tx: bool| {
+        let drops = status.drops.iter();
+        let drops = drops.filter(|(name, _)| AFTER_TX.contains(&name.as_str()) == after_tx);
+        let drops = drops.map(|(name, n)| (name.clone(), i128::from(*n)));
+        drops.collect::<Vec<_>>()
+    };
+    let verdicts = |taken: bool| {
+        let verdicts = site.verdicts.iter();
+        let verdicts =
+            verdicts.filter(|(name, _)| matches!(name.as_str(), "tunnel" | "flood") == taken);
+        let verdicts = verdicts.map(|(name, n)| (format!("verdict {name}"), i128::from(*n)));
+        verdicts.collect::<Vec<_>>()
+    };
+    let total = |of: &[(String, i128)]| of.iter().map(|(_, n)| n).sum::<i128>();
+    let frames = |status: &Status, pick: fn(&PeerStatus) -> u64| {
+        status
+            .peers
+            .iter()
+            .map(|peer| i128::from(pick(peer)))
+            .sum::<i128>()
+    };
+    let datagrams =
+        sum(&site.workers, "wan_tx_datagrams") - sum(&cloud.workers, "wan_rx_datagrams");
+    let mut tunnel = drops(cloud, true);
+    tunnel.extend(drops(site, true));
+    tunnel.push((DATAGRAMS.into(), datagrams));
+    let station = |name, frames, losses| Station {
+        name,
+        frames,
+        losses,
+    };
+    vec![
+        station(
+            "site XDP verdicts",
+            total(&verdicts(true)) + total(&verdicts(false)),
+            vec![],
+        ),
+        station(
+            "site tunnel and flood verdicts",
+            total(&verdicts(true)),
+            verdicts(false),
+        ),
+        station(
+            "site lan_rx_frames",
+            sum(&site.workers, "lan_rx_frames"),
+            vec![
+                named(site, "xsk_rx_ring_full"),
+                named(site, "xsk_rx_dropped"),
+            ],
+        ),
+        station(
+            "site tx_frames",
+            frames(site, |peer| peer.tx_frames),
+            drops(site, false),
+        ),
+        station(
+            "cloud rx_frames",
+            frames(cloud, |peer| peer.rx_frames),
+            tunnel,
+        ),
+        station(
+            "cloud lan_tx_frames",
+            sum(&cloud.workers, "lan_tx_frames"),
+            vec![named(cloud, "xsk_tx_invalid")],
+        ),
+    ]
+}
+
+/// Datagrams between two counters, each with an unknown number of frames.
+const DATAGRAMS: &str = "lost datagrams";
+
+/// Where the frames of one run went.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    offered: i128,
+    delivered: i128,
+    losses: Vec<(String, i128)>,
+    gaps: Vec<(&'static str, &'static str, i128)>,
+}
+
+impl Ledger {
+    /// From what was sent and what arrived, and the counters before and after.
+    pub(crate) fn new(sent: Sent, delivered: u64, before: &Counters, after: &Counters) -> Self {
+        let mut ledger = Self {
+            offered: i128::from(sent.frames + sent.refused),
+            delivered: delivered.into(),
+            losses: vec![("refused by dc's link".into(), sent.refused.into())],
+            gaps: Vec::new(),
+        };
+        let (mut at, mut frames) = ("generator", i128::from(sent.frames));
+        for (before, after) in before.0.iter().zip(&after.0) {
+            let here = after.frames - before.frames;
+            let losses = difference(&before.losses, &after.losses);
+            ledger.pass(at, frames, after.name, here, losses);
+            (at, frames) = (after.name, here);
+        }
+        ledger.pass(at, frames, "sink", delivered.into(), Vec::new());
+        ledger.losses.retain(|(_, n)| *n != 0);
+        ledger
+    }
+
+    fn pass(
+        &mut self,
+        from: &'static str,
+        sent: i128,
+        to: &'static str,
+        came: i128,
+        mut losses: Vec<(String, i128)>,
+    ) {
+        let datagrams = losses.iter().position(|(name, _)| name == DATAGRAMS);
+        let datagrams = datagrams.map_or(0, |at| losses.remove(at).1);
+        let missing = sent - came - losses.iter().map(|(_, n)| n).sum::<i128>();
+        self.losses.append(&mut losses);
+        if missing > 0 && datagrams > 0 {
+            let name = format!("in {datagrams} datagrams lost between {from} and {to}");
+            self.losses.push((name, missing));
+        } else if missing != 0 {
+            self.gaps.push((from, to, missing));
+        }
+    }
+
+    /// Frames that no counter tells of, or that are counted twice.
+    pub(crate) fn unaccounted(&self) -> u64 {
+        let gaps = self.gaps.iter().map(|(_, _, n)| n.unsigned_abs());
+        gaps.sum::<u128>() as u64
+    }
+}
+
+impl fmt::Display for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lost: i128 = self.losses.iter().map(|(_, n)| n).sum();
+        let missing: i128 = self.gaps.iter().map(|(_, _, n)| n).sum();
+        write!(
+            f,
+            "offered {} = delivered {} + named losses {lost} + unaccounted {missing}",
+            self.offered, self.delivered
+        )?;
+        for (name, frames) in &self.losses {
+            write!(f, "; {name} {frames}")?;
+        }
+        for (from, to, frames) in &self.gaps {
+            write!(f, "; unaccounted between {from} and {to} {frames}")?;
+        }
+        Ok(())
+    }
+}
+
+fn difference(before: &[(String, i128)], after: &[(String, i128)]) -> Vec<(String, i128)> {
+    let old = |name: &str| {
+        before
+            .iter()
+            .find(|(n, _)| n == name)
+            .map_or(0, |(_, n)| *n)
+    };
+    let after = after.iter();
+    after
+        .map(|(name, n)| (name.clone(), n - old(name)))
+        .collect()
+}
