@@ -124,8 +124,13 @@ impl Samples {
     }
 
     /// No value, and why.
-    pub(crate) fn add_nothing(&mut self, figure: Figure, why: impl Into<String>) {
-        let values = self.0.entry((figure, None)).or_default();
+    pub(crate) fn add_nothing(
+        &mut self,
+        figure: Figure,
+        sizes: Option<FrameSizes>,
+        why: impl Into<String>,
+    ) {
+        let values = self.0.entry((figure, sizes)).or_default();
         values.push(Value::Nothing(why.into()));
     }
 
@@ -269,7 +274,7 @@ mod tests {
         for value in [70.0, 90.0, 81.0] {
             samples.add(Figure::Saturation, SIZES, value);
         }
-        samples.add_nothing(Figure::Recovery, "never in 60 s");
+        samples.add_nothing(Figure::Recovery, None, "never in 60 s");
         let records: Vec<_> = samples.records("p", true, &ceiling).collect();
         let json = serde_json::to_value(&records).expect("JSON");
         assert_eq!(
@@ -296,7 +301,7 @@ mod tests {
     fn rounds_without_a_number() {
         let mut samples = Samples::default();
         samples.add(Figure::Recovery, None, 1.0);
-        samples.add_nothing(Figure::Recovery, "never");
+        samples.add_nothing(Figure::Recovery, None, "never");
         assert_eq!(samples.spread(Figure::Recovery, None), None);
         samples.add(Figure::Recovery, None, 2.0);
         assert!(samples.spread(Figure::Recovery, None).is_some());

@@ -43,6 +43,11 @@ pub(crate) trait Peer {
         true
     }
 
+    /// Whether the gateways' work is done on the gateways' CPU, so that their CPU time can be told.
+    fn has_own_cpu(&self) -> bool {
+        true
+    }
+
     /// Whether it is causeway, whose own counters tell where each frame is.
     fn counts_frames(&self) -> bool {
         false

@@ -179,7 +179,7 @@ mod tests {
             samples.add(Figure::Saturation, Some(sizes[0]), value);
         }
         samples.add(Figure::Df, None, 1.0);
-        samples.add_nothing(Figure::Recovery, "never in 60 s");
+        samples.add_nothing(Figure::Recovery, None, "never in 60 s");
         let text = tables(&plan, &ceiling, &[("some-peer", &samples)]);
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[1].starts_with("harness alone") && lines[1].ends_with("1000.0"));

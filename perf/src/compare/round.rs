@@ -163,14 +163,9 @@ impl Round<'_> {
         ] {
             let transfer = server.transfer(streams, direction, self.plan.time)?;
             samples.add(figure, None, transfer.bits_per_s);
-            if figure == Figure::Tcp1 && peer.is_some() {
-                cpu(
-                    samples,
-                    CPU_PER_GB,
-                    None,
-                    transfer.usage,
-                    transfer.bytes / 1e9,
-                );
+            if let Some(peer) = peer.filter(|_| figure == Figure::Tcp1) {
+                let gigabytes = transfer.bytes / 1e9;
+                cpu(samples, CPU_PER_GB, None, peer, transfer.usage, gigabytes);
             }
         }
         Ok(())
@@ -203,9 +198,16 @@ impl Round<'_> {
                 Some(sizes),
                 ledger.unaccounted() as f64,
             );
-            if peer.is_some() && run.frames > 0 {
+            if let Some(peer) = peer.filter(|_| run.frames > 0) {
                 let millions = run.frames as f64 / 1e6;
-                cpu(samples, CPU_PER_MILLION, Some(sizes), run.usage, millions);
+                cpu(
+                    samples,
+                    CPU_PER_MILLION,
+                    Some(sizes),
+                    peer,
+                    run.usage,
+                    millions,
+                );
             }
         }
         let mut rate = run.per_s();
@@ -266,7 +268,7 @@ impl Round<'_> {
 
     fn recovery(&self, peer: &mut dyn Peer, on: &Setup<'_>, samples: &mut Samples) -> Result {
         if !peer.is_process() {
-            samples.add_nothing(Figure::Recovery, "no process at the far end");
+            samples.add_nothing(Figure::Recovery, None, "no process at the far end");
             return Ok(());
         }
         let limit = self.plan.recovery_limit;
@@ -274,7 +276,7 @@ impl Round<'_> {
             Some(time) => samples.add(Figure::Recovery, None, time.as_secs_f64()),
             None => {
                 let reason = format!("never in {} s", limit.as_secs());
-                samples.add_nothing(Figure::Recovery, reason);
+                samples.add_nothing(Figure::Recovery, None, reason);
             }
         }
         Ok(())
@@ -302,9 +304,14 @@ fn cpu(
     samples: &mut Samples,
     figures: CpuFigures,
     sizes: Option<FrameSizes>,
+    peer: &dyn Peer,
     usage: Usage,
     units: f64,
 ) {
+    if !peer.has_own_cpu() {
+        samples.add_nothing(figures[0], sizes, "its work is done on the generator's CPU");
+        return;
+    }
     let parts = [usage.total(), usage.user, usage.system, usage.softirq];
     for (figure, seconds) in figures.into_iter().zip(parts) {
         samples.add(figure, sizes, seconds / units);

@@ -67,7 +67,8 @@ impl Counters {
     }
 }
 
-/// The kernel's counters of the interfaces that a frame passes.
+/// The kernel's counters of the interfaces that a frame passes. A drop on reception is counted behind `rx`; that of a veth
+/// is its other end's drop on transmission as well, and not counted again.
 fn of_interfaces(peer: &dyn Peer, on: &Setup<'_>) -> Result<Vec<Station>> {
     let info =
         |side, interface: &str| Link::new(on.rig.gateway(side).netns().name(), interface).info();
@@ -80,21 +81,51 @@ fn of_interfaces(peer: &dyn Peer, on: &Setup<'_>) -> Result<Vec<Station>> {
             .collect(),
     };
     let (lan_a, lan_b) = (info(Side::A, "lan")?, info(Side::B, "lan")?);
-    let mut way = vec![station(
-        "gwA lan rx",
-        lan_a.rx_frames,
-        &[("dropped at gwA lan", lan_a.rx_dropped)],
-    )];
+    let behind_lan = ("dropped behind gwA's lan", lan_a.rx_dropped);
+    let mut way = vec![station("gwA lan rx", lan_a.rx_frames, &[])];
+    let mut last = vec![("dropped into gwB's lan", lan_b.tx_dropped)];
     if let Some(port) = peer.port() {
         let (port_a, port_b) = (info(Side::A, port)?, info(Side::B, port)?);
-        let lost = [("dropped into gwA's tunnel port", port_a.tx_dropped)];
+        let lost = [
+            behind_lan,
+            ("dropped into gwA's tunnel port", port_a.tx_dropped),
+        ];
         way.push(station("gwA tunnel port tx", port_a.tx_frames, &lost));
-        let lost = [("dropped out of gwB's tunnel port", port_b.rx_dropped)];
+        let mut lost = vec![
+            (
+                "dropped at gwA's UDP socket",
+                udp(on, Side::A, "SndbufErrors")?,
+            ),
+            (
+                "dropped at gwB's UDP socket",
+                udp(on, Side::B, "RcvbufErrors")?,
+            ),
+        ];
+        if !port_b.is_veth {
+            lost.push(("dropped at gwB's tunnel port", port_b.rx_dropped));
+        }
         way.push(station("gwB tunnel port rx", port_b.rx_frames, &lost));
+    } else {
+        last.insert(0, behind_lan);
     }
-    let lost = [("dropped at gwB lan", lan_b.tx_dropped)];
-    way.push(station("gwB lan tx", lan_b.tx_frames, &lost));
+    way.push(station("gwB lan tx", lan_b.tx_frames, &last));
     Ok(way)
+}
+
+/// A counter of a gateway's UDP sockets, whose datagrams hold a frame each with most peers.
+fn udp(on: &Setup<'_>, side: Side, name: &str) -> Result<u64> {
+    let tool = on.rig.gateway(side).netns().tool("cat");
+    let text = tool.arg("/proc/net/snmp").run()?;
+    Ok(snmp(&text, "Udp:", name).unwrap_or(0))
+}
+
+/// A value of /proc/net/snmp: a line of names, and a line of values below it.
+fn snmp(text: &str, protocol: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().filter(|line| line.starts_with(protocol));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let mut pairs = names.split_whitespace().zip(values.split_whitespace());
+    let (_, value) = pairs.find(|(n, _)| *n == name)?;
+    value.parse().ok()
 }
 
 /// causeway's own counters.
@@ -264,4 +295,71 @@ fn difference(before: &[(String, i128)], after: &[(String, i128)]) -> Vec<(Strin
     after
         .map(|(name, n)| (name.clone(), n - old(name)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn counters(rows: &[(&'static str, i128, &[(&str, i128)])]) -> Counters {
+        let station = |(name, frames, losses): &(&'static str, i128, &[(&str, i128)])| Station {
+            name,
+            frames: *frames,
+            losses: losses.iter().map(|(n, l)| ((*n).into(), *l)).collect(),
+        };
+        Counters(rows.iter().map(station).collect())
+    }
+
+    fn sent(frames: u64, refused: u64) -> Sent {
+        Sent {
+            frames,
+            refused,
+            elapsed: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn all_frames_found() {
+        let before = counters(&[("in", 7, &[]), ("out", 5, &[("full", 2)])]);
+        let after = counters(&[("in", 107, &[]), ("out", 85, &[("full", 22)])]);
+        let ledger = Ledger::new(sent(100, 10), 80, &before, &after);
+        assert_eq!(ledger.unaccounted(), 0);
+        assert_eq!(
+            ledger.to_string(),
+            "offered 110 = delivered 80 + named losses 30 + unaccounted 0; refused by dc's link 10; full 20"
+        );
+    }
+
+    #[test]
+    fn missing_and_surplus_frames_are_located() {
+        let before = counters(&[("in", 0, &[]), ("out", 0, &[])]);
+        let after = counters(&[("in", 97, &[]), ("out", 98, &[])]);
+        let ledger = Ledger::new(sent(100, 0), 98, &before, &after);
+        assert_eq!(ledger.unaccounted(), 4);
+        let text = ledger.to_string();
+        assert!(text.contains("between generator and in 3"), "{text}");
+        assert!(text.contains("between in and out -1"), "{text}");
+    }
+
+    #[test]
+    fn frames_of_lost_datagrams_are_not_unaccounted() {
+        let before = counters(&[("in", 0, &[]), ("out", 0, &[("bad", 0), (DATAGRAMS, 0)])]);
+        let after = counters(&[("in", 100, &[]), ("out", 70, &[("bad", 2), (DATAGRAMS, 4)])]);
+        let ledger = Ledger::new(sent(100, 0), 70, &before, &after);
+        assert_eq!(ledger.unaccounted(), 0);
+        let text = ledger.to_string();
+        assert!(
+            text.contains("in 4 datagrams lost between in and out 28"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn lines_of_snmp() {
+        let text = "Ip: A B\nIp: 1 2\nUdp: InDatagrams RcvbufErrors\nUdp: 5 3\n";
+        assert_eq!(snmp(text, "Udp:", "RcvbufErrors"), Some(3));
+        assert_eq!(snmp(text, "Udp:", "Nonesuch"), None);
+    }
 }

@@ -37,6 +37,10 @@ impl Peer for Redirect {
         false
     }
 
+    fn has_own_cpu(&self) -> bool {
+        false // redirected frames are handled where they were sent: on the generator's
+    }
+
     fn prepare(&mut self, on: &Setup<'_>) -> Result {
         // A redirected frame has no socket buffer, and a veth takes it only with NAPI: `gro on` is the switch.
         for host in [on.rig.dc(), on.rig.vm()] {
