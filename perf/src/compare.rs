@@ -58,7 +58,7 @@ pub(crate) struct Options {
     /// What to measure [default: all]
     #[arg(long, value_name = "WHAT", value_delimiter = ',', num_args = 1..)]
     measure: Vec<Measure>,
-    /// Seconds of each measurement [default: 2; --quick: 1]
+    /// Seconds of each measurement [default: 2; --quick: 0.5]
     #[arg(long, value_name = "S", value_parser = seconds)]
     seconds: Option<Duration>,
     /// Sizes of test frames, FCS included
@@ -188,13 +188,14 @@ fn chosen(names: &[String]) -> Result<Vec<Entry>> {
             known.join(", ")
         )));
     }
-    let wanted = |peer: &Box<dyn Peer>| names.is_empty() || names.iter().any(|n| n == peer.name());
+    let wanted = |name| names.is_empty() || names.iter().any(|n| n == name);
     let entry = |peer| Entry {
         peer,
         samples: Samples::default(),
         trouble: None,
     };
-    Ok(all.into_iter().filter(wanted).map(entry).collect())
+    let all = all.into_iter().filter(|peer| wanted(peer.name()));
+    Ok(all.map(entry).collect())
 }
 
 fn list(entries: &[Entry], programs: &Programs, output: &Output) -> Result {

@@ -67,7 +67,7 @@ impl Plan {
     /// The short one: about 20 seconds.
     pub(crate) fn quick(sizes: Vec<FrameSizes>) -> Self {
         Self {
-            time: Duration::from_secs(1),
+            time: Duration::from_millis(500),
             trial: Duration::from_millis(250),
             steps: 5,
             loss_sizes: sizes.iter().copied().take(1).collect(),

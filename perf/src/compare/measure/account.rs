@@ -136,11 +136,17 @@ fn of_causeway(site: &Status, cloud: &Status) -> Vec<Station> {
             .filter_map(|worker| worker.counters.get(name));
         values.map(|value| i128::from(*value)).sum::<i128>()
     };
-    let named = |status: &Status, name: &str| (name.to_owned(), sum(&status.workers, name));
+    let named = |status: &Status, name: &str| {
+        (
+            format!("{} {name}", status.role),
+            sum(&status.workers, name),
+        )
+    };
     let drops = |status: &Status, after_tx: bool| {
         let drops = status.drops.iter();
         let drops = drops.filter(|(name, _)| AFTER_TX.contains(&name.as_str()) == after_tx);
-        let drops = drops.map(|(name, n)| (name.clone(), i128::from(*n)));
+        let role = &status.role;
+        let drops = drops.map(|(name, n)| (format!("{role} drop {name}"), i128::from(*n)));
         drops.collect::<Vec<_>>()
     };
     let verdicts = |taken: bool| {
@@ -163,6 +169,7 @@ fn of_causeway(site: &Status, cloud: &Status) -> Vec<Station> {
     let mut tunnel = drops(cloud, true);
     tunnel.extend(drops(site, true));
     tunnel.push((DATAGRAMS.into(), datagrams));
+    tunnel.push((OVERFLOW.into(), sum(&cloud.workers, OVERFLOW)));
     let station = |name, frames, losses| Station {
         name,
         frames,
@@ -208,6 +215,9 @@ fn of_causeway(site: &Status, cloud: &Status) -> Vec<Station> {
 /// Datagrams between two counters, each with an unknown number of frames.
 const DATAGRAMS: &str = "lost datagrams";
 
+/// Those of them that the receiving socket had no room for.
+const OVERFLOW: &str = "wan_rx_overflow";
+
 /// Where the frames of one run went.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
@@ -246,12 +256,17 @@ impl Ledger {
         came: i128,
         mut losses: Vec<(String, i128)>,
     ) {
-        let datagrams = losses.iter().position(|(name, _)| name == DATAGRAMS);
-        let datagrams = datagrams.map_or(0, |at| losses.remove(at).1);
+        let mut take = |wanted: &str| {
+            let at = losses.iter().position(|(name, _)| name == wanted);
+            at.map_or(0, |at| losses.remove(at).1)
+        };
+        let (datagrams, overflow) = (take(DATAGRAMS), take(OVERFLOW));
         let missing = sent - came - losses.iter().map(|(_, n)| n).sum::<i128>();
         self.losses.append(&mut losses);
         if missing > 0 && datagrams > 0 {
-            let name = format!("in {datagrams} datagrams lost between {from} and {to}");
+            let name = format!(
+                "in {datagrams} datagrams lost between {from} and {to} (of them {OVERFLOW} {overflow})"
+            );
             self.losses.push((name, missing));
         } else if missing != 0 {
             self.gaps.push((from, to, missing));
@@ -303,8 +318,10 @@ mod tests {
 
     use super::*;
 
-    fn counters(rows: &[(&'static str, i128, &[(&str, i128)])]) -> Counters {
-        let station = |(name, frames, losses): &(&'static str, i128, &[(&str, i128)])| Station {
+    type Row<'a> = (&'static str, i128, &'a [(&'a str, i128)]);
+
+    fn counters(rows: &[Row<'_>]) -> Counters {
+        let station = |(name, frames, losses): &Row<'_>| Station {
             name,
             frames: *frames,
             losses: losses.iter().map(|(n, l)| ((*n).into(), *l)).collect(),
@@ -345,13 +362,19 @@ mod tests {
 
     #[test]
     fn frames_of_lost_datagrams_are_not_unaccounted() {
-        let before = counters(&[("in", 0, &[]), ("out", 0, &[("bad", 0), (DATAGRAMS, 0)])]);
-        let after = counters(&[("in", 100, &[]), ("out", 70, &[("bad", 2), (DATAGRAMS, 4)])]);
+        let before = counters(&[
+            ("in", 0, &[]),
+            ("out", 0, &[("bad", 0), (DATAGRAMS, 0), (OVERFLOW, 0)]),
+        ]);
+        let after = counters(&[
+            ("in", 100, &[]),
+            ("out", 70, &[("bad", 2), (DATAGRAMS, 4), (OVERFLOW, 3)]),
+        ]);
         let ledger = Ledger::new(sent(100, 0), 70, &before, &after);
         assert_eq!(ledger.unaccounted(), 0);
         let text = ledger.to_string();
         assert!(
-            text.contains("in 4 datagrams lost between in and out 28"),
+            text.contains("in 4 datagrams lost between in and out (of them wan_rx_overflow 3) 28"),
             "{text}"
         );
     }

@@ -149,6 +149,7 @@ fn cascade(on: &Setup<'_>) -> Result {
         "/INTERVAL:1",
         "/TTL:0",
         "/HALF:no",
+        "/NOQOS:no",
     ])?;
     bridge(&["CascadeOnline", "c"])
 }
