@@ -268,7 +268,7 @@ impl Round<'_> {
 
     fn recovery(&self, peer: &mut dyn Peer, on: &Setup<'_>, samples: &mut Samples) -> Result {
         if !peer.is_process() {
-            samples.add_nothing(Figure::Recovery, None, "no process at the far end");
+            samples.add_nothing(Figure::Recovery, None, "nothing to kill");
             return Ok(());
         }
         let limit = self.plan.recovery_limit;
@@ -309,7 +309,7 @@ fn cpu(
     units: f64,
 ) {
     if !peer.has_own_cpu() {
-        samples.add_nothing(figures[0], sizes, "its work is done on the generator's CPU");
+        samples.add_nothing(figures[0], sizes, "on the generator's CPU");
         return;
     }
     let parts = [usage.total(), usage.user, usage.system, usage.softirq];

@@ -26,8 +26,10 @@ const WARM_UP: Duration = Duration::from_millis(250);
 /// From its last look to its end.
 const TAIL: Duration = Duration::from_millis(50);
 
-/// No frame for this long: none is under way any more.
-const QUIET: Duration = Duration::from_millis(60);
+/// No frame for this long: none is under way any more. A trial of many can only wait less than a run whose frames are
+/// accounted for: a peer over TCP may pause for a retransmission.
+const QUIET: Duration = Duration::from_millis(100);
+const QUIET_FOR_SURE: Duration = Duration::from_millis(400);
 
 /// Longest wait for that.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -121,7 +123,7 @@ impl<'a> Bench<'a> {
         generator: &mut LiveGenerator,
         time: Duration,
     ) -> Result<Saturated> {
-        let before = self.drained()?;
+        let before = self.drained(QUIET_FOR_SURE, None)?;
         let cpu = self.rig.cpus().gateways;
         let look = || Ok((self.count()?, Instant::now(), Usage::now(cpu)?));
         let (window, sent) = thread::scope(|scope| {
@@ -140,7 +142,7 @@ impl<'a> Bench<'a> {
             seconds: (last.1 - first.1).as_secs_f64(),
             usage: last.2 - first.2,
             sent,
-            delivered: self.drained()? - before,
+            delivered: self.drained(QUIET_FOR_SURE, None)? - before,
         })
     }
 
@@ -156,11 +158,12 @@ impl<'a> Bench<'a> {
         time: Duration,
     ) -> Result<Trial> {
         generator.paced(frames_per_s, time / 5)?;
-        let before = self.drained()?;
+        let before = self.drained(QUIET, None)?;
         let sent = generator.paced(frames_per_s, time)?;
+        let offered = sent.frames + sent.refused;
         Ok(Trial {
-            offered: sent.frames + sent.refused,
-            delivered: self.drained()? - before,
+            offered,
+            delivered: self.drained(QUIET, Some(before + offered))? - before,
             seconds: sent.elapsed.as_secs_f64(),
         })
     }
@@ -190,18 +193,18 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// What has arrived when nothing more comes.
-    fn drained(&self) -> Result<u64> {
+    /// What has arrived when nothing more comes for `quiet`, or all has come.
+    fn drained(&self, quiet: Duration, all: Option<u64>) -> Result<u64> {
         let end = Instant::now() + DRAIN;
-        let mut last = self.count()?;
-        loop {
-            interrupt::sleep(QUIET)?;
+        let (mut last, mut since) = (self.count()?, Instant::now());
+        while all != Some(last) && since.elapsed() < quiet && Instant::now() < end {
+            interrupt::sleep(Duration::from_millis(10))?;
             let now = self.count()?;
-            if now == last || Instant::now() > end {
-                return Ok(now);
+            if now != last {
+                (last, since) = (now, Instant::now());
             }
-            last = now;
         }
+        Ok(last)
     }
 }
 
