@@ -9,6 +9,7 @@
 //!
 //! [`output`] prints the figures and writes them as JSON, with what [`machine`] says of the machine.
 
+mod compare;
 mod error;
 mod filter;
 mod interrupt;
@@ -17,6 +18,7 @@ mod output;
 mod pipeline;
 mod progress;
 mod report;
+mod rig;
 mod sizes;
 mod traffic;
 
@@ -40,6 +42,11 @@ enum Test {
     Report(report::Options),
     /// The XDP program of the lan port: what each verdict costs, by the kernel's test-run.
     Filter(filter::Options),
+    /// causeway and what a user would pick instead, in turns on one rig.
+    Compare(compare::Options),
+    /// Keeps a CPU from halting.
+    #[command(hide = true)]
+    IdleLoop,
 }
 
 fn main() -> ExitCode {
@@ -49,6 +56,8 @@ fn main() -> ExitCode {
         Test::Pipeline(options) => pipeline::run(&options),
         Test::Report(options) => report::run(&options),
         Test::Filter(options) => filter::run(&options),
+        Test::Compare(options) => compare::run(&options),
+        Test::IdleLoop => rig::idle::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -40,7 +40,8 @@ impl Progress {
             let left = if at == 0 {
                 String::new()
             } else {
-                format!(", {} s left", self.bar.eta().as_secs())
+                // Not the bar's own estimate: between two long steps that grows without bound.
+                format!(", {} s left", elapsed * (of - at) / at)
             };
             eprintln!("{elapsed} s, {at}/{of}{left}: {what}");
         }
