@@ -1,0 +1,126 @@
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn addresses(vlan: Option<u16>) -> Addresses {
+    Addresses {
+        source: [2, 0, 0, 0, 0, 1],
+        destination: [2, 0, 0, 0, 0, 2],
+        vlan,
+    }
+}
+
+fn tags() -> impl Strategy<Value = Tag> {
+    (any::<u16>(), 0..=MAX_SEQUENCE, any::<u64>()).prop_map(|(flow, sequence, timestamp_ns)| Tag {
+        flow,
+        sequence,
+        timestamp_ns,
+    })
+}
+
+fn shapes() -> impl Strategy<Value = (Option<u16>, usize)> {
+    prop::option::of(1_u16..4_095).prop_flat_map(|vlan| (Just(vlan), shortest(vlan)..=sizes::MAX))
+}
+
+#[test]
+fn the_shortest_frames_are_64_and_68_bytes() {
+    assert_eq!((shortest(None), shortest(Some(1))), (64, 68));
+}
+
+proptest! {
+    #[test]
+    fn what_was_built_is_parsed((vlan, size) in shapes(), tag in tags(), before in tags()) {
+        let mut template = Template::new(&addresses(vlan), size);
+        template.tagged(before);
+        let frame = template.tagged(tag);
+        prop_assert_eq!(frame.len() + sizes::FCS, size);
+        prop_assert_eq!(parse(frame), Parsed::Test(tag));
+    }
+
+    #[test]
+    fn tags_and_padding_on_the_way_do_not_matter(tag in tags(), pad in 0_usize..64) {
+        let mut template = Template::new(&addresses(None), 64);
+        let mut frame = template.tagged(tag).to_vec();
+        for ethertype in [[0x81, 0x00, 0x00, 0x05], [0x88, 0xa8, 0x00, 0x06]] {
+            frame.splice(12..12, ethertype);
+            let padded = [&frame[..], &vec![0; pad]].concat();
+            prop_assert_eq!(parse(&padded), Parsed::Test(tag));
+        }
+        frame.splice(12..12, [0x81, 0, 0, 7]);
+        prop_assert_eq!(parse(&frame), Parsed::Foreign);
+    }
+
+    #[test]
+    fn no_flipped_bit_of_the_packet_goes_unseen(
+        (vlan, size) in shapes(), tag in tags(), at in any::<prop::sample::Index>(), bit in 0_u8..8
+    ) {
+        let mut template = Template::new(&addresses(vlan), size);
+        let mut frame = template.tagged(tag).to_vec();
+        let start = if vlan.is_some() { 18 } else { 14 };
+        let at = start + at.index(frame.len() - start);
+        frame[at] ^= 1 << bit;
+        let parsed = parse(&frame);
+        prop_assert!(!matches!(parsed, Parsed::Test(_)), "byte {at}: {parsed:?}");
+        // Only a frame whose protocol or port is another one seems to be somebody else's.
+        let hidden = at == start + 9 || (start + 22..start + 24).contains(&at);
+        prop_assert_eq!(parsed, if hidden { Parsed::Foreign } else { Parsed::Corrupted });
+    }
+
+    #[test]
+    fn a_frame_that_was_cut_is_no_test_frame(tag in tags(), size in 64_usize..200, cut in 1_usize..80) {
+        let mut template = Template::new(&addresses(None), size);
+        let frame = template.tagged(tag);
+        let kept = frame.len().saturating_sub(cut);
+        prop_assert!(!matches!(parse(&frame[..kept]), Parsed::Test(_)));
+    }
+
+    #[test]
+    fn nothing_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+        let _ = parse(&bytes);
+    }
+}
+
+/// scapy, which computes both checksums by itself, agrees.
+#[test]
+fn scapy_finds_the_same_checksums() {
+    const SCRIPT: &str = "
+import sys
+from scapy.all import Ether, UDP, IP
+for line in sys.stdin:
+    frame = Ether(bytes.fromhex(line))
+    ip, udp = frame[IP].chksum, frame[UDP].chksum
+    del frame[IP].chksum, frame[UDP].chksum
+    again = Ether(bytes(frame))
+    assert (again[IP].chksum, again[UDP].chksum) == (ip, udp), line
+    assert frame[UDP].dport == 9 and frame[IP].src == '198.18.0.1', line
+print('agreed')";
+    let mut lines = String::new();
+    for (number, vlan) in [None, Some(7), Some(4_094)].into_iter().enumerate() {
+        for size in [68, 69, 512, 1_518] {
+            let mut template = Template::new(&addresses(vlan), size);
+            let frame = template.tagged(Tag {
+                flow: 40_000 + number as u16,
+                sequence: 0xfedc_ba98_7654 - size as u64,
+                timestamp_ns: 0x0123_4567_89ab_cdef,
+            });
+            let hex: Vec<_> = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+            lines += &(hex.concat() + "\n");
+        }
+    }
+    let mut scapy = Command::new("python3")
+        .args(["-c", SCRIPT])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 with scapy");
+    let mut input = scapy.stdin.take().expect("piped");
+    input.write_all(lines.as_bytes()).expect("it reads");
+    drop(input);
+    let output = scapy.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "agreed");
+}
