@@ -16,6 +16,8 @@
 //! (which fills the [`maps`] and parses frames with the same [`EthernetHeader`]) and for
 //! the tests: the table of cases runs on the host and in the kernel.
 //!
+//! [`perf`] is what the programs of the perf harness share with it.
+//!
 //! # Features
 //!
 //! `cases`: the module `cases`, the verdict table as data. For tests; needs std.
@@ -32,6 +34,7 @@ pub mod lan;
 pub mod maps;
 pub mod neighbour;
 pub mod packet;
+pub mod perf;
 pub mod verdict;
 
 pub use ethernet::EthernetHeader;

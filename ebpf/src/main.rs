@@ -1,8 +1,10 @@
-//! The XDP programs, as one object for the forwarder to embed.
+//! The XDP program of the forwarder, as an object for it to embed.
 //!
 //! Built for BPF by `scripts/build-ebpf`; see this package's README.md.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
+#[cfg(target_arch = "bpf")]
+mod kernel;
 #[cfg(target_arch = "bpf")]
 mod shell;
 

@@ -1,10 +1,7 @@
 //! The kernel's side: pointers, maps and helper calls around [`lan_verdict`].
 //!
-//! Everything `unsafe` of this package is in this file.
-#![allow(
-    unsafe_code,
-    reason = "pointers from the kernel; maps and entry points are symbols"
-)]
+//! What is `unsafe` in this package is in the shells and in `kernel`.
+#![allow(unsafe_code, reason = "maps and entry points are symbols")]
 
 use aya_ebpf::{
     bindings::xdp_action::{XDP_ABORTED, XDP_DROP},
@@ -13,9 +10,11 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use causeway_ebpf::{
-    Action, LanConfig, MAX_STATIONS, Packet, Place, StationKey, Tables, Verdict, lan_verdict,
+    Action, LanConfig, MAX_STATIONS, Place, StationKey, Tables, Verdict, lan_verdict,
     maps::{AddressKey, MAX_LAN_QUEUES, MAX_OWN_ADDRESSES},
 };
+
+use crate::kernel::Frame;
 
 /// [`StationKey`] to [`Place`]. The key's bytes are handled as one number, which the compiler
 /// stores at once: piece by piece it would misalign accesses to the stack.
@@ -33,10 +32,6 @@ static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Verdict::COUNT
 
 #[map]
 static LAN_SOCKETS: XskMap = XskMap::with_max_entries(MAX_LAN_QUEUES, 0);
-
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
 /// The program of the lan port.
 #[xdp]
@@ -79,35 +74,6 @@ fn count(verdict: Verdict) {
     }
 }
 
-/// A frame between the pointers `data` and `data_end`.
-struct Frame {
-    start: usize,
-    end: usize,
-}
-
-impl Frame {
-    #[inline(always)]
-    fn of(ctx: &XdpContext) -> Self {
-        Self {
-            start: ctx.data(),
-            end: ctx.data_end(),
-        }
-    }
-}
-
-impl Packet for Frame {
-    #[inline(always)]
-    fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        let at = self.start + offset;
-        if at + N > self.end {
-            return None;
-        }
-        // SAFETY: the N bytes lie inside the frame, as just checked (and as the verifier checks
-        // again); an array of bytes has no alignment.
-        Some(unsafe { *(at as *const [u8; N]) })
-    }
-}
-
 /// The kernel maps as the verdict's tables.
 struct Maps;
 
@@ -128,10 +94,4 @@ impl Tables for Maps {
     fn is_own_address(&self, address: &AddressKey) -> bool {
         OWN_ADDRESSES.get_ptr(address).is_some()
     }
-}
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // Never reached: the verifier would refuse a program that could get here.
-    loop {}
 }

@@ -22,7 +22,10 @@ use causeway_ebpf::{
 };
 
 use self::error::failed;
-pub use self::{attach::AttachMode, error::XdpError};
+pub use self::{
+    attach::{AttachMode, attach},
+    error::{XdpError, load_error},
+};
 
 /// The object that `scripts/build-ebpf` built from `ebpf/`.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(
@@ -69,8 +72,8 @@ impl LanProgram {
     ///
     /// As for [`load`](Self::load).
     pub fn load_object(object: &[u8]) -> Result<Self, XdpError> {
-        let mut ebpf = Ebpf::load(object).map_err(error::load)?;
-        program(&mut ebpf)?.load().map_err(error::load)?;
+        let mut ebpf = Ebpf::load(object).map_err(load_error)?;
+        program(&mut ebpf)?.load().map_err(load_error)?;
         Ok(Self {
             config: take_map(&mut ebpf, maps::CONFIG)?,
             stations: take_map(&mut ebpf, maps::STATIONS)?,

@@ -44,8 +44,13 @@ impl fmt::Display for AttachMode {
     }
 }
 
-/// Attaches `program` to `interface`, in the driver if that is possible.
-pub(super) fn attach(program: &mut Xdp, interface: &str) -> Result<(FdLink, AttachMode), XdpError> {
+/// Attaches `program` to `interface`, in the driver, or where that cannot be (with a warning) in the
+/// network stack. The link's descriptor holds it there.
+///
+/// # Errors
+///
+/// As for [`LanProgram::attach`](super::LanProgram::attach).
+pub fn attach(program: &mut Xdp, interface: &str) -> Result<(FdLink, AttachMode), XdpError> {
     let (refusal, hint) = match attach_in(program, interface, AttachMode::Driver) {
         Ok(link) => return Ok((link, AttachMode::Driver)),
         Err(AttachError::Final(error)) => return Err(error),

@@ -146,8 +146,8 @@ pub(super) fn failed(doing: &'static str) -> impl Fn(MapError) -> XdpError {
     }
 }
 
-/// For `map_err`: a failed load.
-pub(super) fn load(error: impl Into<EbpfError>) -> XdpError {
+/// For `map_err`: what the kernel means by refusing to load a program.
+pub fn load_error(error: impl Into<EbpfError>) -> XdpError {
     const DOING: &str = "load the XDP program";
     let error = error.into();
     if errno(&error) == Some(EPERM) {

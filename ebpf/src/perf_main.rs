@@ -1,0 +1,15 @@
+//! The XDP programs of the perf harness, as an object for it to embed.
+//!
+//! Built for BPF by `scripts/build-ebpf`; see this package's README.md.
+#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+
+#[cfg(target_arch = "bpf")]
+mod kernel;
+#[cfg(target_arch = "bpf")]
+mod perf_shell;
+
+#[cfg(not(target_arch = "bpf"))]
+fn main() -> std::process::ExitCode {
+    eprintln!("these are XDP programs for the kernel: build them with scripts/build-ebpf");
+    std::process::ExitCode::FAILURE
+}
