@@ -14,6 +14,7 @@ mod output;
 mod pipeline;
 mod progress;
 mod sizes;
+mod traffic;
 
 use std::process::ExitCode;
 

@@ -1,9 +1,10 @@
 //! What became of the frames that were sent, as far as the sink can tell.
 
+use causeway_ebpf::perf::Stamp;
 use serde::Serialize;
 
 use super::{
-    frame::{Parsed, Tag},
+    frame::Parsed,
     latency::Latency,
     window::{Arrival, WINDOW, Window},
 };
@@ -74,7 +75,7 @@ impl Account {
     /// A frame of `length` bytes in memory came at `now_ns`.
     pub(crate) fn frame(&mut self, parsed: Parsed, length: usize, now_ns: u64) {
         match parsed {
-            Parsed::Test(tag) => self.test_frame(tag, length, now_ns),
+            Parsed::Test(stamp) => self.test_frame(stamp, length, now_ns),
             Parsed::Corrupted => self.counts.corrupted += 1,
             Parsed::Foreign => self.counts.foreign += 1,
         }
@@ -99,12 +100,12 @@ impl Account {
         &mut self.latency
     }
 
-    fn test_frame(&mut self, tag: Tag, length: usize, now_ns: u64) {
-        let Some(window) = self.window(tag) else {
+    fn test_frame(&mut self, stamp: Stamp, length: usize, now_ns: u64) {
+        let Some(window) = self.window(stamp) else {
             self.counts.corrupted += 1;
             return;
         };
-        match window.arrive(tag.sequence) {
+        match window.arrive(stamp.sequence) {
             Arrival::InOrder => {}
             Arrival::Reordered => self.counts.reordered += 1,
             Arrival::Duplicate => return self.counts.duplicated += 1,
@@ -113,15 +114,15 @@ impl Account {
         }
         self.counts.received += 1;
         self.counts.bytes += (length + FCS) as u64;
-        self.latency.record(tag.timestamp_ns, now_ns);
+        self.latency.record(stamp.timestamp, now_ns);
     }
 
     /// The window of a flow; none if there is no such flow.
-    fn window(&mut self, tag: Tag) -> Option<&mut Window> {
-        let index = usize::from(tag.flow);
+    fn window(&mut self, stamp: Stamp) -> Option<&mut Window> {
+        let index = usize::from(stamp.flow);
         let base = match &self.start {
-            Start::Guess if tag.sequence < WINDOW => 0,
-            Start::Guess => tag.sequence,
+            Start::Guess if stamp.sequence < WINDOW => 0,
+            Start::Guess => stamp.sequence,
             Start::Known(first) => *first.get(index)?,
         };
         if self.flows.len() <= index {
@@ -136,10 +137,10 @@ mod tests {
     use super::*;
 
     fn tag(flow: u16, sequence: u64) -> Parsed {
-        Parsed::Test(Tag {
+        Parsed::Test(Stamp {
             flow,
             sequence,
-            timestamp_ns: 1_000,
+            timestamp: 1_000,
         })
     }
 

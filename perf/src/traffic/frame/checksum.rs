@@ -7,11 +7,6 @@ pub(super) fn sum(bytes: &[u8]) -> u32 {
     words + rest.first().map_or(0, |byte| u32::from(*byte) << 8)
 }
 
-/// The sum of two sums.
-pub(super) fn add(a: u32, b: u32) -> u32 {
-    (a & 0xffff) + (a >> 16) + (b & 0xffff) + (b >> 16)
-}
-
 /// Folds a sum, and inverts it.
 pub(super) fn finish(sum: u32) -> u16 {
     let once = (sum & 0xffff) + (sum >> 16);

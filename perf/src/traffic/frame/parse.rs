@@ -1,20 +1,18 @@
 //! What a frame that came is.
 
-use super::{
-    DESTINATION_ADDRESS, DISCARD, ETHERNET, IPV4, MAGIC, PAYLOAD, SOURCE_ADDRESS, TAG, Tag, UDP,
-    checksum::{finish, sum},
-    port,
-};
+use causeway_ebpf::perf::{self, Stamp};
 
-/// Ethertypes of VLAN tags: 802.1Q and 802.1ad.
-const VLAN: [u16; 2] = [0x8100, 0x88a8];
+use super::{
+    DESTINATION_ADDRESS, IPV4, SOURCE_ADDRESS,
+    checksum::{finish, sum},
+};
 
 /// A frame that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parsed {
     /// A test frame, whole.
-    Test(Tag),
-    /// A test frame by its addresses or its magic, but not as it was sent.
+    Test(Stamp),
+    /// A test frame by its magic or its addresses, but not as it was sent.
     Corrupted,
     /// Nothing of ours.
     Foreign,
@@ -22,55 +20,34 @@ pub(crate) enum Parsed {
 
 /// Looks at a frame, with up to two VLAN tags.
 pub(crate) fn parse(frame: &[u8]) -> Parsed {
-    let Some(ip) = ip_packet(frame) else {
+    let Some(udp) = perf::udp_header(frame) else {
         return Parsed::Foreign;
     };
-    if !is_ours(ip) {
+    let ip = &frame[udp - IPV4..];
+    // A bit that flipped in one of them does not hide the other.
+    let addresses = ip[12..16] == SOURCE_ADDRESS && ip[16..20] == DESTINATION_ADDRESS;
+    if !addresses && !perf::is_test_frame(frame) {
         return Parsed::Foreign;
     }
     verify(ip).map_or(Parsed::Corrupted, Parsed::Test)
 }
 
-/// The IPv4 packet in a frame, if the frame is long enough for one of ours.
-fn ip_packet(frame: &[u8]) -> Option<&[u8]> {
-    let mut at = ETHERNET;
-    for _ in 0..2 {
-        if !VLAN.contains(&word(frame, at - 2)?) {
-            break;
-        }
-        at += TAG;
-    }
-    let ip = frame.get(at..)?;
-    (word(frame, at - 2)? == 0x0800 && ip.len() >= IPV4 + UDP + PAYLOAD).then_some(ip)
-}
-
-/// By magic, or by addresses and port: a bit that flipped in one of them does not hide the other.
-fn is_ours(ip: &[u8]) -> bool {
-    let addresses = ip[12..16] == SOURCE_ADDRESS && ip[16..20] == DESTINATION_ADDRESS;
-    let to_discard = ip[9] == 17 && word(ip, IPV4 + 2) == Some(DISCARD);
-    to_discard && (addresses || word(ip, IPV4 + UDP) == Some(MAGIC))
-}
-
-fn verify(ip: &[u8]) -> Option<Tag> {
+/// The stamp of an IPv4 packet, if everything that its checksums cover is right.
+fn verify(ip: &[u8]) -> Option<Stamp> {
     let total = usize::from(word(ip, 2)?);
     // What is behind the packet is padding.
     let udp = ip.get(IPV4..total)?;
     let udp_length = word(udp, 4)?;
-    let whole = ip[0] == 0x45
-        && finish(sum(&ip[..IPV4])) == 0
+    let whole = finish(sum(&ip[..IPV4])) == 0
         && usize::from(udp_length) == udp.len()
-        && udp.len() >= UDP + PAYLOAD
         && finish(pseudo_header(udp_length) + sum(udp)) == 0;
     // Without a checksum nothing says that the rest is right; ours always have one.
-    if !whole || word(udp, 6) == Some(0) || word(udp, UDP) != Some(MAGIC) {
+    if !whole || word(udp, 6)? == 0 {
         return None;
     }
-    let tag = Tag {
-        flow: word(udp, 10)?,
-        sequence: big_endian(&udp[12..18]),
-        timestamp_ns: big_endian(&udp[18..26]),
-    };
-    (word(udp, 0) == Some(port(tag.flow))).then_some(tag)
+    let (payload, _) = udp.get(perf::UDP_LEN..)?.split_first_chunk()?;
+    let stamp = Stamp::from_bytes(payload)?;
+    (word(udp, 0)? == perf::source_port(stamp.flow)).then_some(stamp)
 }
 
 /// Sum of the pseudo header (RFC 768).
@@ -81,8 +58,4 @@ pub(super) fn pseudo_header(udp_length: u16) -> u32 {
 fn word(bytes: &[u8], at: usize) -> Option<u16> {
     let (word, _) = bytes.get(at..)?.split_first_chunk()?;
     Some(u16::from_be_bytes(*word))
-}
-
-fn big_endian(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |n, byte| n << 8 | u64::from(*byte))
 }

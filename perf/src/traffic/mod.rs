@@ -1,0 +1,7 @@
+mod account;
+mod clock;
+mod frame;
+mod latency;
+mod rate;
+mod schedule;
+mod window;
