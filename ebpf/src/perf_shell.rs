@@ -6,7 +6,7 @@
 
 use aya_ebpf::{
     bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS},
-    helpers::{bpf_ktime_get_ns, bpf_redirect},
+    helpers::{bpf_ktime_get_ns, bpf_redirect, bpf_xdp_adjust_tail},
     macros::{map, xdp},
     maps::{Array, DevMap, PerCpuArray, XskMap},
     programs::XdpContext,
@@ -14,8 +14,8 @@ use aya_ebpf::{
 use causeway_ebpf::{
     maps::MAX_LAN_QUEUES,
     perf::{
-        GeneratorConfig, GeneratorState, PAYLOAD_LEN, Stamp, UDP_LEN, is_test_frame, source_port,
-        udp_offset,
+        GeneratorConfig, GeneratorState, IPV4_LEN, LOOKS, MAX_SHAPES, PAYLOAD_LEN, Shape, Stamp,
+        Turn, UDP_LEN, is_test_frame, source_port, udp_offset,
     },
 };
 
@@ -23,6 +23,9 @@ use crate::kernel::Frame;
 
 #[map]
 static GENERATOR: Array<GeneratorConfig> = Array::with_max_entries(1, 0);
+
+#[map]
+static SHAPES: Array<Shape> = Array::with_max_entries(MAX_SHAPES, 0);
 
 #[map]
 static STATE: Array<GeneratorState> = Array::with_max_entries(1, 0);
@@ -36,47 +39,76 @@ static SINK_SOCKETS: XskMap = XskMap::with_max_entries(MAX_LAN_QUEUES, 0);
 #[map]
 static FORWARD_TO: DevMap = DevMap::with_max_entries(1, 0);
 
-/// Stamps the frame of a test run and sends it. One run at a time.
+/// Sends the frame of a test run when its turn comes. One run at a time.
 #[xdp]
 fn perf_generate(ctx: XdpContext) -> u32 {
-    try_generate(&ctx).unwrap_or(XDP_ABORTED)
+    try_generate(&ctx).unwrap_or(XDP_DROP)
 }
 
 #[inline(always)]
 fn try_generate(ctx: &XdpContext) -> Option<u32> {
     let config = GENERATOR.get(0)?;
     let state = STATE.get_ptr_mut(0)?;
-    // SAFETY: user space does one run at a time, and nobody else touches the map meanwhile.
-    let GeneratorState { sequence, flow } = unsafe { (*state).advance(config.flows) };
-    let stamp = Stamp {
-        flow: flow as u16,
-        sequence,
-        // SAFETY: it only reads the clock.
-        timestamp: unsafe { bpf_ktime_get_ns() },
-    };
+    // SAFETY: user space does one run at a time, and nobody else writes the map meanwhile.
+    let state = unsafe { &mut *state };
+    let (now, timestamp) = turn(config, state)?;
+    let shape = SHAPES.get(state.shape)?;
+    let stamp = state.advance(config, now, timestamp);
+    set_length(ctx, shape.length)?;
     // Constants, which the verifier understands better than a number of a map.
     match config.tags {
-        0 => write::<{ udp_offset(0) }>(ctx, stamp, config.sum)?,
-        _ => write::<{ udp_offset(1) }>(ctx, stamp, config.sum)?,
+        0 => write::<{ udp_offset(0) }>(ctx, stamp, shape)?,
+        _ => write::<{ udp_offset(1) }>(ctx, stamp, shape)?,
     }
     // SAFETY: it only notes the interface for the caller of this program.
     Some(unsafe { bpf_redirect(config.ifindex, 0) } as u32)
 }
 
-/// Writes the stamp behind the UDP header at `UDP`, and its port and checksum into it.
+/// Waits for the next frame's turn: the time, and the time at which it was due.
 #[inline(always)]
-fn write<const UDP: usize>(ctx: &XdpContext, stamp: Stamp, sum: u32) -> Option<()> {
-    let udp = ctx.data() + UDP;
-    if udp + UDP_LEN + PAYLOAD_LEN > ctx.data_end() {
+fn turn(config: &GeneratorConfig, state: &mut GeneratorState) -> Option<(u64, u64)> {
+    for _ in 0..LOOKS {
+        // SAFETY: it only reads the clock.
+        let now = unsafe { bpf_ktime_get_ns() };
+        match state.turn(config, now) {
+            Turn::Send { timestamp } => return Some((now, timestamp)),
+            Turn::Over => return None,
+            Turn::Wait => {}
+        }
+    }
+    None
+}
+
+/// Cuts the frame of a test run, which is as long as the longest, to `length`.
+#[inline(always)]
+fn set_length(ctx: &XdpContext, length: u32) -> Option<()> {
+    let excess = length as i32 - (ctx.data_end() - ctx.data()) as i32;
+    if excess == 0 {
+        return Some(());
+    }
+    // SAFETY: the context is the kernel's; pointers into the frame are taken afterwards.
+    let result = unsafe { bpf_xdp_adjust_tail(ctx.ctx, excess) };
+    (result == 0).then_some(())
+}
+
+/// Writes what differs from frame to frame into the headers, of which UDP's is at `UDP`.
+#[inline(always)]
+fn write<const UDP: usize>(ctx: &XdpContext, stamp: Stamp, shape: &Shape) -> Option<()> {
+    let start = ctx.data();
+    if start + UDP + UDP_LEN + PAYLOAD_LEN > ctx.data_end() {
         return None;
     }
-    let port = source_port(stamp.flow).to_be_bytes();
-    // SAFETY: inside the frame, as just checked; bytes have no alignment. So for the next two.
-    unsafe { *(udp as *mut [u8; 2]) = port };
-    // SAFETY: as above.
-    unsafe { *((udp + 6) as *mut [u8; 2]) = stamp.checksum(sum).to_be_bytes() };
-    // SAFETY: as above.
-    unsafe { *((udp + UDP_LEN) as *mut [u8; PAYLOAD_LEN]) = stamp.to_bytes() };
+    let put = |offset: usize, bytes: [u8; 2]| {
+        // SAFETY: all offsets here are below the end that was just checked; bytes have no alignment.
+        unsafe { *((start + offset) as *mut [u8; 2]) = bytes };
+    };
+    put(UDP - IPV4_LEN + 2, shape.ip_length);
+    put(UDP - IPV4_LEN + 10, shape.ip_checksum);
+    put(UDP, source_port(stamp.flow).to_be_bytes());
+    put(UDP + 4, shape.udp_length);
+    put(UDP + 6, stamp.checksum(shape.sum).to_be_bytes());
+    // SAFETY: it ends where the check above says that the frame does not end before.
+    unsafe { *((start + UDP + UDP_LEN) as *mut [u8; PAYLOAD_LEN]) = stamp.to_bytes() };
     Some(())
 }
 
