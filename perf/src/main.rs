@@ -32,6 +32,10 @@ struct Cli {
 enum Test {
     /// Frames in memory through the data path of one core, without NIC or kernel.
     Pipeline(pipeline::Options),
+    /// Sends test frames.
+    Generate(traffic::generate::Options),
+    /// Receives test frames, and says what became of them on the way.
+    Sink(traffic::receive::Options),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +43,8 @@ fn main() -> ExitCode {
     interrupt::install();
     let result = match cli.test {
         Test::Pipeline(options) => pipeline::run(&options),
+        Test::Generate(options) => traffic::generate::run(&options),
+        Test::Sink(options) => traffic::receive::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -187,7 +187,10 @@ mod tests {
     #[test]
     fn a_trial_knows_its_flows_and_where_they_begin() {
         let mut account = Account::of_trial(&[10, 20]);
-        let counts = count(&mut account, &[tag(0, 9), tag(0, 10), tag(1, 21), tag(2, 0)]);
+        let counts = count(
+            &mut account,
+            &[tag(0, 9), tag(0, 10), tag(1, 21), tag(2, 0)],
+        );
         assert_eq!((counts.received, counts.lost), (2, 1));
         assert_eq!((counts.stale, counts.corrupted), (1, 1));
     }

@@ -1,91 +1,62 @@
-//! The test frame of [`causeway_ebpf::perf`]: made here, and taken apart again.
-
-mod checksum;
-mod parse;
+//! What a frame that came is: a test frame as it was sent, one that suffered, or nobody's.
 
 use causeway_ebpf::perf::{self, Stamp};
 
-use self::checksum::{finish, sum};
-pub(crate) use self::parse::{Parsed, parse};
-use crate::sizes;
+use super::stream::{DESTINATION, PROTOCOL_UDP, SOURCE, fold, sum_of};
 
-/// RFC 2544, appendix C.2.2.
-const SOURCE_ADDRESS: [u8; 4] = [198, 18, 0, 1];
-const DESTINATION_ADDRESS: [u8; 4] = [198, 19, 0, 1];
-
-const ETHERNET: usize = 14;
-const TAG: usize = 4;
-const IPV4: usize = perf::IPV4_LEN;
-
-/// Where frames go.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Addresses {
-    pub(crate) source: [u8; 6],
-    pub(crate) destination: [u8; 6],
-    pub(crate) vlan: Option<u16>,
+/// A frame that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parsed {
+    /// A test frame, whole.
+    Test(Stamp),
+    /// A test frame by its magic or its addresses, but not as it was sent.
+    Corrupted,
+    /// Nothing of ours.
+    Foreign,
 }
 
-/// A frame of one size, of which only the stamp changes.
-pub(crate) struct Template {
-    bytes: Vec<u8>,
-    /// Where the UDP header is.
-    udp: usize,
-    /// Sum of what does not change, for the UDP checksum.
-    fixed: u32,
-}
-
-impl Template {
-    /// Of `frame_bytes` with FCS; at least 64, with a VLAN tag 68.
-    pub(crate) fn new(addresses: &Addresses, frame_bytes: usize) -> Self {
-        let length = frame_bytes - sizes::FCS;
-        let mut bytes = Vec::with_capacity(length);
-        bytes.extend(addresses.destination);
-        bytes.extend(addresses.source);
-        if let Some(vlan) = addresses.vlan {
-            bytes.extend(0x8100_u16.to_be_bytes());
-            bytes.extend(vlan.to_be_bytes());
-        }
-        bytes.extend(0x0800_u16.to_be_bytes());
-        let ip_length = (length - bytes.len()) as u16;
-        bytes.extend(ipv4(ip_length));
-        let udp = bytes.len();
-        let udp_length = ip_length - IPV4 as u16;
-        bytes.resize(length, 0);
-        bytes[udp + 2..udp + 4].copy_from_slice(&perf::DESTINATION_PORT.to_be_bytes());
-        bytes[udp + 4..udp + 6].copy_from_slice(&udp_length.to_be_bytes());
-        let fixed = parse::pseudo_header(udp_length) + sum(&bytes[udp..]);
-        Self { bytes, udp, fixed }
+/// Looks at a frame, with up to two VLAN tags.
+pub(crate) fn parse(frame: &[u8]) -> Parsed {
+    let Some(udp) = perf::udp_header(frame) else {
+        return Parsed::Foreign;
+    };
+    let ip = &frame[udp - perf::IPV4_LEN..];
+    // A bit that flipped in one of them does not hide the other.
+    let addresses = ip[12..16] == SOURCE.octets() && ip[16..20] == DESTINATION.octets();
+    if !addresses && !perf::is_test_frame(frame) {
+        return Parsed::Foreign;
     }
+    verify(ip).map_or(Parsed::Corrupted, Parsed::Test)
+}
 
-    /// The frame with this stamp.
-    pub(crate) fn stamped(&mut self, stamp: Stamp) -> &[u8] {
-        let udp = &mut self.bytes[self.udp..];
-        udp[..2].copy_from_slice(&perf::source_port(stamp.flow).to_be_bytes());
-        udp[6..8].copy_from_slice(&stamp.checksum(self.fixed).to_be_bytes());
-        let payload = &mut udp[perf::UDP_LEN..perf::UDP_LEN + perf::PAYLOAD_LEN];
-        payload.copy_from_slice(&stamp.to_bytes());
-        &self.bytes
+/// The stamp of an IPv4 packet, if everything that its checksums cover is right.
+fn verify(ip: &[u8]) -> Option<Stamp> {
+    let total = usize::from(word(ip, 2)?);
+    // What is behind the packet is padding.
+    let udp = ip.get(perf::IPV4_LEN..total)?;
+    let udp_length = word(udp, 4)?;
+    let pseudo_header = sum_of(&ip[12..20]) + u32::from(PROTOCOL_UDP) + u32::from(udp_length);
+    let whole = fold(sum_of(&ip[..perf::IPV4_LEN])) == 0xffff
+        && usize::from(udp_length) == udp.len()
+        && fold(pseudo_header + sum_of_any(udp)) == 0xffff;
+    // Without a checksum nothing says that the rest is right; ours always have one.
+    if !whole || word(udp, 6)? == 0 {
+        return None;
     }
+    let (payload, _) = udp.get(perf::UDP_LEN..)?.split_first_chunk()?;
+    let stamp = Stamp::from_bytes(payload)?;
+    (word(udp, 0)? == perf::source_port(stamp.flow)).then_some(stamp)
 }
 
-/// The shortest frame with or without VLAN tag, FCS included.
-pub(crate) fn shortest(vlan: Option<u16>) -> usize {
-    let tag = if vlan.is_some() { TAG } else { 0 };
-    ETHERNET + tag + IPV4 + perf::UDP_LEN + perf::PAYLOAD_LEN + sizes::FCS
+/// The sum of the 16-bit words of any number of bytes (RFC 1071): as if a zero followed an odd one.
+fn sum_of_any(bytes: &[u8]) -> u32 {
+    let odd = bytes.chunks_exact(2).remainder().first();
+    sum_of(bytes) + odd.map_or(0, |byte| u32::from(*byte) << 8)
 }
 
-fn ipv4(length: u16) -> [u8; IPV4] {
-    let mut header = [0; IPV4];
-    header[0] = 0x45;
-    header[2..4].copy_from_slice(&length.to_be_bytes());
-    header[6] = 0x40; // don't fragment
-    header[8] = 64;
-    header[9] = 17;
-    header[12..16].copy_from_slice(&SOURCE_ADDRESS);
-    header[16..20].copy_from_slice(&DESTINATION_ADDRESS);
-    let checksum = finish(sum(&header));
-    header[10..12].copy_from_slice(&checksum.to_be_bytes());
-    header
+fn word(bytes: &[u8], at: usize) -> Option<u16> {
+    let (word, _) = bytes.get(at..)?.split_first_chunk()?;
+    Some(u16::from_be_bytes(*word))
 }
 
 #[cfg(test)]

@@ -129,7 +129,11 @@ mod tests {
         near(summary.latency_p999_s, 999e-6);
         near(summary.latency_max_s, 1_000e-6);
         assert_eq!(summary.latency_cdf.len(), 102);
-        assert!(summary.latency_cdf.is_sorted_by(|a, b| a[0] <= b[0] && a[1] < b[1]));
+        assert!(
+            summary
+                .latency_cdf
+                .is_sorted_by(|a, b| a[0] <= b[0] && a[1] < b[1])
+        );
     }
 
     #[test]

@@ -6,13 +6,25 @@ use std::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::{
+    sizes::{self, FrameSizes},
+    traffic::Stream,
+};
 
-fn addresses(vlan: Option<u16>) -> Addresses {
-    Addresses {
+fn stream(vlan: Option<u16>) -> Stream {
+    Stream {
         source: [2, 0, 0, 0, 0, 1],
         destination: [2, 0, 0, 0, 0, 2],
         vlan,
+        sizes: FrameSizes::Imix,
+        flows: 1,
     }
+}
+
+fn frame(vlan: Option<u16>, size: usize, stamp: Stamp) -> Vec<u8> {
+    let mut template = stream(vlan).template(size);
+    template.stamp(stamp);
+    template.frame
 }
 
 fn stamps() -> impl Strategy<Value = Stamp> {
@@ -24,28 +36,31 @@ fn stamps() -> impl Strategy<Value = Stamp> {
 }
 
 fn shapes() -> impl Strategy<Value = (Option<u16>, usize)> {
-    prop::option::of(1_u16..4_095).prop_flat_map(|vlan| (Just(vlan), shortest(vlan)..=sizes::MAX))
+    prop::option::of(1_u16..4_095)
+        .prop_flat_map(|vlan| (Just(vlan), stream(vlan).smallest()..=sizes::MAX))
 }
 
 #[test]
 fn the_shortest_frames_are_64_and_68_bytes() {
-    assert_eq!((shortest(None), shortest(Some(1))), (64, 68));
+    assert_eq!(
+        [None, Some(1)].map(|vlan| stream(vlan).smallest()),
+        [64, 68]
+    );
 }
 
 proptest! {
     #[test]
     fn what_was_built_is_parsed((vlan, size) in shapes(), stamp in stamps(), before in stamps()) {
-        let mut template = Template::new(&addresses(vlan), size);
-        template.stamped(before);
-        let frame = template.stamped(stamp);
-        prop_assert_eq!(frame.len() + sizes::FCS, size);
-        prop_assert_eq!(parse(frame), Parsed::Test(stamp));
+        let mut template = stream(vlan).template(size);
+        template.stamp(before);
+        template.stamp(stamp);
+        prop_assert_eq!(template.frame.len() + sizes::FCS, size);
+        prop_assert_eq!(parse(&template.frame), Parsed::Test(stamp));
     }
 
     #[test]
     fn tags_and_padding_on_the_way_do_not_matter(stamp in stamps(), pad in 0_usize..64) {
-        let mut template = Template::new(&addresses(None), 64);
-        let mut frame = template.stamped(stamp).to_vec();
+        let mut frame = frame(None, 64, stamp);
         for ethertype in [[0x81, 0x00, 0x00, 0x05], [0x88, 0xa8, 0x00, 0x06]] {
             frame.splice(12..12, ethertype);
             let padded = [&frame[..], &vec![0; pad]].concat();
@@ -59,8 +74,7 @@ proptest! {
     fn no_flipped_bit_of_the_packet_goes_unseen(
         (vlan, size) in shapes(), stamp in stamps(), at in any::<prop::sample::Index>(), bit in 0_u8..8
     ) {
-        let mut template = Template::new(&addresses(vlan), size);
-        let mut frame = template.stamped(stamp).to_vec();
+        let mut frame = frame(vlan, size, stamp);
         let start = if vlan.is_some() { 18 } else { 14 };
         let at = start + at.index(frame.len() - start);
         frame[at] ^= 1 << bit;
@@ -73,8 +87,7 @@ proptest! {
 
     #[test]
     fn a_frame_that_was_cut_is_no_test_frame(stamp in stamps(), size in 64_usize..200, cut in 1_usize..80) {
-        let mut template = Template::new(&addresses(None), size);
-        let frame = template.stamped(stamp);
+        let frame = frame(None, size, stamp);
         let kept = frame.len().saturating_sub(cut);
         prop_assert!(!matches!(parse(&frame[..kept]), Parsed::Test(_)));
     }
@@ -102,12 +115,12 @@ print('agreed')";
     let mut lines = String::new();
     for (number, vlan) in [None, Some(7), Some(4_094)].into_iter().enumerate() {
         for size in [68, 69, 512, 1_518] {
-            let mut template = Template::new(&addresses(vlan), size);
-            let frame = template.stamped(Stamp {
+            let stamp = Stamp {
                 flow: 40_000 + number as u16,
                 sequence: 0xfedc_ba98_7654 - size as u64,
                 timestamp: 0x0123_4567_89ab_cdef,
-            });
+            };
+            let frame = frame(vlan, size, stamp);
             let hex: Vec<_> = frame.iter().map(|byte| format!("{byte:02x}")).collect();
             lines += &(hex.concat() + "\n");
         }
