@@ -36,6 +36,8 @@ enum Test {
     Generate(traffic::generate::Options),
     /// Receives test frames, and says what became of them on the way.
     Sink(traffic::receive::Options),
+    /// The tests of RFC 2544, sections 26.1 to 26.4, between two ports of this machine.
+    Rfc2544(traffic::rfc2544::Options),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Test::Pipeline(options) => pipeline::run(&options),
         Test::Generate(options) => traffic::generate::run(&options),
         Test::Sink(options) => traffic::receive::run(&options),
+        Test::Rfc2544(options) => traffic::rfc2544::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

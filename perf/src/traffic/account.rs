@@ -52,6 +52,21 @@ pub(crate) struct Counts {
     pub(crate) bytes: u64,
 }
 
+impl Counts {
+    /// Takes another trial's counts in.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.received += other.received;
+        self.lost += other.lost;
+        self.reordered += other.reordered;
+        self.duplicated += other.duplicated;
+        self.corrupted += other.corrupted;
+        self.too_late += other.too_late;
+        self.stale += other.stale;
+        self.foreign += other.foreign;
+        self.bytes += other.bytes;
+    }
+}
+
 impl Account {
     /// Of a sink that knows nothing of the generator.
     pub(crate) fn new() -> Self {

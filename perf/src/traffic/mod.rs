@@ -5,6 +5,7 @@
 //! at the driver; [`forward`] is the shortest way between two interfaces, to compare with.
 
 mod account;
+mod bare;
 mod clock;
 pub(crate) mod counter;
 pub(crate) mod forward;
@@ -19,12 +20,14 @@ mod options;
 mod preflight;
 mod rate;
 pub(crate) mod receive;
+pub(crate) mod rfc2544;
 mod schedule;
 mod sink;
 pub(crate) mod stream;
-mod window;
 #[cfg(test)]
 mod tests;
+mod trial;
+mod window;
 
 pub(crate) use link::Link;
 pub(crate) use stream::Stream;

@@ -78,7 +78,15 @@ impl Sink {
                 self.wait();
             }
         }
-        while self.receive(&mut account.lock().unwrap_or_else(PoisonError::into_inner)) > 0 {}
+        // What waited when it was raised; more may come for ever.
+        let mut left = self.ports.len() * RING as usize;
+        while left > 0 {
+            let mut account = account.lock().unwrap_or_else(PoisonError::into_inner);
+            match self.receive(&mut account) {
+                0 => return,
+                n => left = left.saturating_sub(n),
+            }
+        }
     }
 
     /// Takes what waits into `account`, not much of it at once; returns how many frames that was.

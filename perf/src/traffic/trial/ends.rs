@@ -1,0 +1,204 @@
+//! The two ends of a trial at work.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{Load, Ports, Seen};
+use crate::{
+    error::{Error, Result},
+    interrupt,
+    traffic::{
+        Link, Stream,
+        account::Account,
+        counter::FrameCounter,
+        generator::{Generator, Remote},
+        live::LiveGenerator,
+        options::GeneratorKind,
+        preflight,
+        sink::Sink,
+    },
+};
+
+/// How often to look whether all frames have come.
+const TICK: Duration = Duration::from_millis(5);
+
+/// What left the sending port.
+pub(super) struct Sent {
+    pub(super) frames: u64,
+    pub(super) refused: u64,
+    pub(super) elapsed: Duration,
+}
+
+/// What came to the receiving port.
+pub(super) struct Arrived {
+    pub(super) received: u64,
+    pub(super) dropped: u64,
+    pub(super) seen: Option<Seen>,
+}
+
+/// A generator, and the sink that can keep up with it.
+enum Pair {
+    Sockets(Box<(Generator, Sink)>),
+    Kernel(Box<(LiveGenerator, FrameCounter)>),
+}
+
+/// Both ends.
+pub(super) struct Ends {
+    pair: Pair,
+    ports: Ports,
+    stream: Stream,
+}
+
+impl Ends {
+    pub(super) fn open(ports: &Ports, stream: &Stream, kind: GeneratorKind) -> Result<Self> {
+        let (tx, rx) = (&ports.tx, &ports.rx);
+        let pair = match kind {
+            GeneratorKind::AfXdp => {
+                Pair::Sockets(Box::new((Generator::open(tx, stream)?, Sink::open(rx)?)))
+            }
+            GeneratorKind::Live => Pair::Kernel(Box::new((
+                LiveGenerator::open(tx, stream)?,
+                FrameCounter::attach(rx)?,
+            ))),
+        };
+        Ok(Self {
+            pair,
+            ports: ports.clone(),
+            stream: stream.clone(),
+        })
+    }
+
+    /// Sends, and waits up to `settle` for what is missing then.
+    pub(super) fn run(&mut self, load: Load, settle: Duration) -> Result<(Sent, Arrived)> {
+        interrupt::check()?;
+        announce(&self.ports.rx, &self.stream)?;
+        let result = match &mut self.pair {
+            Pair::Sockets(pair) => sockets(&mut pair.0, &mut pair.1, &self.ports, load, settle),
+            Pair::Kernel(pair) => kernel(&mut pair.0, &pair.1, &self.ports, load, settle),
+        };
+        // What a signal cut short is no result.
+        interrupt::check()?;
+        result
+    }
+}
+
+fn sockets(
+    generator: &mut Generator,
+    sink: &mut Sink,
+    ports: &Ports,
+    load: Load,
+    settle: Duration,
+) -> Result<(Sent, Arrived)> {
+    let account = Mutex::new(Account::of_trial(generator.next()));
+    let look = || account.lock().unwrap_or_else(PoisonError::into_inner);
+    let stop = AtomicBool::new(false);
+    let (dropped_before, refused_before) = (sink.dropped()?, ports.tx.info()?.tx_dropped);
+    let sent = thread::scope(|scope| {
+        let receiver = scope.spawn(|| {
+            preflight::pin(ports.rx_cpu)?;
+            sink.drain(&account, &stop);
+            Result::Ok(())
+        });
+        let sender = scope.spawn(|| {
+            preflight::pin(ports.cpu)?;
+            Ok(generator.run(load.rate, load.limit, &Remote::default()))
+        });
+        let sent = sender.join().expect("the generator does not panic");
+        let sent = sent.and_then(|generated| {
+            let refused = ports.tx.info()?.tx_dropped.saturating_sub(refused_before);
+            Ok(Sent {
+                frames: generated.frames.saturating_sub(refused),
+                refused,
+                elapsed: generated.elapsed,
+            })
+        });
+        let sent = sent.and_then(|sent| {
+            wait_for(sent.frames, settle, || Ok(look().counts().received))?;
+            Ok(sent)
+        });
+        stop.store(true, Ordering::Relaxed);
+        receiver.join().expect("the sink does not panic")?;
+        sent
+    })?;
+    let dropped = sink.dropped()?.saturating_sub(dropped_before);
+    let mut account = account.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let counts = account.counts();
+    let arrived = Arrived {
+        received: counts.received,
+        dropped,
+        seen: Some(Seen {
+            counts,
+            latency: account.latency().clone(),
+        }),
+    };
+    Ok((sent, arrived))
+}
+
+fn kernel(
+    generator: &mut LiveGenerator,
+    counter: &FrameCounter,
+    ports: &Ports,
+    load: Load,
+    settle: Duration,
+) -> Result<(Sent, Arrived)> {
+    let before = counter.counts()?.frames;
+    let received = || Ok(counter.counts()?.frames - before);
+    let time = load.limit.time.ok_or_else(|| {
+        Error::Usage(
+            "live frames are sent for a time, not by number: use --generator af-xdp".into(),
+        )
+    })?;
+    let sent = thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            preflight::pin(ports.cpu)?;
+            match load.rate {
+                Some(rate) => generator.paced(rate, time),
+                None => generator.saturate(time),
+            }
+        });
+        sender.join().expect("the generator does not panic")
+    })?;
+    wait_for(sent.frames, settle, received)?;
+    let arrived = Arrived {
+        received: received()?,
+        dropped: 0,
+        seen: None,
+    };
+    let sent = Sent {
+        frames: sent.frames,
+        refused: sent.refused,
+        elapsed: sent.elapsed,
+    };
+    Ok((sent, arrived))
+}
+
+/// Until all have come, or `settle` is over, or a signal came.
+fn wait_for(all: u64, settle: Duration, received: impl Fn() -> Result<u64>) -> Result {
+    let end = Instant::now() + settle;
+    while received()? < all && Instant::now() < end && !interrupt::raised() {
+        thread::sleep(TICK);
+    }
+    Ok(())
+}
+
+/// A frame from the station that the test's frames go to: what is tested may be a bridge that learns.
+fn announce(link: &Link, stream: &Stream) -> Result {
+    let back = Stream {
+        source: stream.destination,
+        destination: stream.source,
+        ..stream.clone()
+    };
+    let frame = back.template(back.smallest()).frame;
+    let index = link.info()?.index;
+    let sent = link.inside(|| {
+        let socket = causeway::sys::packet::open(index)?;
+        std::io::Write::write_all(&mut std::fs::File::from(socket), &frame)
+    })?;
+    sent.map_err(Error::failed(format!("cannot send at {link}")))
+}
