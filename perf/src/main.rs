@@ -38,6 +38,8 @@ enum Test {
     Sink(traffic::receive::Options),
     /// The tests of RFC 2544, sections 26.1 to 26.4, between two ports of this machine.
     Rfc2544(traffic::rfc2544::Options),
+    /// A load for hours, which fails as soon as too much went wrong.
+    Soak(traffic::soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Test::Generate(options) => traffic::generate::run(&options),
         Test::Sink(options) => traffic::receive::run(&options),
         Test::Rfc2544(options) => traffic::rfc2544::run(&options),
+        Test::Soak(options) => traffic::soak::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

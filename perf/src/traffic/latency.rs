@@ -41,6 +41,11 @@ impl Latency {
         self.negative += other.negative;
     }
 
+    /// How many frames have a latency.
+    pub(crate) fn len(&self) -> u64 {
+        self.histogram.len()
+    }
+
     /// Forgets all frames.
     pub(crate) fn clear(&mut self) {
         self.histogram.reset();

@@ -23,6 +23,7 @@ pub(crate) mod receive;
 pub(crate) mod rfc2544;
 mod schedule;
 mod sink;
+pub(crate) mod soak;
 pub(crate) mod stream;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,12 @@
 
 use clap::Args;
 
-use super::{Method, bench::Bench, figure::Figure, options::Common};
+use super::{
+    Method,
+    bench::Bench,
+    figure::{Figure, NEAR},
+    options::Common,
+};
 use crate::{
     error::{Error, Result},
     output::{Spread, Table},
@@ -63,6 +68,10 @@ impl Method for BackToBack {
             burst_frames_min: bursts.as_ref().map(|b| b.spread.min),
             burst_frames_max: bursts.as_ref().map(|b| b.spread.max),
             at_max: bursts.as_ref().map(|b| b.at_max),
+            near_ceiling: own
+                .as_ref()
+                .zip(bursts.as_ref())
+                .map(|(own, b)| b.mean > own.mean * NEAR),
             ceiling_burst_frames: own.map(|own| own.mean),
             ..figure
         }])
@@ -96,7 +105,10 @@ impl Method for BackToBack {
                 format!("{:.0}", f.offered_frames_per_s),
                 f.trials.to_string(),
                 limit.into(),
-                frames(f.ceiling_burst_frames),
+                match f.near_ceiling {
+                    Some(true) => frames(f.ceiling_burst_frames) + " !",
+                    _ => frames(f.ceiling_burst_frames),
+                },
             ]);
         }
         table

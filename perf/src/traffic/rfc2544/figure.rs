@@ -6,7 +6,7 @@ use super::bench::Bench;
 use crate::traffic::{latency::Summary, trial::Trial};
 
 /// Part of its own ceiling above which a figure may be the harness's.
-const NEAR: f64 = 0.8;
+pub(super) const NEAR: f64 = 0.8;
 
 /// A flat record; what a test has nothing to say of is absent.
 #[derive(Default, Serialize)]
