@@ -112,6 +112,15 @@ pub(crate) fn run(options: &Options) -> Result {
     }
 }
 
+/// Says that frames are welcome from now on.
+fn ready(options: &Options) {
+    let until = options.seconds.map_or_else(
+        || "until Ctrl-C".to_owned(),
+        |time| format!("for {} s, or until Ctrl-C", time.as_secs_f64()),
+    );
+    eprintln!("receiving at {} {until}", options.link);
+}
+
 /// Waits for the end; asks `received` in between.
 fn watch(options: &Options, mut received: impl FnMut() -> Result<u64>) -> Result<Span> {
     let end = options.seconds.map(|time| Instant::now() + time);
@@ -149,6 +158,7 @@ fn counted(options: &Options, received: u64, bytes: u64, span: &Span) -> Counted
 
 fn count(options: &Options, mut output: Output) -> Result {
     let counter = FrameCounter::attach(&options.link)?;
+    ready(options);
     let span = watch(options, || Ok(counter.counts()?.frames))?;
     let counts = counter.counts()?;
     let bytes = counts.bytes + counts.frames * FCS as u64;
@@ -160,6 +170,7 @@ fn count(options: &Options, mut output: Output) -> Result {
 
 fn account(options: &Options, cpu: usize, mut output: Output) -> Result {
     let mut sink = Sink::open(&options.link)?;
+    ready(options);
     let account = Mutex::new(Account::new());
     let stop = AtomicBool::new(false);
     let look = || account.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,6 @@
 //! The sink with sockets: every test frame of every receive queue, looked at one by one.
 
 use std::{
-    io,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -11,7 +10,7 @@ use std::{
 
 use causeway::sys::{
     sockopt::Promiscuous,
-    xsk::{XskConfig, XskError, XskPort, XskStatistics},
+    xsk::{XskConfig, XskError, XskPort},
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -44,6 +43,8 @@ pub(crate) struct Sink {
     // First to go: no frame is sent to sockets that are gone.
     counter: FrameCounter,
     ports: Vec<XskPort>,
+    /// Frames that were looked at.
+    taken: u64,
     _promiscuous: Promiscuous,
 }
 
@@ -55,6 +56,12 @@ impl Sink {
     /// [`Error::Usage`] if there is no such link or it is down, [`Error::CannotRun`] if the kernel refuses.
     pub(crate) fn open(link: &Link) -> Result<Self> {
         let info = link.info()?;
+        if !info.is_up {
+            let interface = &link.interface;
+            return Err(Error::Usage(format!(
+                "{link} is down: `ip link set {interface} up`"
+            )));
+        }
         let promiscuous = link.inside(|| Promiscuous::enable(info.index))?;
         let promiscuous = promiscuous.map_err(|e| {
             Error::CannotRun(format!("cannot make {link} promiscuous ({e}): run as root"))
@@ -67,6 +74,7 @@ impl Sink {
         Ok(Self {
             counter,
             ports,
+            taken: 0,
             _promiscuous: promiscuous,
         })
     }
@@ -100,29 +108,18 @@ impl Sink {
                 account.frame(parse(frame), frame.len(), now);
             });
         }
+        self.taken += total as u64;
         total
     }
 
-    /// Frames that reached the link's driver and that no socket had room for, up to now.
+    /// Test frames that reached the link's driver and were not looked at, up to now: the socket's ring was full. To be
+    /// asked when all is quiet.
     ///
     /// # Errors
     ///
     /// What the kernel answers.
     pub(crate) fn dropped(&self) -> Result<u64> {
-        let of = |statistics: XskStatistics| statistics.rx_dropped + statistics.rx_ring_full;
-        let dropped = self.ports.iter().map(|port| port.statistics().map(of));
-        dropped.sum::<io::Result<u64>>().map_err(Error::failed(
-            "cannot read the statistics of the sink's sockets",
-        ))
-    }
-
-    /// Test frames that reached the link's driver, up to now.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel answers.
-    pub(crate) fn arrived(&self) -> Result<u64> {
-        Ok(self.counter.counts()?.frames)
+        Ok(self.counter.counts()?.frames.saturating_sub(self.taken))
     }
 
     /// Until a frame comes, but not for long.

@@ -66,6 +66,7 @@ impl Window {
     }
 
     /// How many different frames came.
+    #[cfg(test)]
     pub(crate) fn unique(&self) -> u64 {
         self.unique
     }
