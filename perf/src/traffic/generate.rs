@@ -146,6 +146,9 @@ fn live(options: &Options, stream: &Stream, rate: Option<f64>) -> Result<Sent> {
         ));
     }
     let mut generator = LiveGenerator::open(&options.link, stream)?;
+    eprintln!(
+        "live frames are numbered anew every {LIVE_SLICE:?}: count them with `sink --count-only`"
+    );
     let mut left = options.seconds.unwrap_or(Duration::MAX);
     let mut sent = Sent::default();
     while !left.is_zero() && !interrupt::raised() {

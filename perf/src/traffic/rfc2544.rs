@@ -108,7 +108,14 @@ fn measure<M: Method>(
         progress.say(format!("frames of {size} bytes"));
         let stream = common.stream.stream(&common.tx.info()?, *size);
         let mut bench = Bench::new(common, ports, stream)?;
-        figures.extend(test.measure(&mut bench)?);
+        let measured = test.measure(&mut bench)?;
+        for f in &measured {
+            progress.note(format!(
+                "{} bytes: {:.0} frames/s, {} of {} lost",
+                f.frame_sizes, f.frames_per_s, f.lost, f.sent
+            ));
+        }
+        figures.extend(measured);
         progress.step();
     }
     Ok(())
@@ -144,10 +151,13 @@ fn report<M: Method>(figures: &[Figure], output: &mut Output) -> Result {
     if figures.iter().any(|f| !f.kept_schedule) {
         output.print("~ the generator was too slow for the rate that it was to send at")?;
     }
-    if figures.iter().any(|f| f.dropped_at_sink > 0) {
-        output.print(
-            "at sink: frames that arrived and were lost in the harness; \"lost\" has them too",
-        )?;
+    let sum = |of: fn(&Figure) -> u64| figures.iter().map(of).sum::<u64>();
+    let (lost, at_sink) = (sum(|f| f.lost), sum(|f| f.dropped_at_sink));
+    if lost > 0 {
+        output.print(format!(
+            "of {lost} lost frames {at_sink} were lost at the sink, in the harness itself; {} did not come out of what was tested",
+            lost.saturating_sub(at_sink)
+        ))?;
     }
     for figure in figures {
         output.push(figure);

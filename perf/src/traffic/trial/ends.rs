@@ -28,7 +28,11 @@ use crate::{
 /// How often to look whether all frames have come.
 const TICK: Duration = Duration::from_millis(5);
 
+/// Longest time between Ctrl-C and the end of live frames.
+const SLICE: Duration = Duration::from_secs(2);
+
 /// What left the sending port.
+#[derive(Default)]
 pub(super) struct Sent {
     pub(super) frames: u64,
     pub(super) refused: u64,
@@ -95,6 +99,8 @@ fn sockets(
     load: Load,
     settle: Duration,
 ) -> Result<(Sent, Arrived)> {
+    // What of an earlier trial came after its end is not this one's.
+    sink.drain(&Mutex::new(Account::new()), &AtomicBool::new(true));
     let account = Mutex::new(Account::of_trial(generator.next()));
     let look = || account.lock().unwrap_or_else(PoisonError::into_inner);
     let stop = AtomicBool::new(false);
@@ -157,10 +163,7 @@ fn kernel(
     let sent = thread::scope(|scope| {
         let sender = scope.spawn(|| {
             preflight::pin(ports.cpu)?;
-            match load.rate {
-                Some(rate) => generator.paced(rate, time),
-                None => generator.saturate(time),
-            }
+            send_live(generator, load.rate, time)
         });
         sender.join().expect("the generator does not panic")
     })?;
@@ -170,12 +173,25 @@ fn kernel(
         dropped: 0,
         seen: None,
     };
-    let sent = Sent {
-        frames: sent.frames,
-        refused: sent.refused,
-        elapsed: sent.elapsed,
-    };
     Ok((sent, arrived))
+}
+
+/// In slices: what the kernel has begun ends only with its slice.
+fn send_live(generator: &mut LiveGenerator, rate: Option<f64>, time: Duration) -> Result<Sent> {
+    let mut all = Sent::default();
+    let mut left = time;
+    while !left.is_zero() {
+        let slice = left.min(SLICE);
+        let sent = match rate {
+            Some(rate) => generator.paced(rate, slice)?,
+            None => generator.saturate(slice)?,
+        };
+        all.frames += sent.frames;
+        all.refused += sent.refused;
+        all.elapsed += sent.elapsed;
+        left -= slice;
+    }
+    Ok(all)
 }
 
 /// Until all have come, or `settle` is over, or a signal came.
