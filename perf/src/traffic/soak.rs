@@ -178,7 +178,7 @@ fn soak(options: &Options, plan: &Plan) -> Result<Outcome> {
     let mut generator = Generator::open(&options.tx, &plan.stream)?;
     let mut sink = Sink::open(&options.rx)?;
     let account = Mutex::new(Account::of_trial(generator.next()));
-    let (remote, sink_stops) = (Remote::default(), AtomicBool::new(false));
+    let remote = Remote::default();
     let mut watch = Watch {
         account: &account,
         remote: &remote,
@@ -190,32 +190,7 @@ fn soak(options: &Options, plan: &Plan) -> Result<Outcome> {
         latency: Latency::new(),
         started: Instant::now(),
     };
-    let (generated, excess) = thread::scope(|scope| {
-        let receiver = scope.spawn(|| {
-            preflight::pin(plan.rx_cpu)?;
-            sink.drain(&account, &sink_stops);
-            Result::Ok(())
-        });
-        let sender = scope.spawn(|| {
-            preflight::pin(plan.cpu)?;
-            let limit = Limit {
-                frames: None,
-                time: Some(plan.time),
-            };
-            Result::Ok(generator.run(Some(plan.rate), limit, &remote))
-        });
-        let watched = watch.run(plan.time, || sender.is_finished());
-        if !matches!(watched, Ok(None)) {
-            remote.stop.store(true, Ordering::Relaxed);
-        }
-        let generated = sender.join().expect("the generator does not panic");
-        if let Ok(generated) = &generated {
-            settle(&watch, generated.frames);
-        }
-        sink_stops.store(true, Ordering::Relaxed);
-        receiver.join().expect("the sink does not panic")?;
-        Result::Ok((generated?, watched?))
-    })?;
+    let (generated, excess) = watched(plan, &mut generator, &mut sink, &mut watch)?;
     let (_, p99_s) = watch.end_period();
     let excess = match excess {
         None => watch.judge(generated.frames, p99_s)?,
@@ -230,6 +205,43 @@ fn soak(options: &Options, plan: &Plan) -> Result<Outcome> {
         account: account.into_inner().unwrap_or_else(PoisonError::into_inner),
         latency,
         excess,
+    })
+}
+
+/// Both ends at work, each on its core, until it is over.
+fn watched(
+    plan: &Plan,
+    generator: &mut Generator,
+    sink: &mut Sink,
+    watch: &mut Watch<'_>,
+) -> Result<(Generated, Option<String>)> {
+    let (account, remote) = (watch.account, watch.remote);
+    let sink_stops = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let receiver = scope.spawn(|| {
+            preflight::pin(plan.rx_cpu)?;
+            sink.drain(account, &sink_stops);
+            Result::Ok(())
+        });
+        let sender = scope.spawn(|| {
+            preflight::pin(plan.cpu)?;
+            let limit = Limit {
+                frames: None,
+                time: Some(plan.time),
+            };
+            Result::Ok(generator.run(Some(plan.rate), limit, remote))
+        });
+        let watched = watch.run(plan.time, || sender.is_finished());
+        if !matches!(watched, Ok(None)) {
+            remote.stop.store(true, Ordering::Relaxed);
+        }
+        let generated = sender.join().expect("the generator does not panic");
+        if let Ok(generated) = &generated {
+            settle(watch, generated.frames);
+        }
+        sink_stops.store(true, Ordering::Relaxed);
+        receiver.join().expect("the sink does not panic")?;
+        Ok((generated?, watched?))
     })
 }
 

@@ -15,7 +15,7 @@ use rustix::{
 
 use crate::{
     TO,
-    lab::{Background, Lab, number, results},
+    lab::{Background, Lab, number, parse, results},
 };
 
 /// Sends, slowly enough for any machine if nothing else is asked for; returns the generator's record.
@@ -218,4 +218,31 @@ fn live_frames_are_counted() {
         (&came["received"], &came["count_only"]),
         (&left.into(), &true.into())
     );
+}
+
+/// Ctrl-C is how a generator without an end ends: with a report that is right to the frame.
+#[test]
+fn ctrl_c_at_the_generator_loses_no_count() {
+    let lab = Lab::new();
+    let sink = Background::sink(&lab.link("m", "left"), &[]);
+    let link = lab.link("a", "out");
+    let arguments = [
+        "generate", "--link", &link, "--to", TO, "--rate", "200kbps", "--flows", "2",
+    ];
+    let generator = Background::start(&arguments);
+    let end = Instant::now() + Duration::from_secs(30);
+    while lab.sent_at("a", "out") < 20 {
+        assert!(Instant::now() < end, "nothing is sent");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let (code, stdout) = generator.interrupt();
+    assert_eq!(code, Some(0));
+    let sent = parse(&stdout).remove(0);
+    let came = sink.report();
+    assert!(number(&sent, "sent") >= 20.0);
+    assert_eq!(
+        (&came["received"], &came["lost"]),
+        (&sent["sent"], &0.into())
+    );
+    assert_eq!(number(&sent, "asked_frames_per_s"), 200_000.0 / 512.0);
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -102,9 +102,8 @@ fn sockets(
     // What of an earlier trial came after its end is not this one's.
     sink.drain(&Mutex::new(Account::new()), &AtomicBool::new(true));
     let account = Mutex::new(Account::of_trial(generator.next()));
-    let look = || account.lock().unwrap_or_else(PoisonError::into_inner);
-    let stop = AtomicBool::new(false);
     let (dropped_before, refused_before) = (sink.dropped()?, ports.tx.info()?.tx_dropped);
+    let stop = AtomicBool::new(false);
     let sent = thread::scope(|scope| {
         let receiver = scope.spawn(|| {
             preflight::pin(ports.rx_cpu)?;
@@ -113,10 +112,7 @@ fn sockets(
         });
         let sender = scope.spawn(|| {
             preflight::pin(ports.cpu)?;
-            Ok(generator.run(load.rate, load.limit, &Remote::default()))
-        });
-        let sent = sender.join().expect("the generator does not panic");
-        let sent = sent.and_then(|generated| {
+            let generated = generator.run(load.rate, load.limit, &Remote::default());
             let refused = ports.tx.info()?.tx_dropped.saturating_sub(refused_before);
             Ok(Sent {
                 frames: generated.frames.saturating_sub(refused),
@@ -124,8 +120,9 @@ fn sockets(
                 elapsed: generated.elapsed,
             })
         });
-        let sent = sent.and_then(|sent| {
-            wait_for(sent.frames, settle, || Ok(look().counts().received))?;
+        let sent = sender.join().expect("the generator does not panic");
+        let sent = sent.and_then(|sent: Sent| {
+            wait_for(sent.frames, settle, || Ok(look(&account).counts().received))?;
             Ok(sent)
         });
         stop.store(true, Ordering::Relaxed);
@@ -133,17 +130,23 @@ fn sockets(
         sent
     })?;
     let dropped = sink.dropped()?.saturating_sub(dropped_before);
-    let mut account = account.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok((sent, arrived(&mut look(&account), dropped)))
+}
+
+fn look(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
+    account.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn arrived(account: &mut Account, dropped: u64) -> Arrived {
     let counts = account.counts();
-    let arrived = Arrived {
+    Arrived {
         received: counts.received,
         dropped,
         seen: Some(Seen {
             counts,
             latency: account.latency().clone(),
         }),
-    };
-    Ok((sent, arrived))
+    }
 }
 
 fn kernel(
