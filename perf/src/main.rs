@@ -47,6 +47,14 @@ enum Test {
     /// Keeps a CPU from halting.
     #[command(hide = true)]
     IdleLoop,
+    /// Sends test frames.
+    Generate(traffic::generate::Options),
+    /// Receives test frames, and says what became of them on the way.
+    Sink(traffic::receive::Options),
+    /// The tests of RFC 2544, sections 26.1 to 26.4, between two ports of this machine.
+    Rfc2544(traffic::rfc2544::Options),
+    /// A load for hours, which fails as soon as too much went wrong.
+    Soak(traffic::soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +66,10 @@ fn main() -> ExitCode {
         Test::Filter(options) => filter::run(&options),
         Test::Compare(options) => compare::run(&options),
         Test::IdleLoop => rig::idle::run(),
+        Test::Generate(options) => traffic::generate::run(&options),
+        Test::Sink(options) => traffic::receive::run(&options),
+        Test::Rfc2544(options) => traffic::rfc2544::run(&options),
+        Test::Soak(options) => traffic::soak::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
