@@ -9,7 +9,7 @@ mod workers;
 
 use std::{num::NonZero, time::Duration};
 
-use causeway_perf::datapath::{Protection, Receiver, Sender, Series};
+use crate::datapath::{Protection, Receiver, Sender, Series};
 use causeway_tunnel::aead::{Cipher, Library};
 use clap::Args;
 

@@ -1,6 +1,6 @@
 //! What rounds come to: a line of the table, a record of the JSON object.
 
-use causeway_perf::datapath::{DATAGRAM, Protection};
+use crate::datapath::{DATAGRAM, Protection};
 use serde::Serialize;
 
 use crate::{

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use causeway_perf::datapath::{Sample, Series};
+use crate::datapath::{Sample, Series};
 use core_affinity::CoreId;
 
 use crate::{
