@@ -33,7 +33,7 @@ use crate::{
     error::{Error, Result},
     output::{JsonOption, Output},
     progress::Progress,
-    rig::{Cpus, idle::IdleLoops, netns},
+    rig::{Cpus, Uplink, idle::IdleLoops, netns},
     sizes::{FCS, FrameSizes},
 };
 
@@ -68,6 +68,9 @@ pub(crate) struct Options {
     /// The CPU of dc and vm, and that of both gateways [default: the first two]
     #[arg(long, value_name = "HOSTS,GATEWAYS", value_parser = cpus)]
     cpus: Option<Cpus>,
+    /// Leave the uplink segmentation and GRO, as good network cards have them, for all peers
+    #[arg(long)]
+    uplink_offloads: bool,
     /// causeway's binary [default: the one beside this program]
     #[arg(long, value_name = "PATH")]
     causeway: Option<PathBuf>,
@@ -167,6 +170,9 @@ impl Options {
         }
         if let Some(rounds) = self.rounds {
             plan.rounds = rounds.into();
+        }
+        if self.uplink_offloads {
+            plan.uplink = Uplink::Offloads;
         }
         if !self.measure.is_empty() {
             plan.measures = self.measure.iter().copied().collect();
@@ -335,8 +341,13 @@ fn report(
         }
     }
     output.print(format_args!(
-        "dc and vm on CPU {}, both gateways on CPU {}; offloads off, MTU 1500, one queue\n",
-        cpus.hosts, cpus.gateways
+        "dc and vm on CPU {}, both gateways on CPU {}; MTU 1500, offloads off{}\n",
+        cpus.hosts,
+        cpus.gateways,
+        match plan.uplink {
+            Uplink::Plain => "",
+            Uplink::Offloads => " but for the uplink's",
+        }
     ))?;
     output.print(report::tables(plan, ceiling, &lines))?;
     for Entry {

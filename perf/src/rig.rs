@@ -89,6 +89,15 @@ pub(crate) enum KernelWork {
     OnGateways,
 }
 
+/// What the two ends of the uplink do for the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Uplink {
+    /// Nothing: each packet crosses by itself.
+    Plain,
+    /// Segmentation and GRO, as good network cards: here 64 kB of datagrams may cross at once.
+    Offloads,
+}
+
 /// A MAC address.
 pub(crate) type Mac = [u8; 6];
 
@@ -109,7 +118,7 @@ impl Rig {
     /// # Errors
     ///
     /// The kernel refuses something; all that was built is removed.
-    pub(crate) fn build(cpus: Cpus, kernel_work: KernelWork) -> Result<Self> {
+    pub(crate) fn build(cpus: Cpus, kernel_work: KernelWork, uplink: Uplink) -> Result<Self> {
         let mut rig = Self::hosts(cpus)?;
         for side in Side::BOTH {
             let namespace = Namespace::create(&rig.label(&format!("gw{}", side.letter())))?;
@@ -134,7 +143,7 @@ impl Rig {
             b.name(),
         ])?;
         for gateway in &rig.gateways {
-            gateway.set_up(kernel_work)?;
+            gateway.set_up(kernel_work, uplink)?;
         }
         rig.hosts_up()?;
         Ok(rig)

@@ -82,7 +82,7 @@ impl Round<'_> {
     pub(crate) fn peer(&mut self, peer: &mut dyn Peer, samples: &mut Samples) -> Result {
         let name = peer.name();
         self.progress.say(format!("{name}: start"));
-        let rig = Rig::build(self.cpus, peer.kernel_work())?;
+        let rig = Rig::build(self.cpus, peer.kernel_work(), self.plan.uplink)?;
         let on = Setup {
             rig: &rig,
             programs: self.programs,
