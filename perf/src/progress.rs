@@ -37,12 +37,9 @@ impl Progress {
             self.said = Instant::now();
             let (at, of) = (self.bar.position(), self.bar.length().unwrap_or(0));
             let elapsed = self.started.elapsed().as_secs();
-            let left = if at == 0 {
-                String::new()
-            } else {
-                // Not the bar's own estimate: between two long steps that grows without bound.
-                format!(", {} s left", elapsed * (of - at) / at)
-            };
+            // Not the bar's own estimate: between two long steps that grows without bound.
+            let left = (elapsed * (of - at)).checked_div(at);
+            let left = left.map_or_else(String::new, |seconds| format!(", {seconds} s left"));
             eprintln!("{elapsed} s, {at}/{of}{left}: {what}");
         }
         self.bar.set_message(what);
