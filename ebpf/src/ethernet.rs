@@ -28,7 +28,8 @@ pub struct EthernetHeader {
     pub destination: [u8; 6],
     /// Source address.
     pub source: [u8; 6],
-    /// VID of the outermost tag; 0 if there is none, and for a priority tag (VID 0).
+    /// VID of the outermost tag that has one: a priority tag (VID 0, IEEE 802.1Q section 6.9) names no VLAN, and the tag behind
+    /// it does. 0 if there is none.
     pub vlan: u16,
     /// Ethertype (or IEEE 802.3 length) behind up to [`MAX_TAGS`] tags.
     pub ethertype: u16,
@@ -52,6 +53,9 @@ impl EthernetHeader {
             header.ethertype = packet.load_u16(16)?;
             header.len = HEADER_LEN + TAG_LEN;
             if is_tag(header.ethertype) {
+                if header.vlan == 0 {
+                    header.vlan = packet.load_u16(18)? & VID_MASK;
+                }
                 header.ethertype = packet.load_u16(20)?;
                 header.len = HEADER_LEN + MAX_TAGS * TAG_LEN;
             }
@@ -120,8 +124,8 @@ mod tests {
                 22,
             ),
             (
-                &[0x81, 0x00, 0x00, 0x00, 0x81, 0x00, 0x00, 0x0a, 0x08, 0x06],
-                0,
+                &[0x81, 0x00, 0xe0, 0x00, 0x81, 0x00, 0x20, 0x0a, 0x08, 0x06],
+                10,
                 0x0806,
                 22,
             ),

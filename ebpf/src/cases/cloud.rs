@@ -132,6 +132,10 @@ fn not_granted() -> Vec<Row> {
             arp_request(MOVED, &[dot1ad(9)], [9; 4]),
         ),
         (
+            "a granted MAC hopping into a VLAN behind a priority tag",
+            tcp(SERVER, MOVED, &[dot1q(0), dot1q(10)]),
+        ),
+        (
             "a granted MAC in the inner tag",
             tcp(SERVER, MOVED_TAGGED, &[dot1q(9), dot1q(10)]),
         ),

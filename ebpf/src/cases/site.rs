@@ -60,8 +60,8 @@ fn tunnel() -> Vec<Row> {
         ),
         ("a third tag is payload", tcp(MOVED_TAGGED, SERVER, &third)),
         (
-            "an outer priority tag is untagged",
-            tcp(MOVED, SERVER, &[dot1q(0), dot1q(10)]),
+            "a priority tag in front of the VLAN's",
+            tcp(MOVED_TAGGED, SERVER, &[dot1q(0), dot1q(10)]),
         ),
         (
             "the smallest address",

@@ -45,23 +45,24 @@ fn table(role: Role) -> StationTable {
     table
 }
 
-/// The ways to be in VLAN 0: no tag, and priority tags in front of anything.
+/// The ways to be in VLAN 0: no tag, and priority tags.
 fn untagged() -> Vec<Vec<[u8; 4]>> {
     vec![
         vec![],
         vec![dot1q(0)],
         vec![dot1ad(0)],
-        vec![dot1q(0), dot1q(10)],
+        vec![dot1q(0), dot1q(0)],
     ]
 }
 
-/// The ways to be in VLAN `vid`: 802.1Q, 802.1ad, QinQ with either, and with three tags.
+/// The ways to be in VLAN `vid`: 802.1Q, 802.1ad, QinQ with either, behind a priority tag, and with three tags.
 fn tagged(vid: u16) -> Vec<Vec<[u8; 4]>> {
     vec![
         vec![dot1q(vid)],
         vec![dot1ad(vid)],
         vec![dot1ad(vid), dot1q(99)],
         vec![dot1q(vid), dot1q(99)],
+        vec![dot1q(0), dot1q(vid)],
         vec![dot1q(vid), dot1q(0), dot1q(99)],
     ]
 }

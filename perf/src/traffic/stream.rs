@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// Addresses for tests of network devices (RFC 2544, appendix C.2.2).
-const SOURCE: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
-const DESTINATION: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 1);
+pub(super) const SOURCE: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+pub(super) const DESTINATION: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 1);
 
 const TTL: u8 = 64;
-const PROTOCOL_UDP: u8 = 17;
+pub(super) const PROTOCOL_UDP: u8 = 17;
 const ETHERTYPE_IPV4: u16 = 0x0800;
 
 /// Frames of one source, all to one destination.
