@@ -15,82 +15,22 @@ pub(crate) mod idle;
 pub(crate) mod netns;
 pub(crate) mod scratch;
 mod side;
+mod terms;
 pub(crate) mod tool;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-pub(crate) use self::side::Gateway;
 use self::{netns::Namespace, scratch::Scratch};
+pub(crate) use self::{
+    side::Gateway,
+    terms::{Cpus, KernelWork, Mac, Side, Uplink, text},
+};
 use crate::error::Result;
 
 /// Address of dc in the stretched LAN.
 pub(crate) const DC: &str = "10.77.0.1";
 /// Address of vm.
 pub(crate) const VM: &str = "10.77.0.2";
-
-/// One of the two gateways.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// On the old LAN, beside dc.
-    A,
-    /// The far end, beside vm.
-    B,
-}
-
-impl Side {
-    /// Both.
-    pub(crate) const BOTH: [Self; 2] = [Self::A, Self::B];
-
-    /// `A` or `B`.
-    pub(crate) fn letter(self) -> char {
-        match self {
-            Self::A => 'A',
-            Self::B => 'B',
-        }
-    }
-
-    /// The opposite.
-    pub(crate) fn other(self) -> Self {
-        match self {
-            Self::A => Self::B,
-            Self::B => Self::A,
-        }
-    }
-
-    /// 1 or 2.
-    pub(crate) fn number(self) -> u8 {
-        self as u8 + 1
-    }
-
-    /// Address of its uplink.
-    pub(crate) fn wan(self) -> &'static str {
-        match self {
-            Self::A => "192.168.77.1",
-            Self::B => "192.168.77.2",
-        }
-    }
-}
-
-/// Which CPU does what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cpus {
-    /// Generator, sink, dc and vm.
-    pub(crate) hosts: usize,
-    /// Both gateways.
-    pub(crate) gateways: usize,
-}
-
-/// Where the kernel does a gateway's receive work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KernelWork {
-    /// On the CPU of who sends: for gateways that are programs.
-    OnSender,
-    /// On the gateways' CPU, by RPS: for gateways that are the kernel itself.
-    OnGateways,
-}
-
-/// A MAC address.
-pub(crate) type Mac = [u8; 6];
 
 /// The rig.
 pub(crate) struct Rig {
@@ -109,7 +49,7 @@ impl Rig {
     /// # Errors
     ///
     /// The kernel refuses something; all that was built is removed.
-    pub(crate) fn build(cpus: Cpus, kernel_work: KernelWork) -> Result<Self> {
+    pub(crate) fn build(cpus: Cpus, kernel_work: KernelWork, uplink: Uplink) -> Result<Self> {
         let mut rig = Self::hosts(cpus)?;
         for side in Side::BOTH {
             let namespace = Namespace::create(&rig.label(&format!("gw{}", side.letter())))?;
@@ -134,7 +74,7 @@ impl Rig {
             b.name(),
         ])?;
         for gateway in &rig.gateways {
-            gateway.set_up(kernel_work)?;
+            gateway.set_up(kernel_work, uplink)?;
         }
         rig.hosts_up()?;
         Ok(rig)
@@ -259,11 +199,6 @@ fn mask(cpu: usize) -> String {
     format!("{:x}", 1_u32 << (cpu % 32)) + &groups.collect::<String>()
 }
 
-/// A MAC address as `ip` writes it.
-pub(crate) fn text(mac: Mac) -> String {
-    mac.map(|byte| format!("{byte:02x}")).join(":")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,10 +208,5 @@ mod tests {
         assert_eq!(mask(0), "1");
         assert_eq!(mask(5), "20");
         assert_eq!(mask(33), "2,00000000");
-    }
-
-    #[test]
-    fn macs_are_local_and_unicast() {
-        assert_eq!(text([2, 0xcf, 0, 0x1f, 7, 1]), "02:cf:00:1f:07:01");
     }
 }

@@ -1,6 +1,7 @@
 //! The measurements, each by itself.
 
 pub(crate) mod account;
+pub(crate) mod counters;
 pub(crate) mod cpu;
 pub(crate) mod df;
 pub(crate) mod frames;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use clap::ValueEnum;
 
-use crate::sizes::FrameSizes;
+use crate::{rig::Uplink, sizes::FrameSizes};
 
 /// One kind of measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) recovery_limit: Duration,
     /// In how many rounds recovery is measured.
     pub(crate) recoveries: usize,
+    /// Offloads of the uplink.
+    pub(crate) uplink: Uplink,
 }
 
 impl Plan {
@@ -61,6 +63,7 @@ impl Plan {
             sizes,
             recovery_limit: Duration::from_secs(60),
             recoveries: usize::MAX,
+            uplink: Uplink::Plain,
         }
     }
 

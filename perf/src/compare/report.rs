@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{
-    figures::{Figure, Samples, is_limited},
+    figures::{Figure, Samples},
     plan::{Measure, Plan},
+    records::is_limited,
 };
 use crate::{output::Table, sizes::FrameSizes};
 

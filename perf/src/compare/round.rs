@@ -1,15 +1,16 @@
 //! One peer, once: a rig of its own, all measurements, and nothing left.
 
+mod cpu;
+mod load;
+
 use std::time::Duration;
 
 use super::{
     figures::{Figure, Samples},
     measure::{
-        account::{Counters, Ledger},
-        cpu::Usage,
         df,
         frames::Bench,
-        memory, reach, recovery, rtt, search,
+        memory, reach, recovery, rtt,
         tcp::{Direction, Server},
     },
     peer::{Peer, Setup},
@@ -20,15 +21,10 @@ use crate::{
     error::{Error, Result},
     progress::Progress,
     rig::{Cpus, Rig, Side},
-    sizes::FrameSizes,
-    traffic::live::LiveGenerator,
 };
 
 /// How long a peer may take until traffic flows.
 const START: Duration = Duration::from_secs(45);
-
-/// Above what arrives at saturation the search for a rate begins by this factor: some deliver less when they get too much.
-const ABOVE_SATURATION: f64 = 1.5;
 
 /// What a round needs.
 pub(crate) struct Round<'a> {
@@ -82,7 +78,7 @@ impl Round<'_> {
     pub(crate) fn peer(&mut self, peer: &mut dyn Peer, samples: &mut Samples) -> Result {
         let name = peer.name();
         self.progress.say(format!("{name}: start"));
-        let rig = Rig::build(self.cpus, peer.kernel_work())?;
+        let rig = Rig::build(self.cpus, peer.kernel_work(), self.plan.uplink)?;
         let on = Setup {
             rig: &rig,
             programs: self.programs,
@@ -165,104 +161,9 @@ impl Round<'_> {
             samples.add(figure, None, transfer.bits_per_s);
             if let Some(peer) = peer.filter(|_| figure == Figure::Tcp1) {
                 let gigabytes = transfer.bytes / 1e9;
-                cpu(samples, CPU_PER_GB, None, peer, transfer.usage, gigabytes);
+                cpu::add(samples, cpu::PER_GB, None, peer, transfer.usage, gigabytes);
             }
         }
-        Ok(())
-    }
-
-    /// Saturation and the searches for one size; the rate of which half is a load.
-    fn frames(
-        &mut self,
-        name: &str,
-        peer: Option<&dyn Peer>,
-        on: &Setup<'_>,
-        bench: &Bench<'_>,
-        sizes: FrameSizes,
-        samples: &mut Samples,
-    ) -> Result<Option<(FrameSizes, f64)>> {
-        self.progress
-            .say(format!("{name}: frames of {sizes} bytes"));
-        let mut generator = bench.generator(sizes)?;
-        generator.saturate(self.plan.time.min(Duration::from_millis(100)))?;
-        let before = Counters::read(peer, on)?;
-        let run = bench.saturate(&mut generator, self.plan.time)?;
-        let after = Counters::read(peer, on)?;
-        let ledger = Ledger::new(run.sent, run.delivered, &before, &after);
-        if self.does(Measure::Frames) {
-            self.progress
-                .note(format!("{name}, {sizes} bytes: {ledger}"));
-            samples.add(Figure::Saturation, Some(sizes), run.per_s());
-            samples.add(
-                Figure::Unaccounted,
-                Some(sizes),
-                ledger.unaccounted() as f64,
-            );
-            if let Some(peer) = peer.filter(|_| run.frames > 0) {
-                let millions = run.frames as f64 / 1e6;
-                cpu(
-                    samples,
-                    CPU_PER_MILLION,
-                    Some(sizes),
-                    peer,
-                    run.usage,
-                    millions,
-                );
-            }
-        }
-        let mut rate = run.per_s();
-        if self.does(Measure::Loss) && self.plan.loss_sizes.contains(&sizes) {
-            self.progress
-                .say(format!("{name}: rates for frames of {sizes} bytes"));
-            let found = self.search(bench, &mut generator, sizes, rate, samples)?;
-            rate = found.unwrap_or(rate);
-        }
-        Ok((rate > 0.0).then_some((sizes, rate)))
-    }
-
-    /// The highest rates with little loss; the one with a hundredth.
-    fn search(
-        &self,
-        bench: &Bench<'_>,
-        generator: &mut LiveGenerator,
-        sizes: FrameSizes,
-        saturation: f64,
-        samples: &mut Samples,
-    ) -> Result<Option<f64>> {
-        let mut top = saturation * ABOVE_SATURATION;
-        let mut result = None;
-        for (figure, limit) in [(Figure::Loss1Percent, 0.01), (Figure::Loss01Percent, 0.001)] {
-            let found = match top > 0.0 {
-                true => search::highest(limit, top, self.plan.steps, |rate| {
-                    bench.trial(generator, rate, self.plan.trial)
-                })?,
-                false => None,
-            };
-            samples.add(
-                figure,
-                Some(sizes),
-                found.map_or(0.0, |trial| trial.delivered_per_s()),
-            );
-            top = found.map_or(0.0, |trial| trial.offered_per_s());
-            result = result.or(found.map(|trial| trial.delivered_per_s()));
-        }
-        Ok(result)
-    }
-
-    fn loaded(
-        &self,
-        rig: &Rig,
-        bench: &Bench<'_>,
-        sizes: FrameSizes,
-        rate: f64,
-        samples: &mut Samples,
-    ) -> Result {
-        let mut generator = bench.generator(sizes)?;
-        let time = self.plan.time;
-        let times = bench.beside(&mut generator, rate, time, || rtt::round_trips(rig, time))?;
-        samples.add(Figure::RttLoadP50, None, times.p50);
-        samples.add(Figure::RttLoadP99, None, times.p99);
-        samples.add(Figure::RttLoad, Some(sizes), rate);
         Ok(())
     }
 
@@ -280,40 +181,5 @@ impl Round<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// Figures of all CPU time, of programs, system calls and softirqs.
-type CpuFigures = [Figure; 4];
-
-const CPU_PER_GB: CpuFigures = [
-    Figure::CpuPerGb,
-    Figure::CpuPerGbUser,
-    Figure::CpuPerGbSystem,
-    Figure::CpuPerGbSoftirq,
-];
-
-const CPU_PER_MILLION: CpuFigures = [
-    Figure::CpuPerMillion,
-    Figure::CpuPerMillionUser,
-    Figure::CpuPerMillionSystem,
-    Figure::CpuPerMillionSoftirq,
-];
-
-fn cpu(
-    samples: &mut Samples,
-    figures: CpuFigures,
-    sizes: Option<FrameSizes>,
-    peer: &dyn Peer,
-    usage: Usage,
-    units: f64,
-) {
-    if !peer.has_own_cpu() {
-        samples.add_nothing(figures[0], sizes, "on the generator's CPU");
-        return;
-    }
-    let parts = [usage.total(), usage.user, usage.system, usage.softirq];
-    for (figure, seconds) in figures.into_iter().zip(parts) {
-        samples.add(figure, sizes, seconds / units);
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Cpus, KernelWork, Side, mask, netns::Namespace, tool::last_line};
+use super::{Cpus, KernelWork, Side, Uplink, mask, netns::Namespace, tool::last_line};
 use crate::{
     error::{Error, Result},
     interrupt,
@@ -42,7 +42,7 @@ impl Gateway {
     }
 
     /// Addresses, bridge and offloads of a gateway whose links are there.
-    pub(super) fn set_up(&self, kernel_work: KernelWork) -> Result {
+    pub(super) fn set_up(&self, kernel_work: KernelWork, uplink: Uplink) -> Result {
         let address = format!("{}/24", self.side.wan());
         self.ip(["addr", "add", &address, "dev", "wan"])?;
         self.ip(["link", "set", "wan", "up"])?;
@@ -53,8 +53,15 @@ impl Gateway {
         self.ip("link set br0 mtu 1500 up".split(' '))?;
         self.ip("link set lan up promisc on".split(' '))?;
         for interface in ["lan", "wan"] {
-            let ethtool = self.netns.tool("ethtool").args(["-K", interface]);
-            ethtool.args("tso off gso off gro off".split(' ')).run()?;
+            if interface == "lan" || uplink == Uplink::Plain {
+                // Off with gso alone, a veth still takes 64 kB of UDP datagrams at once.
+                let off = ["tso", "gso", "gro", "tx-udp-segmentation"].map(|what| [what, "off"]);
+                let ethtool = self.netns.tool("ethtool").args(["-K", interface]);
+                ethtool.args(off.concat()).run()?;
+            } else {
+                let ethtool = self.netns.tool("ethtool");
+                ethtool.args(["-K", interface, "gro", "on"]).run()?;
+            }
             if kernel_work == KernelWork::OnGateways {
                 let mask = mask(self.cpus.gateways);
                 self.netns

@@ -29,7 +29,7 @@ const TAIL: Duration = Duration::from_millis(50);
 /// No frame for this long: none is under way any more. A trial of many can only wait less than a run whose frames are
 /// accounted for: a peer over TCP may pause for a retransmission.
 const QUIET: Duration = Duration::from_millis(100);
-const QUIET_FOR_SURE: Duration = Duration::from_millis(400);
+const QUIET_FOR_SURE: Duration = Duration::from_millis(300);
 
 /// Longest wait for that.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -123,7 +123,7 @@ impl<'a> Bench<'a> {
         generator: &mut LiveGenerator,
         time: Duration,
     ) -> Result<Saturated> {
-        let before = self.drained(QUIET_FOR_SURE, None)?;
+        let before = self.drained(QUIET, None)?;
         let cpu = self.rig.cpus().gateways;
         let look = || Ok((self.count()?, Instant::now(), Usage::now(cpu)?));
         let (window, sent) = thread::scope(|scope| {

@@ -116,7 +116,7 @@ impl Peer for WireGuard {
         let mut tries = 0;
         while let Err(error) = configure() {
             tries += 1;
-            if tries == 50 {
+            if tries == 250 {
                 return Err(error);
             }
             interrupt::sleep(std::time::Duration::from_millis(20))?;
