@@ -1,5 +1,7 @@
 //! The comparison as a user runs it, small: records, whereabouts of frames, and that nothing is left.
 
+mod schema;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -71,6 +73,7 @@ fn records(arguments: &[&str]) -> Vec<Value> {
     assert!(output.status.success(), "{log}");
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
     assert_eq!(report["schema"], "causeway-perf/1");
+    schema::assert_documented(&report);
     let results = report["results"].as_array().expect("an array").clone();
     assert!(
         results.iter().all(|r| r["test"] == "compare"),

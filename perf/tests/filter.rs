@@ -1,5 +1,7 @@
 //! The program as a user runs it, with the XDP program in the kernel: needs root, and no interface.
 
+mod schema;
+
 use std::{collections::BTreeSet, process::Command};
 
 const FILTER: &str = env!("CARGO_BIN_EXE_causeway-perf");
@@ -21,6 +23,7 @@ fn every_verdict_of_both_ends_has_its_figures() {
     let output = output.expect("the program");
     assert!(output.status.success(), "{output:?}");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
+    schema::assert_documented(&report);
     let results = report["results"].as_array().expect("an array");
     for result in results {
         let number = |name: &str| result[name].as_f64().expect("a number");

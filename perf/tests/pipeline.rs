@@ -1,5 +1,7 @@
 //! The program as a user runs it: its report, and what it says to impossible requests.
 
+mod schema;
+
 use std::process::{Command, Output};
 
 fn pipeline(arguments: &[&str]) -> Output {
@@ -13,6 +15,7 @@ fn results(arguments: &[&str]) -> Vec<serde_json::Value> {
     let output = pipeline(&[arguments, &["--seconds", "0.05", "--json"]].concat());
     assert!(output.status.success(), "{output:?}");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
+    schema::assert_documented(&report);
     let results = report["results"].as_array().expect("an array").clone();
     let table = String::from_utf8_lossy(&output.stderr);
     let lines = table.lines().filter(|l| l.contains("_to_"));

@@ -84,7 +84,7 @@ struct Record {
     refused: u64,
     /// How often a frame had to wait for room in the port.
     waits: u64,
-    seconds: f64,
+    elapsed_s: f64,
     frames_per_s: f64,
     gbit_per_s: f64,
     kept_schedule: bool,
@@ -189,7 +189,7 @@ fn record(options: &Options, stream: &Stream, rate: Option<f64>, sent: &Sent) ->
         sent: sent.frames,
         refused: sent.refused,
         waits: sent.waits,
-        seconds,
+        elapsed_s: seconds,
         frames_per_s,
         gbit_per_s: sent.bytes as f64 * 8.0 / seconds / 1e9,
         kept_schedule: rate.is_none_or(|rate| frames_per_s >= rate * KEPT),
@@ -214,7 +214,7 @@ fn report(options: &Options, record: &Record, mut output: crate::output::Output)
         record.sent.to_string(),
         record.refused.to_string(),
         record.waits.to_string(),
-        format!("{:.2}", record.seconds),
+        format!("{:.2}", record.elapsed_s),
         format!("{:.0}", record.frames_per_s),
         format!("{:.3}", record.gbit_per_s),
     ]);

@@ -57,7 +57,7 @@ struct Counted {
     link: String,
     count_only: bool,
     received: u64,
-    seconds: f64,
+    elapsed_s: f64,
     frames_per_s: f64,
     gbit_per_s: f64,
 }
@@ -150,7 +150,7 @@ fn counted(options: &Options, received: u64, bytes: u64, span: &Span) -> Counted
         link: options.link.to_string(),
         count_only: options.count_only,
         received,
-        seconds,
+        elapsed_s: seconds,
         frames_per_s: rate(received),
         gbit_per_s: rate(bytes) * 8.0 / 1e9,
     }
@@ -205,7 +205,7 @@ fn rates(record: &Counted) -> Table {
     table.row(vec![
         record.link.clone(),
         record.received.to_string(),
-        format!("{:.2}", record.seconds),
+        format!("{:.2}", record.elapsed_s),
         format!("{:.0}", record.frames_per_s),
         format!("{:.3}", record.gbit_per_s),
     ]);

@@ -31,6 +31,7 @@ pub(crate) fn results(arguments: &[&str]) -> Vec<Value> {
 pub(crate) fn parse(stdout: &[u8]) -> Vec<Value> {
     let report: Value = serde_json::from_slice(stdout).expect("JSON alone");
     assert_eq!(report["schema"], "causeway-perf/1");
+    crate::schema::assert_documented(&report);
     report["results"].as_array().expect("an array").clone()
 }
 

@@ -5,6 +5,8 @@
 mod accounts;
 mod lab;
 mod rfc2544;
+#[path = "../schema/mod.rs"]
+mod schema;
 mod soak;
 mod surface;
 

@@ -78,7 +78,7 @@ fn it_ends_when_too_much_is_lost_and_says_so() {
             .is_some_and(|f| f.contains("lost, 0 allowed")),
         "{record}"
     );
-    assert!(number(&record, "seconds") < 600.0);
+    assert!(number(&record, "elapsed_s") < 600.0);
     assert_eq!(record["lost"], lab.sent_at("m", "astray"));
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("the error budget is exceeded"), "{text}");

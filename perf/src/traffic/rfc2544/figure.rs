@@ -31,7 +31,7 @@ pub(super) struct Figure {
     pub(super) trials: u32,
     /// Those of them that lost more than is accepted.
     pub(super) failed_trials: u32,
-    pub(super) trial_seconds: f64,
+    pub(super) trial_s: f64,
     pub(super) sent: u64,
     pub(super) received: u64,
     pub(super) lost: u64,
@@ -91,7 +91,7 @@ impl Figure {
             accepted_loss_ratio: bench.options.loss,
             trials: bench.trials,
             failed_trials: bench.failed_trials,
-            trial_seconds: bench.options.trial_seconds.as_secs_f64(),
+            trial_s: bench.options.trial_seconds.as_secs_f64(),
             ceiling_frames_per_s: bench.ceiling,
             kept_schedule: true,
             ..Self::default()

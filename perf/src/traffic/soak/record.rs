@@ -20,8 +20,8 @@ pub(super) struct Record {
     frame_sizes: String,
     flows: u16,
     asked_frames_per_s: f64,
-    asked_seconds: f64,
-    seconds: f64,
+    asked_s: f64,
+    elapsed_s: f64,
     frames_per_s: f64,
     gbit_per_s: f64,
     kept_schedule: bool,
@@ -72,8 +72,8 @@ impl Record {
             frame_sizes: plan.stream.sizes.to_string(),
             flows: plan.stream.flows,
             asked_frames_per_s: plan.rate,
-            asked_seconds: plan.time.as_secs_f64(),
-            seconds,
+            asked_s: plan.time.as_secs_f64(),
+            elapsed_s: seconds,
             frames_per_s: counts.received as f64 / seconds,
             gbit_per_s: counts.bytes as f64 * 8.0 / seconds / 1e9,
             kept_schedule: outcome.generated.frames as f64 >= plan.rate * seconds * KEPT,
@@ -141,8 +141,8 @@ impl Record {
         );
         row(
             "seconds",
-            format!("{:.1}", self.seconds),
-            format!("{:.1}", self.asked_seconds),
+            format!("{:.1}", self.elapsed_s),
+            format!("{:.1}", self.asked_s),
         );
         let kept = if self.kept_schedule {
             ""
