@@ -46,7 +46,7 @@ enum Test {
     Compare(compare::Options),
     /// Keeps a CPU from halting.
     #[command(hide = true)]
-    IdleLoop,
+    IdleLoop(rig::idle::Options),
     /// Sends test frames.
     Generate(traffic::generate::Options),
     /// Receives test frames, and says what became of them on the way.
@@ -65,7 +65,10 @@ fn main() -> ExitCode {
         Test::Report(options) => report::run(&options),
         Test::Filter(options) => filter::run(&options),
         Test::Compare(options) => compare::run(&options),
-        Test::IdleLoop => rig::idle::run(),
+        Test::IdleLoop(options) => {
+            rig::idle::run(&options);
+            Ok(())
+        }
         Test::Generate(options) => traffic::generate::run(&options),
         Test::Sink(options) => traffic::receive::run(&options),
         Test::Rfc2544(options) => traffic::rfc2544::run(&options),
