@@ -34,7 +34,7 @@ enum Test {
     Report(report::Options),
     /// Keeps a CPU from halting.
     #[command(hide = true)]
-    IdleLoop,
+    IdleLoop(rig::idle::Options),
 }
 
 /// Does what the command line says.
@@ -50,7 +50,10 @@ pub fn main() -> ExitCode {
         Test::Soak(options) => traffic::soak::run(&options),
         Test::Compare(options) => compare::run(&options),
         Test::Report(options) => report::run(&options),
-        Test::IdleLoop => rig::idle::run(),
+        Test::IdleLoop(options) => {
+            rig::idle::run(&options);
+            Ok(())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

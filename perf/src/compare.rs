@@ -149,7 +149,7 @@ fn report(
             Uplink::Offloads => " but for the uplink's",
         }
     ))?;
-    if !ceiling.is_empty() {
+    if !ceiling.is_empty() || !lines.is_empty() {
         output.print(report::tables(plan, ceiling, &lines))?;
     }
     for Entry {

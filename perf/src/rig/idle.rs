@@ -6,7 +6,8 @@
 
 use std::process::Stdio;
 
-use rustix::process::{Signal, set_parent_process_death_signal};
+use clap::Args;
+use rustix::process::getppid;
 
 use super::tool::{Background, Tool};
 use crate::error::{Error, Result};
@@ -29,6 +30,7 @@ impl IdleLoops {
                 .arg(cpu.to_string())
                 .arg(&program)
                 .arg("idle-loop")
+                .arg(std::process::id().to_string())
                 .spawn(Stdio::null(), Stdio::null(), Stdio::inherit())?;
             loops.0.push(Background(child));
         }
@@ -36,10 +38,21 @@ impl IdleLoops {
     }
 }
 
-/// The loop: the hidden subcommand `idle-loop`. Ends when whoever started it does.
-pub(crate) fn run() -> Result {
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(Error::failed("prctl"))?;
-    loop {
-        std::hint::spin_loop();
+/// The hidden subcommand.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Who started it
+    parent: i32,
+}
+
+/// Spins between two looks for the parent: some tens of milliseconds.
+const SPINS: u32 = 10_000_000;
+
+/// The loop. Ends when whoever started it has, even if that was before it got the CPU for the first time.
+pub(crate) fn run(options: &Options) {
+    while getppid().is_some_and(|pid| pid.as_raw_pid() == options.parent) {
+        for _ in 0..SPINS {
+            std::hint::spin_loop();
+        }
     }
 }

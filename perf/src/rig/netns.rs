@@ -1,7 +1,9 @@
 //! Network namespaces that go, with all that runs in them, when their owner does.
 
 use std::{
-    fs, process, thread,
+    fs,
+    path::Path,
+    process, thread,
     time::{Duration, Instant},
 };
 
@@ -129,17 +131,27 @@ impl Drop for Namespace {
     }
 }
 
-/// Removes namespaces of processes that no longer are: of a harness that was killed, not stopped.
+/// Removes namespaces and folders of processes that no longer are: of a harness that was killed, not stopped.
 pub(crate) fn remove_leftovers() {
-    let names = fs::read_dir("/run/netns").into_iter().flatten().flatten();
-    for name in names.filter_map(|entry| entry.file_name().into_string().ok()) {
-        if owner(&name).is_some_and(|pid| !fs::exists(format!("/proc/{pid}")).unwrap_or(true)) {
-            drop(Namespace { name });
-        }
+    for name in orphans("/run/netns".as_ref()) {
+        drop(Namespace { name });
+    }
+    let folder = std::env::temp_dir();
+    for name in orphans(&folder) {
+        let _ = fs::remove_dir_all(folder.join(name));
     }
 }
 
-/// The process that made a namespace of ours.
+/// Names in a folder that say they were made by a process that is no more.
+fn orphans(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let alive = |pid| fs::exists(format!("/proc/{pid}")).unwrap_or(true);
+    let orphaned = |name: &String| owner(name).is_some_and(|pid| !alive(pid));
+    names.filter(orphaned).collect()
+}
+
+/// The process that made something of ours.
 fn owner(name: &str) -> Option<u32> {
     let rest = name.strip_prefix(PREFIX)?.strip_prefix('-')?;
     rest.split('-').next()?.parse().ok()

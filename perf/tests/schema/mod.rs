@@ -5,7 +5,7 @@ use serde_json::Value;
 const SCHEMA: &str = include_str!("../../SCHEMA.md");
 
 /// Every member of every result is named in the section of its test, or among those that tests share.
-pub fn assert_documented(report: &Value) {
+pub(crate) fn assert_documented(report: &Value) {
     let (shared, _) = SCHEMA.split_once("\n## ").expect("sections");
     for result in report["results"].as_array().expect("an array") {
         let test = result["test"].as_str().expect("which test?");

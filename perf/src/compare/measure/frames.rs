@@ -24,7 +24,13 @@ use crate::{
 const WARM_UP: Duration = Duration::from_millis(250);
 
 /// From its last look to its end.
-const TAIL: Duration = Duration::from_millis(50);
+const TAIL: Duration = Duration::from_millis(100);
+
+/// How long the first frame of a run may take.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// Runs until one is looked at in its middle: on a busy machine we may come late.
+const TRIES: u32 = 3;
 
 /// No frame for this long: none is under way any more. A trial of many can only wait less than a run whose frames are
 /// accounted for: a peer over TCP may pause for a retransmission.
@@ -54,6 +60,13 @@ pub(crate) struct Saturated {
     pub(crate) sent: Sent,
     /// What arrived of that in the end.
     pub(crate) delivered: u64,
+}
+
+/// How far things were at one moment.
+struct Look {
+    frames: u64,
+    at: Instant,
+    usage: Usage,
 }
 
 impl Saturated {
@@ -124,25 +137,67 @@ impl<'a> Bench<'a> {
         time: Duration,
     ) -> Result<Saturated> {
         let before = self.drained(QUIET, None)?;
-        let cpu = self.rig.cpus().gateways;
-        let look = || Ok((self.count()?, Instant::now(), Usage::now(cpu)?));
-        let (window, sent) = thread::scope(|scope| {
+        let mut all = Sent::default();
+        for _ in 0..TRIES {
+            let (sent, window) = self.look_into(generator, time)?;
+            all.frames += sent.frames;
+            all.refused += sent.refused;
+            all.elapsed += sent.elapsed;
+            let delivered = self.drained(QUIET_FOR_SURE, None)? - before;
+            if let Some([first, last]) = window.filter(|_| delivered > 0) {
+                return Ok(Saturated {
+                    frames: last.frames - first.frames,
+                    seconds: (last.at - first.at).as_secs_f64(),
+                    usage: last.usage - first.usage,
+                    sent: all,
+                    delivered,
+                });
+            }
+            if delivered == 0 {
+                return Ok(Saturated {
+                    frames: 0,
+                    seconds: all.elapsed.as_secs_f64(),
+                    usage: Usage::default(),
+                    sent: all,
+                    delivered,
+                });
+            }
+        }
+        Err(Error::Failed(
+            "the machine is too busy: no run could be looked at before it was over".into(),
+        ))
+    }
+
+    /// One run, and two looks in its middle; no looks if it was over too soon.
+    fn look_into(
+        &self,
+        generator: &mut LiveGenerator,
+        time: Duration,
+    ) -> Result<(Sent, Option<[Look; 2]>)> {
+        let before = self.count()?;
+        thread::scope(|scope| {
             let sender = scope.spawn(|| generator.saturate(WARM_UP + time + TAIL));
-            let window = (|| {
+            let looks = (|| {
+                let end = Instant::now() + FIRST;
+                while self.count()? == before && Instant::now() < end {
+                    interrupt::sleep(Duration::from_millis(5))?;
+                }
                 interrupt::sleep(WARM_UP)?;
-                let first = look()?;
+                let first = self.look()?;
                 interrupt::sleep(time)?;
-                Ok((first, look()?))
+                Ok([first, self.look()?])
             })();
-            (window, joined(sender))
-        });
-        let (sent, (first, last)) = (sent?, window?);
-        Ok(Saturated {
-            frames: last.0 - first.0,
-            seconds: (last.1 - first.1).as_secs_f64(),
-            usage: last.2 - first.2,
-            sent,
-            delivered: self.drained(QUIET_FOR_SURE, None)? - before,
+            let in_time = !sender.is_finished();
+            let sent = joined(sender)?;
+            Ok((sent, Some(looks?).filter(|_| in_time)))
+        })
+    }
+
+    fn look(&self) -> Result<Look> {
+        Ok(Look {
+            frames: self.count()?,
+            at: Instant::now(),
+            usage: Usage::now(self.rig.cpus().gateways)?,
         })
     }
 
