@@ -35,6 +35,7 @@ pub(crate) struct Machine {
 pub(crate) struct Versions {
     causeway: &'static str,
     ring: &'static str,
+    aws_lc_rs: &'static str,
     /// `release` or `debug`.
     profile: &'static str,
 }
@@ -61,6 +62,25 @@ pub(crate) fn describe() -> io::Result<(Machine, Vec<String>)> {
     Ok((machine, flags.collect()))
 }
 
+/// Ticks per second of the time stamp counter, where it is known and steady. They are reference cycles:
+/// the core's own clock may be higher or lower.
+///
+/// On x86 the kernel derives the BogoMIPS from it, two for each tick; elsewhere they mean something else.
+pub(crate) fn reference_hz() -> Option<f64> {
+    if !cfg!(target_arch = "x86_64") {
+        return None;
+    }
+    tsc_hz(&fs::read_to_string("/proc/cpuinfo").ok()?)
+}
+
+fn tsc_hz(cpuinfo: &str) -> Option<f64> {
+    let steady = field(cpuinfo, &["flags"])
+        .split(' ')
+        .any(|f| f == "constant_tsc");
+    let bogomips: f64 = field(cpuinfo, &["bogomips"]).parse().ok()?;
+    (steady && bogomips > 0.0).then_some(bogomips / 2.0 * 1e6)
+}
+
 /// The release of the running kernel.
 ///
 /// # Errors
@@ -77,6 +97,7 @@ pub(crate) fn versions() -> Versions {
     Versions {
         causeway: env!("CARGO_PKG_VERSION"),
         ring: locked("ring").unwrap_or("unknown"),
+        aws_lc_rs: locked("aws-lc-rs").unwrap_or("unknown"),
         profile: if cfg!(debug_assertions) {
             "debug"
         } else {
@@ -112,6 +133,14 @@ mod tests {
             "{ring}"
         );
         assert_eq!(locked("no-such-package"), None);
+    }
+
+    #[test]
+    fn reference_cycles_need_a_steady_counter() {
+        let steady = "flags\t: tsc constant_tsc\nbogomips\t: 4600.00\n";
+        assert_eq!(tsc_hz(steady), Some(2.3e9));
+        assert_eq!(tsc_hz("flags\t: tsc\nbogomips\t: 4600.00\n"), None);
+        assert_eq!(tsc_hz("flags\t: constant_tsc\n"), None);
     }
 
     #[test]

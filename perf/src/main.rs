@@ -1,50 +1,5 @@
-//! The perf harness of causeway: measures, and says what it measured on.
-//!
-//! One test so far: [`pipeline`], the way of a frame through one core in memory, with no NIC and no
-//! kernel. It runs the appliance's own code: the frames of a batch go through
-//! [`causeway::lan_to_wan`] into runs of sealed datagrams, or datagrams through
-//! [`causeway::wan_to_lan`] into frames; only the two ends, port and socket, are memory.
-//!
-//! [`output`] prints the figures and writes them as JSON, with what [`machine`] says of the machine.
+//! See the library.
 
-mod error;
-mod interrupt;
-mod machine;
-mod output;
-mod pipeline;
-mod progress;
-mod sizes;
-mod traffic;
-
-use std::process::ExitCode;
-
-use clap::{Parser, Subcommand};
-
-/// Measures causeway.
-#[derive(Parser)]
-#[command(name = "causeway-perf", version)]
-struct Cli {
-    #[command(subcommand)]
-    test: Test,
-}
-
-#[derive(Subcommand)]
-enum Test {
-    /// Frames in memory through the data path of one core, without NIC or kernel.
-    Pipeline(pipeline::Options),
-}
-
-fn main() -> ExitCode {
-    let cli = Cli::parse();
-    interrupt::install();
-    let result = match cli.test {
-        Test::Pipeline(options) => pipeline::run(&options),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("causeway-perf: {error}");
-            error.exit_code()
-        }
-    }
+fn main() -> std::process::ExitCode {
+    causeway_perf::cli::main()
 }

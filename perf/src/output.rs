@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Names the form of the JSON object; another form gets another name.
-const SCHEMA: &str = "causeway-perf/1";
+pub(crate) const SCHEMA: &str = "causeway-perf/1";
 
 /// A value measured in several rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]

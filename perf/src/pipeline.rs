@@ -1,40 +1,47 @@
-//! Frames in memory through the data path of one core, without NIC or kernel.
+//! Frames in memory through the data path of each core, without NIC or kernel.
 //!
-//! Each round measures every series once, and beside it the bare cipher on the same datagrams, so
-//! that what disturbs the machine disturbs all of them alike; the figures are medians of the rounds.
+//! Each round measures every series once, and beside it what bounds it: ESP alone on the same
+//! datagrams, and a copy of the same frames. So what disturbs the machine disturbs all of them alike;
+//! the figures are medians of the rounds.
 
-mod receiver;
-mod sender;
-mod world;
+mod figure;
+mod workers;
 
-use std::time::Duration;
+use std::{num::NonZero, time::Duration};
 
-use causeway_tunnel::{aead::Cipher, wire};
+use crate::datapath::{Protection, Receiver, Sender, Series};
+use causeway_tunnel::aead::{Cipher, Library};
 use clap::Args;
-use serde::Serialize;
 
-use self::{receiver::Receiver, sender::Sender};
+use self::{
+    figure::{Figure, Round, table},
+    workers::Workers,
+};
 use crate::{
     error::Result,
-    interrupt,
-    output::{JsonOption, Spread, Table},
+    output::JsonOption,
+    progress::Progress,
+    sizes::{self, FCS, FrameSizes},
 };
 
 /// Rounds that count; one before them warms up.
 const ROUNDS: usize = 7;
 
-/// Bytes of UDP payload: what IPv6 and UDP leave of 1,500.
-const DATAGRAM: usize = 1_452;
-
 /// What to measure.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Lengths of the frames, without FCS: each is measured by itself
-    #[arg(long, value_name = "N", num_args = 1.., default_values_t = [64, 512, 1_514], value_parser = frame_bytes)]
-    frame_bytes: Vec<usize>,
-    /// Ciphers: aes-256-gcm, aes-128-gcm
-    #[arg(long, value_name = "CIPHER", num_args = 1.., default_values_t = [Cipher::Aes256Gcm])]
-    cipher: Vec<Cipher>,
+    /// Frame sizes, FCS included, or imix: each is measured by itself [default: those of RFC 2544, and imix]
+    #[arg(long, value_name = "SIZE", num_args = 1..)]
+    frame_bytes: Vec<FrameSizes>,
+    /// Ciphers: aes-256-gcm, aes-128-gcm, none (crypto off)
+    #[arg(long, value_name = "CIPHER", num_args = 1.., default_value = "aes-256-gcm")]
+    cipher: Vec<CipherOrNone>,
+    /// Libraries that do the cipher: ring, aws-lc-rs
+    #[arg(long, value_name = "LIBRARY", num_args = 1.., default_value = "ring")]
+    aead: Vec<Library>,
+    /// Workers, each on a core of its own with lanes of its own
+    #[arg(long, value_name = "N", default_value = "1")]
+    workers: NonZero<usize>,
     /// Seconds of measurement for each line of the report
     #[arg(long, value_name = "S", default_value = "2", value_parser = seconds)]
     seconds: Duration,
@@ -42,21 +49,25 @@ pub(crate) struct Options {
     json: JsonOption,
 }
 
-fn frame_bytes(text: &str) -> std::result::Result<usize, String> {
-    let bytes = text
-        .parse()
-        .map_err(|_| "not a number of bytes".to_owned())?;
-    if !wire::is_frame_length(bytes) {
-        return Err(format!(
-            "a frame has {} (its Ethernet header) to {} bytes",
-            wire::MIN_FRAME,
-            wire::MAX_FRAME
-        ));
+/// Only here has no cipher a name: see `SaKeys::unprotected`.
+#[derive(Clone, Copy)]
+struct CipherOrNone(Option<Cipher>);
+
+impl std::str::FromStr for CipherOrNone {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
+        if name == "none" {
+            return Ok(Self(None));
+        }
+        let cipher = name.parse().map(|cipher| Self(Some(cipher)));
+        cipher
+            .map_err(|error: causeway_tunnel::aead::UnknownCipher| format!("{error}, or \"none\""))
     }
-    Ok(bytes)
 }
 
-fn seconds(text: &str) -> std::result::Result<Duration, String> {
+/// A time to measure for.
+pub(crate) fn seconds(text: &str) -> std::result::Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     if !(0.01..=3_600.0).contains(&seconds) {
         return Err("0.01 to 3600 seconds are possible".into());
@@ -64,104 +75,76 @@ fn seconds(text: &str) -> std::result::Result<Duration, String> {
     Ok(Duration::from_secs_f64(seconds))
 }
 
-/// Frames, and the time they took.
-#[derive(Clone, Copy, Default)]
-struct Sample {
-    frames: u64,
-    time: Duration,
-}
+impl Options {
+    fn sizes(&self) -> Vec<FrameSizes> {
+        if self.frame_bytes.is_empty() {
+            let fixed = sizes::RFC2544.into_iter();
+            return fixed.chain([FrameSizes::Imix]).collect();
+        }
+        self.frame_bytes.clone()
+    }
 
-impl Sample {
-    fn ns_per_frame(self) -> f64 {
-        self.time.as_nanos() as f64 / self.frames as f64
+    /// Each cipher by each library; without a cipher there is no library.
+    fn protections(&self) -> Vec<Protection> {
+        let mut all = Vec::new();
+        for cipher in &self.cipher {
+            match cipher.0 {
+                None => all.push(Protection::None),
+                Some(cipher) => {
+                    let libraries = self.aead.iter();
+                    all.extend(libraries.map(|library| Protection::Aead(cipher, *library)));
+                }
+            }
+        }
+        all
     }
 }
 
-/// One direction with one frame length and one cipher.
-trait Series {
-    /// The word in the report.
-    const DIRECTION: &'static str;
-
-    /// The whole path for about this long.
-    fn path(&mut self, time: Duration) -> Sample;
-
-    /// The cipher alone, on datagrams as the path has them, for about this long.
-    fn aead(&mut self, time: Duration) -> Sample;
-}
-
-/// A series, and what its rounds gave: ns per frame of the path, and of the cipher.
+/// A series of each worker, and what its rounds gave.
 struct Measured<S> {
-    series: S,
-    frame_bytes: usize,
-    cipher: Cipher,
-    rounds: Vec<(f64, f64)>,
+    series: Vec<S>,
+    sizes: FrameSizes,
+    protection: Protection,
+    rounds: Vec<Round>,
 }
 
 impl<S: Series> Measured<S> {
-    fn new(series: S, frame_bytes: usize, cipher: Cipher) -> Self {
+    fn new(sizes: FrameSizes, protection: Protection, workers: &Workers) -> Self {
+        let lengths: Vec<_> = sizes.cycle().iter().map(|size| size - FCS).collect();
+        let series = (0..workers.count()).map(|_| S::new(&lengths, protection));
         Self {
-            series,
-            frame_bytes,
-            cipher,
+            series: series.collect(),
+            sizes,
+            protection,
             rounds: Vec::new(),
         }
     }
 
-    fn round(&mut self, time: Duration, counts: bool) {
-        let path = self.series.path(time).ns_per_frame();
-        let aead = self.series.aead(time).ns_per_frame();
-        if counts {
-            self.rounds.push((path, aead));
-        }
+    /// Half of the `time` is the path's.
+    fn round(&mut self, workers: &Workers, time: Duration) -> Result<Round> {
+        let series = &mut self.series;
+        Ok(Round {
+            path: workers.ns_per_frame(series, time / 2, S::path)?,
+            aead: match self.protection {
+                Protection::Aead(..) => Some(workers.ns_per_frame(series, time / 4, S::esp)?),
+                Protection::None => None,
+            },
+            copy: workers.ns_per_frame(series, time / 4, S::copy)?,
+        })
     }
 
-    fn figure(&self) -> Figure {
-        let path = Spread::of(self.rounds.iter().map(|(path, _)| *path));
-        let share = Spread::of(self.rounds.iter().map(|(path, aead)| aead / path));
-        let frames_per_s = 1e9 / path.median;
-        Figure {
-            test: "pipeline",
-            direction: S::DIRECTION,
-            frame_bytes: self.frame_bytes,
-            datagram_bytes: DATAGRAM,
-            cipher: self.cipher.name(),
-            aead: "ring",
-            workers: 1,
-            rounds: self.rounds.len(),
-            frames_per_s,
-            gbit_per_s: frames_per_s * self.frame_bytes as f64 * 8.0 / 1e9,
-            ns_per_frame: path.median,
-            ns_per_frame_min: path.min,
-            ns_per_frame_max: path.max,
-            aead_share: share.median,
-            aead_share_min: share.min,
-            aead_share_max: share.max,
-        }
+    fn figure(&self, reference_hz: Option<f64>) -> Figure {
+        let (sizes, protection) = (self.sizes, self.protection);
+        let workers = self.series.len();
+        Figure::new(
+            S::DIRECTION,
+            sizes,
+            protection,
+            workers,
+            &self.rounds,
+            reference_hz,
+        )
     }
-}
-
-/// One line of the report.
-#[derive(Serialize)]
-struct Figure {
-    test: &'static str,
-    direction: &'static str,
-    frame_bytes: usize,
-    datagram_bytes: usize,
-    cipher: &'static str,
-    /// The library that does the cipher's arithmetic.
-    aead: &'static str,
-    workers: usize,
-    rounds: usize,
-    frames_per_s: f64,
-    /// Of the frames' own bytes: without FCS, preamble or the tunnel's overhead.
-    gbit_per_s: f64,
-    ns_per_frame: f64,
-    ns_per_frame_min: f64,
-    ns_per_frame_max: f64,
-    /// Part of the time that the bare cipher takes for the same datagrams.
-    aead_share: f64,
-    aead_share_min: f64,
-    aead_share_max: f64,
 }
 
 /// Measures and reports.
@@ -173,25 +156,19 @@ pub(crate) fn run(options: &Options) -> Result {
     if cfg!(debug_assertions) {
         eprintln!("causeway-perf: a debug build: figures mean nothing, build with --release");
     }
+    let workers = Workers::new(options.workers)?;
     let mut output = options.json.open()?;
-    let mut out = Vec::new();
-    let mut back = Vec::new();
-    for &cipher in &options.cipher {
-        for &bytes in &options.frame_bytes {
-            out.push(Measured::new(Sender::new(bytes, cipher), bytes, cipher));
-            back.push(Measured::new(Receiver::new(bytes, cipher), bytes, cipher));
+    let (mut out, mut back) = (Vec::new(), Vec::new());
+    for protection in options.protections() {
+        for sizes in options.sizes() {
+            out.push(Measured::<Sender>::new(sizes, protection, &workers));
+            back.push(Measured::<Receiver>::new(sizes, protection, &workers));
         }
     }
-    let slice = options.seconds / (2 * ROUNDS as u32);
-    for round in 0..=ROUNDS {
-        for (out, back) in out.iter_mut().zip(&mut back) {
-            interrupt::check()?;
-            out.round(slice, round > 0);
-            back.round(slice, round > 0);
-        }
-    }
-    let figures = out.iter().map(Measured::figure);
-    let figures: Vec<_> = figures.chain(back.iter().map(Measured::figure)).collect();
+    measure(&mut out, &mut back, &workers, options.seconds)?;
+    let hz = crate::machine::reference_hz();
+    let figures = out.iter().map(|m| m.figure(hz));
+    let figures: Vec<_> = figures.chain(back.iter().map(|m| m.figure(hz))).collect();
     output.print(table(&figures))?;
     for figure in &figures {
         output.push(figure);
@@ -199,35 +176,27 @@ pub(crate) fn run(options: &Options) -> Result {
     output.finish()
 }
 
-fn table(figures: &[Figure]) -> Table {
-    let mut table = Table::new(&[
-        "direction",
-        "bytes",
-        "cipher",
-        "frames/s",
-        "Gb/s",
-        "ns/frame",
-        "min-max",
-        "AEAD",
-        "min-max",
-    ]);
-    for f in figures {
-        let percent = |share: f64| format!("{:.0}%", share * 100.0);
-        table.row(vec![
-            f.direction.into(),
-            f.frame_bytes.to_string(),
-            f.cipher.into(),
-            format!("{:.0}", f.frames_per_s),
-            format!("{:.2}", f.gbit_per_s),
-            format!("{:.1}", f.ns_per_frame),
-            format!("{:.1}-{:.1}", f.ns_per_frame_min, f.ns_per_frame_max),
-            percent(f.aead_share),
-            format!(
-                "{}-{}",
-                percent(f.aead_share_min),
-                percent(f.aead_share_max)
-            ),
-        ]);
+fn measure(
+    out: &mut [Measured<Sender>],
+    back: &mut [Measured<Receiver>],
+    workers: &Workers,
+    seconds: Duration,
+) -> Result {
+    let slice = seconds / ROUNDS as u32;
+    let mut progress = Progress::new(((ROUNDS + 1) * out.len()) as u64);
+    for round in 0..=ROUNDS {
+        for (out, back) in out.iter_mut().zip(back.iter_mut()) {
+            progress.say(match round {
+                0 => "warming up".into(),
+                _ => format!("round {round} of {ROUNDS}"),
+            });
+            let (sent, received) = (out.round(workers, slice)?, back.round(workers, slice)?);
+            if round > 0 {
+                out.rounds.push(sent);
+                back.rounds.push(received);
+            }
+            progress.step();
+        }
     }
-    table
+    Ok(())
 }

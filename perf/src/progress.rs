@@ -37,11 +37,9 @@ impl Progress {
             self.said = Instant::now();
             let (at, of) = (self.bar.position(), self.bar.length().unwrap_or(0));
             let elapsed = self.started.elapsed().as_secs();
-            let left = if at == 0 {
-                String::new()
-            } else {
-                format!(", {} s left", self.bar.eta().as_secs())
-            };
+            // Not the bar's own estimate: between two long steps that grows without bound.
+            let left = (elapsed * of.saturating_sub(at)).checked_div(at);
+            let left = left.map_or_else(String::new, |s| format!(", {s} s left"));
             eprintln!("{elapsed} s, {at}/{of}{left}: {what}");
         }
         self.bar.set_message(what);

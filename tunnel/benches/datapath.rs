@@ -6,9 +6,10 @@
 //!
 //! One iteration is a batch of 64 frames, flushed once, in datagrams of 1,452
 //! bytes (what is left of 1,500 under IPv6 and UDP); `seal` and `open` are one
-//! datagram around one frame. Rates are inner frames and inner bytes.
+//! datagram around one frame, by each AEAD library; the lanes use the default one. Rates are inner
+//! frames and inner bytes.
 
-use causeway_tunnel::aead::Cipher;
+use causeway_tunnel::aead::{Cipher, Library};
 use causeway_tunnel::bundle::Bundle;
 use causeway_tunnel::lane::{RunLimits, RxLane, TxLane};
 use causeway_tunnel::sa::{Limits, SaKeys};
@@ -87,11 +88,12 @@ fn close(bundle: &mut Bundle, datagram: &mut [u8]) -> usize {
 
 fn seal(c: &mut Criterion) {
     let mut group = c.benchmark_group("seal");
-    for size in FRAME_SIZES {
-        let mut sa = OutboundSa::new(spi(), &keys(), ENDLESS, Instant::now());
+    for (library, size) in libraries_and_sizes() {
+        let keys = keys().with_library(library);
+        let mut sa = OutboundSa::new(spi(), &keys, ENDLESS, Instant::now());
         let mut datagram = vec![7; MAX_DATAGRAM_SIZE];
         group.throughput(throughput(1, size));
-        group.bench_function(BenchmarkId::from_parameter(size), |b| {
+        group.bench_function(BenchmarkId::new(library.name(), size), |b| {
             b.iter(|| {
                 esp::seal(
                     &mut sa,
@@ -108,16 +110,17 @@ fn seal(c: &mut Criterion) {
 fn open(c: &mut Criterion) {
     let mut group = c.benchmark_group("open");
     let now = Instant::now();
-    for size in FRAME_SIZES {
-        let mut tx = OutboundSa::new(spi(), &keys(), ENDLESS, now);
-        let mut rx = InboundSa::new(spi(), &keys(), ENDLESS, now);
+    for (library, size) in libraries_and_sizes() {
+        let keys = keys().with_library(library);
+        let mut tx = OutboundSa::new(spi(), &keys, ENDLESS, now);
+        let mut rx = InboundSa::new(spi(), &keys, ENDLESS, now);
         let mut next = || {
             let mut datagram = vec![7; esp::sealed_len(size)];
             esp::seal(&mut tx, &mut datagram, size, NextHeader::Ethernet).expect("endless");
             datagram
         };
         group.throughput(throughput(1, size));
-        group.bench_function(BenchmarkId::from_parameter(size), |b| {
+        group.bench_function(BenchmarkId::new(library.name(), size), |b| {
             b.iter_batched_ref(
                 &mut next,
                 |datagram| assert!(esp::open(&mut rx, datagram, now).is_ok()),
@@ -126,6 +129,11 @@ fn open(c: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+fn libraries_and_sizes() -> impl Iterator<Item = (Library, usize)> {
+    let sizes = |library| FRAME_SIZES.map(|size| (library, size));
+    Library::ALL.into_iter().flat_map(sizes)
 }
 
 /// Only taking a full bundle apart, in the clear; the frames are whole.

@@ -45,7 +45,7 @@ impl Sa {
     fn new(spi: Spi, keys: &SaKeys, limits: Limits, now: Instant) -> Self {
         Self {
             spi,
-            key: Key::new(keys.cipher(), keys.key()),
+            key: keys.expand(),
             salt: keys.salt(),
             datagrams: limits.datagrams,
             expires: now.checked_add(limits.lifetime),

@@ -183,7 +183,14 @@ impl LiveGenerator {
             ..TestRunOptions::new()
         };
         let run = object::program(&mut self.ebpf, perf::GENERATE_PROGRAM).test_run(options);
-        run.map_err(|e| refused(&e))?;
+        // A signal on this very thread ends the call with EINTR.
+        run.map_err(|e| {
+            if interrupt::raised() {
+                Error::Interrupted
+            } else {
+                refused(&e)
+            }
+        })?;
         let state = self.states.get(&0, 0).map_err(|e| refused(&e))?;
         Ok(GeneratorState::from_bytes(&state))
     }

@@ -14,12 +14,11 @@ use crate::{
 };
 
 /// Addresses for tests of network devices (RFC 2544, appendix C.2.2).
-const SOURCE: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
-const DESTINATION: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 1);
+pub(super) const SOURCE: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+pub(super) const DESTINATION: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 1);
 
 const TTL: u8 = 64;
-const DONT_FRAGMENT: u8 = 0x40;
-const PROTOCOL_UDP: u8 = 17;
+pub(super) const PROTOCOL_UDP: u8 = 17;
 const ETHERTYPE_IPV4: u16 = 0x0800;
 
 /// Frames of one source, all to one destination.
@@ -138,7 +137,6 @@ fn ipv4_header(length: u16) -> [u8; perf::IPV4_LEN] {
     let mut header = [0; perf::IPV4_LEN];
     header[0] = 0x45;
     header[2..4].copy_from_slice(&length.to_be_bytes());
-    header[6] = DONT_FRAGMENT;
     header[8] = TTL;
     header[9] = PROTOCOL_UDP;
     header[12..16].copy_from_slice(&SOURCE.octets());

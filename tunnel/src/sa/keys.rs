@@ -1,7 +1,7 @@
 //! The secret of an SA, and the form in which an operator may have it.
 
 use crate::Spi;
-use crate::aead::Cipher;
+use crate::aead::{Cipher, Key, Library};
 use std::net::IpAddr;
 use zeroize::Zeroizing;
 
@@ -19,6 +19,9 @@ impl Cipher {
 /// The secret of one SA: key and salt. Zeroed when dropped, never shown.
 pub struct SaKeys {
     cipher: Cipher,
+    library: Library,
+    #[cfg(feature = "measure")]
+    unprotected: bool,
     keymat: Zeroizing<[u8; MAX_KEYMAT]>,
 }
 
@@ -44,10 +47,36 @@ impl SaKeys {
         }
         let mut keys = Self {
             cipher,
+            library: Library::default(),
+            #[cfg(feature = "measure")]
+            unprotected: false,
             keymat: Zeroizing::new([0; MAX_KEYMAT]),
         };
         keys.keymat[..keymat.len()].copy_from_slice(keymat);
         Ok(keys)
+    }
+
+    /// The same keys, for `library` to compute with instead of the default.
+    #[must_use]
+    pub fn with_library(self, library: Library) -> Self {
+        Self { library, ..self }
+    }
+
+    /// **No protection at all**: datagrams of the same form and length, in the clear, with a tag
+    /// of zeros. For the perf harness, to measure what everything but the cipher costs, on the
+    /// real lanes.
+    ///
+    /// The appliance cannot be brought to it. It is no [`Cipher`], so configuration files,
+    /// options and the Hello of a peer have no word for it; the only way here is this call,
+    /// which nobody but the harness makes; and without the feature `measure`, as when the
+    /// appliance is built by itself, neither the call nor what it does is compiled.
+    #[cfg(feature = "measure")]
+    #[must_use]
+    pub fn unprotected(self) -> Self {
+        Self {
+            unprotected: true,
+            ..self
+        }
     }
 
     /// The cipher that the key is for.
@@ -83,8 +112,14 @@ impl SaKeys {
         )
     }
 
-    pub(super) fn key(&self) -> &[u8] {
-        &self.keymat[..self.cipher.key_len()]
+    /// The key, ready for use.
+    pub(super) fn expand(&self) -> Key {
+        #[cfg(feature = "measure")]
+        if self.unprotected {
+            return Key::Null;
+        }
+        let bytes = &self.keymat[..self.cipher.key_len()];
+        Key::new(self.library, self.cipher, bytes)
     }
 
     pub(super) fn salt(&self) -> [u8; SALT_LEN] {

@@ -76,3 +76,22 @@ fn an_endless_lifetime_does_not_overflow() {
     let sa = OutboundSa::new(Spi::new(1 << 20, 0), &keys(Cipher::Aes256Gcm), limits, now);
     assert_eq!(sa.admit(now + Duration::from_secs(1 << 31), 1), Ok(()));
 }
+
+/// The lengths and the order of things are those of a real lane; only the cipher is missing.
+#[cfg(feature = "measure")]
+#[test]
+fn unprotected_keys_leave_the_text_as_it_is() {
+    use crate::{esp, wire::ESP_HEADER, wire::NextHeader};
+    let now = Instant::now();
+    let keys = keys(Cipher::Aes256Gcm).unprotected();
+    let spi = Spi::new(0x1000, 1);
+    let mut tx = OutboundSa::new(spi, &keys, Limits::default(), now);
+    let mut rx = InboundSa::new(spi, &keys, Limits::default(), now);
+    let mut datagram = vec![0x5a; esp::sealed_len(60)];
+    let length = esp::seal(&mut tx, &mut datagram, 60, NextHeader::Ethernet);
+    assert_eq!(length, Ok(datagram.len()));
+    assert_eq!(datagram[ESP_HEADER..][..60], [0x5a; 60]);
+    let opened = esp::open(&mut rx, &mut datagram, now).unwrap();
+    assert_eq!(&*opened.payload, [0x5a; 60]);
+    assert!(esp::open(&mut rx, &mut datagram, now).is_err(), "replayed");
+}

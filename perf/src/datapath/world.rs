@@ -14,19 +14,18 @@ use causeway::{
     uplink::Path,
 };
 use causeway_tunnel::{
-    aead::Cipher,
     lane::{Run, RunLimits, TxLane},
-    sa::{Limits, SaKeys},
+    sa::Limits,
     spi::Spi,
 };
 
-use super::DATAGRAM;
+use super::{DATAGRAM, Protection};
 
-/// Frames of a batch: what the appliance takes at once unless told otherwise.
-pub(super) const BATCH: usize = 256;
+/// Frames of a batch at most: what the appliance takes at once unless told otherwise.
+const BATCH: usize = 256;
 
 /// What GSO takes in one call.
-const RUN: RunLimits = RunLimits {
+pub(super) const RUN: RunLimits = RunLimits {
     max_segments: 64,
     max_bytes: 65_507,
 };
@@ -49,11 +48,6 @@ pub(super) const PATH: Path = Path {
 
 pub(super) fn spi() -> Spi {
     Spi::new(0x1000, 0)
-}
-
-pub(super) fn keys(cipher: Cipher) -> SaKeys {
-    let keymat = [0x5a; 36];
-    SaKeys::new(cipher, &keymat[..cipher.keymat_len()]).expect("as long as the cipher wants")
 }
 
 /// Moved station number `i` of as many as a batch has frames.
@@ -84,16 +78,19 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn new(frame_bytes: usize, cipher: Cipher) -> Self {
+    /// With as many whole turns of the `lengths` as a batch takes.
+    pub(super) fn new(lengths: &[usize], protection: Protection) -> Self {
         let now = Instant::now();
-        let lane = TxLane::new(spi(), &keys(cipher), ENDLESS, now, DATAGRAM, RUN);
-        let frame = |i| {
+        let lane = TxLane::new(spi(), &protection.keys(), ENDLESS, now, DATAGRAM, RUN);
+        let batch = BATCH - BATCH % lengths.len();
+        let frame = |(i, length): (usize, &usize)| {
             let mut frame = [&moved(i)[..], &STAYED, &ETHERTYPE].concat();
-            frame.resize(frame_bytes, i as u8);
+            frame.resize(*length, i as u8);
             frame
         };
+        let lengths = lengths.iter().cycle().take(batch);
         Self {
-            frames: (0..BATCH).map(frame).collect(),
+            frames: lengths.enumerate().map(frame).collect(),
             stations: stations(Role::Site),
             peers: [PeerTx {
                 lane: Some(lane),
@@ -122,6 +119,11 @@ impl Site {
         batch.flush();
     }
 
+    /// The frames of a batch.
+    pub(super) fn frames(&self) -> &[Vec<u8>] {
+        &self.frames
+    }
+
     /// Frames that were accepted for the peer.
     pub(super) fn accepted(&self) -> u64 {
         self.counters.peers[0].tx_frames.get()
@@ -131,6 +133,14 @@ impl Site {
 /// An uplink that keeps its runs: the bytes, and the size of the datagrams.
 #[derive(Default)]
 pub(super) struct Runs(pub(super) Vec<(Vec<u8>, usize)>);
+
+impl Runs {
+    /// Their datagrams, one by one.
+    pub(super) fn datagrams(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        let runs = self.0.iter_mut();
+        runs.flat_map(|(bytes, size)| bytes.chunks_mut(*size))
+    }
+}
 
 impl RunSink for Runs {
     fn send(&mut self, run: &Run<'_>, _: &Path) -> io::Result<()> {

@@ -1,0 +1,183 @@
+//! What is measured of a peer, and the values that rounds gave.
+
+use std::collections::BTreeMap;
+
+use crate::{output::Spread, sizes::FrameSizes};
+
+/// What the harness by itself, over a bare veth, says about a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// No peer can have more.
+    Most,
+    /// No peer can have less.
+    Least,
+    /// Nothing.
+    None,
+}
+
+macro_rules! figures {
+    ($($(#[doc = $text:literal])+ $variant:ident = $name:literal, $unit:literal, $bound:ident;)+) => {
+        /// One figure of a peer, in the order of the report.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub(crate) enum Figure {
+            $($(#[doc = $text])+ $variant,)+
+        }
+
+        impl Figure {
+            /// As results have it.
+            pub(crate) fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// Its unit.
+            pub(crate) fn unit(self) -> &'static str {
+                match self { $(Self::$variant => $unit,)+ }
+            }
+
+            /// What the harness's own value of it is.
+            pub(crate) fn bound(self) -> Bound {
+                match self { $(Self::$variant => Bound::$bound,)+ }
+            }
+        }
+    };
+}
+
+figures! {
+    /// TCP from dc to vm, one connection.
+    Tcp1 = "tcp1_bits_per_s", "bit/s", Most;
+    /// From vm to dc.
+    Tcp1Reverse = "tcp1_reverse_bits_per_s", "bit/s", Most;
+    /// Four connections.
+    Tcp4 = "tcp4_bits_per_s", "bit/s", Most;
+    /// From vm to dc.
+    Tcp4Reverse = "tcp4_reverse_bits_per_s", "bit/s", Most;
+    /// Frames delivered while the generator gives what it can.
+    Saturation = "frames_per_s", "1/s", Most;
+    /// Frames delivered at the highest rate that loses at most one in a hundred.
+    Loss1Percent = "frames_per_s_loss_1pct", "1/s", Most;
+    /// One in a thousand.
+    Loss01Percent = "frames_per_s_loss_01pct", "1/s", Most;
+    /// Frames of saturation runs whose whereabouts no counter tells.
+    Unaccounted = "frames_unaccounted", "frames", None;
+    /// Round trip without other traffic.
+    RttIdleP50 = "rtt_idle_p50_s", "s", Least;
+    /// Its 99th percentile.
+    RttIdleP99 = "rtt_idle_p99_s", "s", Least;
+    /// Round trip beside half of the load that the peer can take.
+    RttLoadP50 = "rtt_load_p50_s", "s", Least;
+    /// Its 99th percentile.
+    RttLoadP99 = "rtt_load_p99_s", "s", Least;
+    /// That load.
+    RttLoad = "rtt_load_frames_per_s", "1/s", None;
+    /// CPU time of the gateways' CPU for 10^9 bytes of TCP.
+    CpuPerGb = "cpu_s_per_gb", "s/GB", None;
+    /// Of it in programs.
+    CpuPerGbUser = "cpu_user_s_per_gb", "s/GB", None;
+    /// Of it in system calls.
+    CpuPerGbSystem = "cpu_system_s_per_gb", "s/GB", None;
+    /// Of it in the kernel's network work.
+    CpuPerGbSoftirq = "cpu_softirq_s_per_gb", "s/GB", None;
+    /// CPU time of the gateways' CPU for a million delivered frames, at saturation.
+    CpuPerMillion = "cpu_s_per_million_frames", "s/10^6", None;
+    /// Of it in programs.
+    CpuPerMillionUser = "cpu_user_s_per_million_frames", "s/10^6", None;
+    /// Of it in system calls.
+    CpuPerMillionSystem = "cpu_system_s_per_million_frames", "s/10^6", None;
+    /// Of it in the kernel's network work.
+    CpuPerMillionSoftirq = "cpu_softirq_s_per_million_frames", "s/10^6", None;
+    /// Memory of all processes in both gateways.
+    Rss = "rss_bytes", "bytes", None;
+    /// Whether a full-size packet passes that must not be cut: 1 or 0.
+    Df = "df_1500_passes", "bool", None;
+    /// Time until traffic flows after the far end was killed, from its new start.
+    Recovery = "recovery_s", "s", None;
+}
+
+/// What one round gave.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    /// A number.
+    Number(f64),
+    /// None, and why.
+    Nothing(String),
+}
+
+/// Of one peer: values by figure and frame size, one for each round.
+#[derive(Default)]
+pub(crate) struct Samples(pub(super) BTreeMap<(Figure, Option<FrameSizes>), Vec<Value>>);
+
+impl Samples {
+    /// Whether nothing was measured.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// One more value.
+    pub(crate) fn add(&mut self, figure: Figure, sizes: Option<FrameSizes>, value: f64) {
+        let values = self.0.entry((figure, sizes)).or_default();
+        values.push(Value::Number(value));
+    }
+
+    /// No value, and why.
+    pub(crate) fn add_nothing(
+        &mut self,
+        figure: Figure,
+        sizes: Option<FrameSizes>,
+        why: impl Into<String>,
+    ) {
+        let values = self.0.entry((figure, sizes)).or_default();
+        values.push(Value::Nothing(why.into()));
+    }
+
+    /// The numbers of a figure, if there are any.
+    pub(crate) fn spread(&self, figure: Figure, sizes: Option<FrameSizes>) -> Option<Spread> {
+        let values = self.0.get(&(figure, sizes))?;
+        Summary::of(values).spread
+    }
+
+    /// Why a figure has no numbers, where it was tried.
+    pub(crate) fn reason(&self, figure: Figure, sizes: Option<FrameSizes>) -> Option<&str> {
+        let values = self.0.get(&(figure, sizes))?;
+        values.iter().find_map(|value| match value {
+            Value::Nothing(why) => Some(why.as_str()),
+            Value::Number(_) => None,
+        })
+    }
+}
+
+/// The rounds of one figure.
+pub(super) struct Summary {
+    pub(super) spread: Option<Spread>,
+}
+
+impl Summary {
+    /// Of the rounds with a number. Where most have none, the figure has none.
+    pub(super) fn of(values: &[Value]) -> Self {
+        let numbers: Vec<_> = values
+            .iter()
+            .filter_map(|value| match value {
+                Value::Number(number) => Some(*number),
+                Value::Nothing(_) => None,
+            })
+            .collect();
+        let enough = !numbers.is_empty() && numbers.len() * 2 > values.len();
+        Self {
+            spread: enough.then(|| Spread::of(numbers)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_without_a_number() {
+        let mut samples = Samples::default();
+        samples.add(Figure::Recovery, None, 1.0);
+        samples.add_nothing(Figure::Recovery, None, "never");
+        assert_eq!(samples.spread(Figure::Recovery, None), None);
+        samples.add(Figure::Recovery, None, 2.0);
+        assert!(samples.spread(Figure::Recovery, None).is_some());
+    }
+}

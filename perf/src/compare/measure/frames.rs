@@ -1,0 +1,277 @@
+//! Frames of the kernel's generator at dc, counted at the driver of vm.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::setpriority_process;
+
+use super::{cpu::Usage, search::Trial};
+use crate::{
+    error::{Error, Result},
+    interrupt,
+    rig::{DC, Rig, VM, text},
+    sizes::FrameSizes,
+    traffic::{
+        Link, Stream,
+        counter::FrameCounter,
+        live::{LiveGenerator, Sent},
+    },
+};
+
+/// From the start of a saturation run to its first look: the queues are full by then.
+const WARM_UP: Duration = Duration::from_millis(250);
+
+/// From its last look to its end.
+const TAIL: Duration = Duration::from_millis(100);
+
+/// How long the first frame of a run may take.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// Runs until one is looked at in its middle: on a busy machine we may come late.
+const TRIES: u32 = 3;
+
+/// No frame for this long: none is under way any more. A trial of many can only wait less than a run whose frames are
+/// accounted for: a peer over TCP may pause for a retransmission.
+const QUIET: Duration = Duration::from_millis(100);
+const QUIET_FOR_SURE: Duration = Duration::from_millis(300);
+
+/// Longest wait for that.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Generator and sink of one rig. As long as it lives, the gateways' lan takes frames without socket buffer.
+pub(crate) struct Bench<'a> {
+    rig: &'a Rig,
+    link: Link,
+    counter: FrameCounter,
+}
+
+/// A saturation run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Saturated {
+    /// Frames that arrived in the window between the two looks.
+    pub(crate) frames: u64,
+    /// Its seconds.
+    pub(crate) seconds: f64,
+    /// What the gateways' CPU did in it.
+    pub(crate) usage: Usage,
+    /// What was sent in the whole run.
+    pub(crate) sent: Sent,
+    /// What arrived of that in the end.
+    pub(crate) delivered: u64,
+}
+
+/// How far things were at one moment.
+struct Look {
+    frames: u64,
+    at: Instant,
+    usage: Usage,
+}
+
+impl Saturated {
+    /// Frames per second that arrived.
+    pub(crate) fn per_s(&self) -> f64 {
+        self.frames as f64 / self.seconds
+    }
+}
+
+impl<'a> Bench<'a> {
+    /// Attaches the sink.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub(crate) fn open(rig: &'a Rig) -> Result<Self> {
+        rig.take_raw_frames(true)?;
+        // No ARP among the frames that are counted.
+        for (host, address, mac) in [(rig.dc(), VM, rig.macs()[1]), (rig.vm(), DC, rig.macs()[0])] {
+            let entry = [
+                "neigh",
+                "replace",
+                address,
+                "lladdr",
+                &text(mac),
+                "dev",
+                "eth0",
+            ];
+            host.ip(entry.into_iter().chain(["nud", "permanent"]))?;
+        }
+        Ok(Self {
+            rig,
+            link: Link::new(rig.dc().name(), "eth0"),
+            counter: FrameCounter::attach(&Link::new(rig.vm().name(), "eth0"))?,
+        })
+    }
+
+    /// The generator of frames of these sizes, from dc to vm.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub(crate) fn generator(&self, sizes: FrameSizes) -> Result<LiveGenerator> {
+        let [source, destination] = self.rig.macs();
+        let stream = Stream {
+            source,
+            destination,
+            vlan: None,
+            sizes,
+            flows: 1,
+        };
+        LiveGenerator::open(&self.link, &stream)
+    }
+
+    /// Test frames that have arrived so far.
+    fn count(&self) -> Result<u64> {
+        Ok(self.counter.counts()?.frames)
+    }
+
+    /// As much as the generator can, for about `time`.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses; interruption.
+    pub(crate) fn saturate(
+        &self,
+        generator: &mut LiveGenerator,
+        time: Duration,
+    ) -> Result<Saturated> {
+        let before = self.drained(QUIET, None)?;
+        let mut all = Sent::default();
+        for _ in 0..TRIES {
+            let (sent, window) = self.look_into(generator, time)?;
+            all.frames += sent.frames;
+            all.refused += sent.refused;
+            all.elapsed += sent.elapsed;
+            let delivered = self.drained(QUIET_FOR_SURE, None)? - before;
+            if let Some([first, last]) = window.filter(|_| delivered > 0) {
+                return Ok(Saturated {
+                    frames: last.frames - first.frames,
+                    seconds: (last.at - first.at).as_secs_f64(),
+                    usage: last.usage - first.usage,
+                    sent: all,
+                    delivered,
+                });
+            }
+            if delivered == 0 {
+                return Ok(Saturated {
+                    frames: 0,
+                    seconds: all.elapsed.as_secs_f64(),
+                    usage: Usage::default(),
+                    sent: all,
+                    delivered,
+                });
+            }
+        }
+        Err(Error::Failed(
+            "the machine is too busy: no run could be looked at before it was over".into(),
+        ))
+    }
+
+    /// One run, and two looks in its middle; no looks if it was over too soon.
+    fn look_into(
+        &self,
+        generator: &mut LiveGenerator,
+        time: Duration,
+    ) -> Result<(Sent, Option<[Look; 2]>)> {
+        let before = self.count()?;
+        thread::scope(|scope| {
+            let sender = scope.spawn(|| generator.saturate(WARM_UP + time + TAIL));
+            let looks = (|| {
+                let end = Instant::now() + FIRST;
+                while self.count()? == before && Instant::now() < end {
+                    interrupt::sleep(Duration::from_millis(5))?;
+                }
+                interrupt::sleep(WARM_UP)?;
+                let first = self.look()?;
+                interrupt::sleep(time)?;
+                Ok([first, self.look()?])
+            })();
+            let in_time = !sender.is_finished();
+            let sent = joined(sender)?;
+            Ok((sent, Some(looks?).filter(|_| in_time)))
+        })
+    }
+
+    fn look(&self) -> Result<Look> {
+        Ok(Look {
+            frames: self.count()?,
+            at: Instant::now(),
+            usage: Usage::now(self.rig.cpus().gateways)?,
+        })
+    }
+
+    /// So many frames per second for about `time`.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses; interruption.
+    pub(crate) fn trial(
+        &self,
+        generator: &mut LiveGenerator,
+        frames_per_s: f64,
+        time: Duration,
+    ) -> Result<Trial> {
+        generator.paced(frames_per_s, time / 5)?;
+        let before = self.drained(QUIET, None)?;
+        let sent = generator.paced(frames_per_s, time)?;
+        let offered = sent.frames + sent.refused;
+        Ok(Trial {
+            offered,
+            delivered: self.drained(QUIET, Some(before + offered))? - before,
+            seconds: sent.elapsed.as_secs_f64(),
+        })
+    }
+
+    /// Does `work` beside a load of so many frames per second, which starts before and ends after `time`. The
+    /// generator yields to all else on the hosts' CPU: it waits there for each frame's turn, and what is
+    /// measured beside it should not wait for it.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses; `work` fails.
+    pub(crate) fn beside<T>(
+        &self,
+        generator: &mut LiveGenerator,
+        frames_per_s: f64,
+        time: Duration,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        thread::scope(|scope| {
+            let sender = scope.spawn(|| {
+                setpriority_process(None, 19).map_err(Error::failed("setpriority"))?;
+                generator.paced(frames_per_s, WARM_UP + time + TAIL)
+            });
+            let result = interrupt::sleep(WARM_UP).and_then(|()| work());
+            joined(sender)?;
+            result
+        })
+    }
+
+    /// What has arrived when nothing more comes for `quiet`, or all has come.
+    fn drained(&self, quiet: Duration, all: Option<u64>) -> Result<u64> {
+        let end = Instant::now() + DRAIN;
+        let (mut last, mut since) = (self.count()?, Instant::now());
+        while all != Some(last) && since.elapsed() < quiet && Instant::now() < end {
+            interrupt::sleep(Duration::from_millis(10))?;
+            let now = self.count()?;
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+        }
+        Ok(last)
+    }
+}
+
+impl Drop for Bench<'_> {
+    fn drop(&mut self) {
+        let _ = self.rig.take_raw_frames(false);
+    }
+}
+
+fn joined(sender: thread::ScopedJoinHandle<'_, Result<Sent>>) -> Result<Sent> {
+    match sender.join() {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}

@@ -1,0 +1,137 @@
+//! Figures as results: a flat record for each, beside what the harness has by itself.
+
+use serde::Serialize;
+
+use super::figures::{Bound, Samples, Summary};
+
+/// Part of a figure's value that, if it is the harness's, makes the figure the harness's.
+const LIMIT: f64 = 0.8;
+
+impl Samples {
+    /// One record for each figure, held against what the harness by itself has.
+    pub(crate) fn records<'a>(
+        &'a self,
+        peer: &'a str,
+        encrypted: bool,
+        ceiling: &'a Samples,
+    ) -> impl Iterator<Item = Record<'a>> {
+        self.0.iter().map(move |((figure, sizes), values)| {
+            let summary = Summary::of(values);
+            let ceiling = ceiling.spread(*figure, *sizes).map(|spread| spread.median);
+            let ceiling = ceiling.filter(|_| figure.bound() != Bound::None);
+            let median = summary.spread.map(|spread| spread.median);
+            Record {
+                test: "compare",
+                peer,
+                encrypted,
+                figure: figure.name(),
+                unit: figure.unit(),
+                frame_bytes: sizes.map(|sizes| sizes.mean().round() as u64),
+                frame_sizes: sizes.map(|sizes| sizes.to_string()),
+                median,
+                min: summary.spread.map(|spread| spread.min),
+                max: summary.spread.map(|spread| spread.max),
+                runs: values.len(),
+                ceiling,
+                limited_by_harness: is_limited(figure.bound(), median, ceiling),
+                reason: self.reason(*figure, *sizes),
+            }
+        })
+    }
+}
+
+/// Whether a median says more about the harness than about the peer.
+pub(crate) fn is_limited(bound: Bound, median: Option<f64>, ceiling: Option<f64>) -> bool {
+    match (median, ceiling) {
+        (Some(median), Some(ceiling)) => match bound {
+            Bound::Most => median > LIMIT * ceiling,
+            Bound::Least => ceiling > LIMIT * median,
+            Bound::None => false,
+        },
+        _ => false,
+    }
+}
+
+/// One result.
+#[derive(Debug, Serialize)]
+pub(crate) struct Record<'a> {
+    test: &'static str,
+    peer: &'a str,
+    encrypted: bool,
+    figure: &'static str,
+    unit: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frame_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frame_sizes: Option<String>,
+    median: Option<f64>,
+    min: Option<f64>,
+    max: Option<f64>,
+    /// Rounds, those without a number included.
+    runs: usize,
+    ceiling: Option<f64>,
+    limited_by_harness: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+/// What is said of a peer that was not measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct Absent<'a> {
+    test: &'static str,
+    peer: &'a str,
+    encrypted: bool,
+    figure: &'static str,
+    reason: &'a str,
+}
+
+impl<'a> Absent<'a> {
+    /// Because of `reason`.
+    pub(crate) fn new(peer: &'a str, encrypted: bool, reason: &'a str) -> Self {
+        Self {
+            test: "compare",
+            peer,
+            encrypted,
+            figure: "absent",
+            reason,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{compare::figures::Figure, sizes::FrameSizes};
+
+    const SIZES: Option<FrameSizes> = Some(FrameSizes::Fixed(64));
+
+    #[test]
+    fn records_are_medians_beside_the_ceiling() {
+        let (mut ceiling, mut samples) = (Samples::default(), Samples::default());
+        ceiling.add(Figure::Saturation, SIZES, 100.0);
+        for value in [70.0, 90.0, 81.0] {
+            samples.add(Figure::Saturation, SIZES, value);
+        }
+        samples.add_nothing(Figure::Recovery, None, "never in 60 s");
+        let records: Vec<_> = samples.records("p", true, &ceiling).collect();
+        let json = serde_json::to_value(&records).expect("JSON");
+        assert_eq!(
+            json[0],
+            serde_json::json!({
+                "test": "compare", "peer": "p", "encrypted": true, "figure": "frames_per_s", "unit": "1/s",
+                "frame_bytes": 64, "frame_sizes": "64", "median": 81.0, "min": 70.0, "max": 90.0,
+                "runs": 3, "ceiling": 100.0, "limited_by_harness": true,
+            })
+        );
+        assert_eq!(json[1]["median"], serde_json::Value::Null);
+        assert_eq!(json[1]["reason"], "never in 60 s");
+    }
+
+    #[test]
+    fn limits_of_the_harness() {
+        let limited = |bound, median| is_limited(bound, Some(median), Some(100.0));
+        assert!(limited(Bound::Most, 81.0) && !limited(Bound::Most, 80.0));
+        assert!(limited(Bound::Least, 124.0) && !limited(Bound::Least, 126.0));
+        assert!(!is_limited(Bound::Most, Some(1.0), None));
+    }
+}

@@ -1,0 +1,117 @@
+//! The measurements of a round that work with test frames.
+
+use std::time::Duration;
+
+use super::{Round, cpu};
+use crate::{
+    compare::{
+        figures::{Figure, Samples},
+        measure::{account::Ledger, counters::Counters, frames::Bench, rtt, search},
+        peer::{Peer, Setup},
+        plan::Measure,
+    },
+    error::Result,
+    rig::Rig,
+    sizes::FrameSizes,
+    traffic::live::LiveGenerator,
+};
+
+/// Above what arrives at saturation the search for a rate begins by this factor: some deliver less when they get too much.
+const ABOVE_SATURATION: f64 = 1.5;
+
+impl Round<'_> {
+    /// Saturation and the searches for one size; the rate of which half is a load.
+    pub(super) fn frames(
+        &mut self,
+        name: &str,
+        peer: Option<&dyn Peer>,
+        on: &Setup<'_>,
+        bench: &Bench<'_>,
+        sizes: FrameSizes,
+        samples: &mut Samples,
+    ) -> Result<Option<(FrameSizes, f64)>> {
+        self.progress
+            .say(format!("{name}: frames of {sizes} bytes"));
+        let mut generator = bench.generator(sizes)?;
+        generator.saturate(self.plan.time.min(Duration::from_millis(100)))?;
+        let before = Counters::read(peer, on)?;
+        let run = bench.saturate(&mut generator, self.plan.time)?;
+        let after = Counters::read(peer, on)?;
+        let ledger = Ledger::new(run.sent, run.delivered, &before, &after);
+        if self.does(Measure::Frames) {
+            self.progress
+                .note(format!("{name}, {sizes} bytes: {ledger}"));
+            samples.add(Figure::Saturation, Some(sizes), run.per_s());
+            samples.add(
+                Figure::Unaccounted,
+                Some(sizes),
+                ledger.unaccounted() as f64,
+            );
+            if let Some(peer) = peer.filter(|_| run.frames > 0) {
+                let millions = run.frames as f64 / 1e6;
+                cpu::add(
+                    samples,
+                    cpu::PER_MILLION,
+                    Some(sizes),
+                    peer,
+                    run.usage,
+                    millions,
+                );
+            }
+        }
+        let mut rate = run.per_s();
+        if self.does(Measure::Loss) && self.plan.loss_sizes.contains(&sizes) {
+            self.progress
+                .say(format!("{name}: rates for frames of {sizes} bytes"));
+            let found = self.search(bench, &mut generator, sizes, rate, samples)?;
+            rate = found.unwrap_or(rate);
+        }
+        Ok((rate > 0.0).then_some((sizes, rate)))
+    }
+
+    /// The highest rates with little loss; the one with a hundredth.
+    fn search(
+        &self,
+        bench: &Bench<'_>,
+        generator: &mut LiveGenerator,
+        sizes: FrameSizes,
+        saturation: f64,
+        samples: &mut Samples,
+    ) -> Result<Option<f64>> {
+        let mut top = saturation * ABOVE_SATURATION;
+        let mut result = None;
+        for (figure, limit) in [(Figure::Loss1Percent, 0.01), (Figure::Loss01Percent, 0.001)] {
+            let found = match top > 0.0 {
+                true => search::highest(limit, top, self.plan.steps, |rate| {
+                    bench.trial(generator, rate, self.plan.trial)
+                })?,
+                false => None,
+            };
+            samples.add(
+                figure,
+                Some(sizes),
+                found.map_or(0.0, |trial| trial.delivered_per_s()),
+            );
+            top = found.map_or(0.0, |trial| trial.offered_per_s());
+            result = result.or(found.map(|trial| trial.delivered_per_s()));
+        }
+        Ok(result)
+    }
+
+    pub(super) fn loaded(
+        &self,
+        rig: &Rig,
+        bench: &Bench<'_>,
+        sizes: FrameSizes,
+        rate: f64,
+        samples: &mut Samples,
+    ) -> Result {
+        let mut generator = bench.generator(sizes)?;
+        let time = self.plan.time;
+        let times = bench.beside(&mut generator, rate, time, || rtt::round_trips(rig, time))?;
+        samples.add(Figure::RttLoadP50, None, times.p50);
+        samples.add(Figure::RttLoadP99, None, times.p99);
+        samples.add(Figure::RttLoad, Some(sizes), rate);
+        Ok(())
+    }
+}
