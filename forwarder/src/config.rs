@@ -113,7 +113,7 @@ impl Config {
         };
         check_peers(&o.peer)?;
         check_direction(o.listen, &o.peer)?;
-        let uplink = o.uplink.unwrap_or(UplinkKind::Auto);
+        let uplink = o.uplink.unwrap_or(UplinkKind::Udp);
         check_uplink(uplink, o.uplink_interface.as_deref(), &lan)?;
         let listen = o.listen.or_else(|| {
             let waits = o.peer.iter().any(|p| p.address.is_none());
@@ -239,7 +239,7 @@ fn check_direction(listen: Option<SocketAddr>, peers: &[PeerSpec]) -> Result<(),
 fn check_uplink(kind: UplinkKind, interface: Option<&str>, lan: &str) -> Result<(), ConfigError> {
     match interface {
         Some(_) if kind == UplinkKind::Udp => wrong(
-            "--uplink-interface is for --uplink xdp and auto: with --uplink udp the kernel's routes choose, leave it out",
+            "--uplink-interface is for --uplink xdp and auto: with --uplink udp, the default, the kernel's routes choose, leave it out",
         ),
         Some(name) if name == lan => wrong(format!(
             "--uplink-interface {name} is the LAN port: AF_XDP on both needs two interfaces; name another, or use --uplink udp"
@@ -426,6 +426,7 @@ mod tests {
                 o.uplink_interface = Some("wan0".into());
             }),
             ("is the LAN port", |o| {
+                o.uplink = Some(UplinkKind::Xdp);
                 o.uplink_interface = Some("lan0".into())
             }),
             ("given twice", |o| {

@@ -37,7 +37,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "[VLAN/]MAC=PEER")]
     pub station: Vec<StationSpec>,
 
-    /// How datagrams leave and arrive: `udp` is a kernel socket with GSO and GRO; `xdp` is AF_XDP beside it, past the kernel; `auto` is xdp where the driver has zero-copy, else udp [default: auto]
+    /// How datagrams leave and arrive: `udp` is a kernel socket with GSO and GRO; `xdp` is AF_XDP beside it, past the kernel; `auto` is xdp where the driver has zero-copy, else udp [default: udp]
     #[arg(long, value_enum)]
     pub uplink: Option<UplinkKind>,
 

@@ -57,7 +57,10 @@ impl Control {
             }
         }
         let listen = self.parts.config.listen.map(|l| l.ip().to_canonical());
-        let ours = |ip: &IpAddr| listen.is_none_or(|l| l.is_unspecified() || l == *ip);
+        // The kernel would take nothing for a loopback address from a wire, either.
+        let ours = |ip: &IpAddr| {
+            !ip.is_loopback() && listen.is_none_or(|l| l.is_unspecified() || l == *ip)
+        };
         let addresses = state.addresses.into_iter().filter(ours);
         if let Err(e) = port.program.set_addresses(addresses) {
             warn!("addresses of the uplink: {e}");

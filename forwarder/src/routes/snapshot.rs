@@ -85,13 +85,18 @@ impl Snapshot {
             return Err(format!("{name} is down or has no carrier"));
         }
         let neighbour = route.gateway.unwrap_or(target.remote);
+        let source = target
+            .local
+            .or(route.source)
+            .ok_or("the route names no address of ours")?;
+        // The kernel answers a question about an IPv6 route from any address.
+        if !self.addresses.iter().any(|(_, ours)| *ours == source) {
+            return Err(format!("{source} is no address of ours"));
+        }
         Ok(NextHop {
             interface: name.clone(),
             gateway: route.gateway,
-            source: target
-                .local
-                .or(route.source)
-                .ok_or("the route names no address of ours")?,
+            source,
             mac: *self
                 .neighbours
                 .get(&(route.device, neighbour))

@@ -41,7 +41,7 @@ fn world() -> Snapshot {
             ((3, ip("203.0.113.2")), GATEWAY_MAC),
         ]
         .into(),
-        addresses: [(2, ip("198.51.100.2"))].into(),
+        addresses: [(2, ip("198.51.100.2")), (3, ip("203.0.113.9"))].into(),
     }
 }
 
@@ -91,6 +91,14 @@ fn a_gateway_and_the_destination_itself_are_next_hops() {
     );
     assert_eq!((hop.source, hop.mac), (ip("203.0.113.9"), GATEWAY_MAC));
     assert!(hop.to_string().starts_with("on the link (02:"), "{hop}");
+
+    // The kernel does not mind an IPv6 source that is not ours.
+    let stranger = Target {
+        local: Some(ip("203.0.113.10")),
+        ..from
+    };
+    let refused = world().next_hop(2, &stranger, &route(3, None)).unwrap_err();
+    assert_eq!(refused, "203.0.113.10 is no address of ours");
 
     // IPv4 by an IPv6 gateway (RFC 8950).
     let hop = world().next_hop(2, &target("203.0.113.2"), &route(2, Some("fe80::1")));

@@ -29,10 +29,11 @@ impl Worker {
         };
         let (socket, xdp) = self.config.uplink.descriptors();
         let lan = self.config.port.as_fd();
-        // Where the uplink has no AF_XDP the LAN port stands in for it.
         let fds = [self.wake.as_fd(), lan, socket, xdp.unwrap_or(lan)];
         let mut fds = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-        match poll(&mut fds, Some(&timeout)) {
+        // Each descriptor costs: to poll an AF_XDP socket is to have the kernel look after its rings.
+        let fds = &mut fds[..3 + usize::from(xdp.is_some())];
+        match poll(fds, Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(_) => std::thread::sleep(Duration::from_millis(1)),
         }

@@ -42,7 +42,7 @@ fn carries_by_xdp(lab: &Lab) {
 
 #[test]
 fn auto_is_udp_on_a_device_without_zero_copy_and_says_why() {
-    let lab = Lab::running(&[], &[]);
+    let lab = Lab::running(&[], &["--uplink", "auto"]);
     let uplink = lab.status("site").uplink;
     assert_eq!(uplink.kind, "udp");
     assert_eq!(uplink.why, "auto: no AF_XDP zero-copy on wan");
@@ -58,7 +58,21 @@ fn what_is_on_the_wire(family: &str) {
     // Of the kernel's own datagrams (QUIC) the checksums are unfinished here.
     let esp = "(ip and udp[8] & 0x40 = 0) or (ip6 proto 17 and ip6[48] & 0x40 = 0)";
     let filter = &format!("{esp} or icmp or icmp6");
-    let dump = ["tcpdump", "-ni", "site", "-vv", "-U", "-c", "150", filter];
+    let dump = [
+        "timeout",
+        "--preserve-status",
+        "-s",
+        "INT",
+        "30",
+        "tcpdump",
+        "-ni",
+        "site",
+        "-vv",
+        "-U",
+        "-c",
+        "150",
+        filter,
+    ];
     let capture = lab.spawn("path", &dump);
     let flood = [
         "ping",
@@ -138,6 +152,8 @@ fn a_route_change_costs_no_frame_and_the_way_follows() {
     let elsewhere = ["198.18.0.1", "src", "198.51.100.2"];
     lab.exec("site", &[&default[..], &elsewhere].concat());
     wait_for_no_way(&lab, "leaves by wan2, not by wan");
+    // The workers hear of it a moment after `status` does.
+    std::thread::sleep(std::time::Duration::from_millis(300));
     let by_xdp = sent_by_xdp(&lab, "site");
     lab.dc_reaches("10.77.0.50");
     assert_eq!(sent_by_xdp(&lab, "site"), by_xdp);
