@@ -2,6 +2,8 @@
 
 use crate::{maps::StationKey, packet::Packet};
 
+/// Ethertype of IPv4 (RFC 894).
+pub const ETHERTYPE_IPV4: u16 = 0x0800;
 /// Ethertype of ARP (RFC 826).
 pub const ETHERTYPE_ARP: u16 = 0x0806;
 /// Ethertype of IPv6 (RFC 2464).

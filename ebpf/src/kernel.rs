@@ -31,6 +31,11 @@ impl Packet for Frame {
         // again); an array of bytes has no alignment.
         Some(unsafe { *(at as *const [u8; N]) })
     }
+
+    #[inline(always)]
+    fn length(&self) -> usize {
+        self.end - self.start
+    }
 }
 
 #[unsafe(link_section = "license")]

@@ -10,7 +10,9 @@
 //!                                       addresses)
 //! ```
 //!
-//! and counts the [`Verdict`] in a per-CPU counter, exactly one for each frame.
+//! and counts the [`Verdict`] in a per-CPU counter, exactly one for each frame. Where the uplink
+//! has AF_XDP as well, `causeway_uplink` asks [`uplink_verdict`] there: ESP datagrams for our ports go
+//! to a worker, QUIC and everything else to the kernel.
 //!
 //! This library is `no_std`, without `unsafe`, and the same for the kernel, for the forwarder
 //! (which fills the [`maps`] and parses frames with the same [`EthernetHeader`]) and for
@@ -33,12 +35,16 @@ pub mod ethernet;
 pub mod lan;
 pub mod maps;
 pub mod neighbour;
+pub mod outer;
 pub mod packet;
 pub mod perf;
+pub mod uplink;
 pub mod verdict;
 
 pub use ethernet::EthernetHeader;
 pub use lan::{Tables, lan_verdict};
-pub use maps::{LanConfig, MAX_STATIONS, Place, Role, StationKey};
+pub use maps::{LanConfig, MAX_STATIONS, Place, Role, StationKey, UplinkConfig};
+pub use outer::Outer;
 pub use packet::Packet;
-pub use verdict::{Action, Verdict};
+pub use uplink::{UplinkTables, uplink_verdict};
+pub use verdict::{Action, UplinkVerdict, Verdict};

@@ -1,4 +1,4 @@
-//! The XDP program of the forwarder, as an object for it to embed.
+//! The XDP programs of the forwarder, as an object for it to embed.
 //!
 //! Built for BPF by `scripts/build-ebpf`; see this package's README.md.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
@@ -7,6 +7,8 @@
 mod kernel;
 #[cfg(target_arch = "bpf")]
 mod shell;
+#[cfg(target_arch = "bpf")]
+mod uplink_shell;
 
 #[cfg(not(target_arch = "bpf"))]
 fn main() -> std::process::ExitCode {

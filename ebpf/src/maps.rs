@@ -16,12 +16,30 @@ pub const COUNTERS: &str = "COUNTERS";
 /// XSKMAP: receive queue of the lan port to the AF_XDP socket bound to it.
 pub const LAN_SOCKETS: &str = "LAN_SOCKETS";
 
+/// Name of the XDP program of the uplink.
+pub const UPLINK_PROGRAM: &str = "causeway_uplink";
+
+/// Array of one [`UplinkConfig`].
+pub const UPLINK_CONFIG: &str = "UPLINK_CONFIG";
+/// Hash map, used as a set: our UDP ports (as `u32`).
+pub const UPLINK_PORTS: &str = "UPLINK_PORTS";
+/// Hash map, used as a set: the addresses that we are reached at, each an [`AddressKey`].
+pub const UPLINK_OWN: &str = "UPLINK_OWN";
+/// Per-CPU array of `u64`: frames for each [`UplinkVerdict`](crate::UplinkVerdict), by its index.
+pub const UPLINK_COUNTERS: &str = "UPLINK_COUNTERS";
+/// XSKMAP: receive queue of the uplink to the AF_XDP socket bound to it.
+pub const UPLINK_SOCKETS: &str = "UPLINK_SOCKETS";
+
 /// Stations that the table holds.
 pub const MAX_STATIONS: u32 = 65_536;
 /// Own addresses that the set holds.
 pub const MAX_OWN_ADDRESSES: u32 = 1_024;
 /// Receive queues that can have an AF_XDP socket.
 pub const MAX_LAN_QUEUES: u32 = 64;
+/// Receive queues of the uplink that can have an AF_XDP socket.
+pub const MAX_UPLINK_QUEUES: u32 = 64;
+/// UDP ports of ours: one, or one for each worker.
+pub const MAX_UPLINK_PORTS: u32 = 64;
 
 /// A station: a MAC address in a VLAN. The key of the station table.
 ///
@@ -170,10 +188,46 @@ impl LanConfig {
     }
 }
 
+/// What the uplink's program knows of its device. The only element of [`UPLINK_CONFIG`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UplinkConfig {
+    /// Longest frame, in bytes, that a chunk of frame memory holds.
+    max_frame: u16,
+    mac: [u8; 6],
+}
+
+impl UplinkConfig {
+    /// A device with the address `mac`, and room for frames of `max_frame` bytes.
+    pub const fn new(mac: [u8; 6], max_frame: u16) -> Self {
+        Self { max_frame, mac }
+    }
+
+    /// MAC address of the device.
+    #[inline(always)]
+    pub const fn mac(&self) -> &[u8; 6] {
+        &self.mac
+    }
+
+    /// Longest frame that a chunk holds.
+    #[inline(always)]
+    pub const fn max_frame(&self) -> usize {
+        self.max_frame as usize
+    }
+
+    /// The configuration as the map holds it.
+    pub const fn to_bytes(self) -> [u8; 8] {
+        let [l0, l1] = self.max_frame.to_ne_bytes();
+        let [m0, m1, m2, m3, m4, m5] = self.mac;
+        [l0, l1, m0, m1, m2, m3, m4, m5]
+    }
+}
+
 // No padding anywhere: the kernel compares and copies every byte.
 const _: () = assert!(size_of::<StationKey>() == 8);
 const _: () = assert!(size_of::<AddressKey>() == 16);
 const _: () = assert!(size_of::<LanConfig>() == 8);
+const _: () = assert!(size_of::<UplinkConfig>() == 8);
 
 #[cfg(test)]
 mod tests {

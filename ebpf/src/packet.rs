@@ -9,6 +9,9 @@ pub trait Packet {
     /// before their end.
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
 
+    /// Bytes of the frame.
+    fn length(&self) -> usize;
+
     /// The big-endian 16-bit number at `offset`.
     #[inline(always)]
     fn load_u16(&self, offset: usize) -> Option<u16> {
@@ -20,6 +23,10 @@ impl Packet for [u8] {
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.get(offset..)?.first_chunk().copied()
     }
+
+    fn length(&self) -> usize {
+        self.len()
+    }
 }
 
 #[cfg(test)]
@@ -30,6 +37,7 @@ mod tests {
     fn loads_end_with_the_frame() {
         let frame: &[u8] = &[1, 2, 3, 4];
         assert_eq!(frame.load(0), Some([1, 2, 3, 4]));
+        assert_eq!(frame.length(), 4);
         assert_eq!(frame.load_u16(2), Some(0x0304));
         assert_eq!(frame.load::<2>(3), None);
         assert_eq!(frame.load::<1>(4), None);

@@ -5,6 +5,8 @@
 //! opened before; and as all of it hangs on file descriptors, so does the end of the process,
 //! however it comes.
 
+mod uplink;
+
 use std::{
     net::{SocketAddr, UdpSocket},
     os::fd::AsFd,
@@ -33,11 +35,13 @@ use crate::{
         sockopt::{self, Promiscuous},
         xsk::{XskConfig, XskPort},
     },
-    uplink::{self, UdpUplink},
+    uplink::{UdpUplink, Uplink, XdpUplink, wildcard},
     wan_to_lan::LearntPath,
-    worker::{WorkerConfig, WorkerHandle},
+    worker::{Mailbox, WorkerConfig, WorkerHandle},
     xdp::LanProgram,
 };
+
+pub use self::uplink::UplinkPort;
 
 /// Silence after which a session is given up, at least.
 const IDLE: Duration = Duration::from_secs(5);
@@ -64,7 +68,7 @@ pub fn run(config: Config, key: &PrivateKey) -> Result<(), String> {
         .build()
         .map_err(|e| format!("cannot start the control plane: {e}"))?;
     let outcome = runtime.block_on(async {
-        let parts = open(config, key)?;
+        let parts = open(config, key).await?;
         announce(&parts);
         control::run(parts).await
     });
@@ -72,7 +76,7 @@ pub fn run(config: Config, key: &PrivateKey) -> Result<(), String> {
     outcome
 }
 
-fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
+async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
     check_cpus(&config.cpus)?;
     let lan = find_lan(&config)?;
     let control_socket = api::listen(&config.control)?;
@@ -81,20 +85,21 @@ fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
     let workers = number_of_workers(&config, &lan)?;
     let hellos = Hellos::new(config.role, workers, lan.max_frame(), config.cipher)?;
     let hellos = Arc::new(hellos);
-    let (endpoint, uplinks) = open_uplinks(&config, workers, key, &hellos)?;
+    let choice = uplink::choose(&config, &lan, workers).await?;
+    let largest = choice.max_udp_payload();
+    let (endpoint, sockets) = open_sockets(&config, workers, key, &hellos, largest)?;
+    let (uplink, uplinks) = unite(sockets, choice.xdp);
     let ports = open_ports(&config, workers, &lan, &mut program)?;
     let copy_mode = ports[0].copy_mode();
     let (learnt, learnt_inbox) = mpsc::unbounded_channel();
-    let addresses = uplinks
-        .iter()
-        .map(|u| {
-            u.local_address()
-                .map_or_else(|e| e.to_string(), |a| a.to_string())
-        })
-        .collect();
+    let addresses: Vec<_> = uplinks.iter().map(|u| u.udp().local_address()).collect();
     let workers = spawn_workers(&config, &lan, ports, uplinks, &learnt)?;
     let promiscuous = config.promisc.then(|| promiscuous(&lan)).transpose()?;
     let attach_mode = program.attach(&lan.name).map_err(|e| e.to_string())?;
+    let uplink = uplink.map(|mut port| {
+        let numbers = addresses.iter().flatten().map(SocketAddr::port);
+        uplink::add_ports(&mut port, numbers).map(|()| port)
+    });
     Ok(Parts {
         public_key: key.public(),
         endpoint: Arc::new(endpoint),
@@ -105,7 +110,12 @@ fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
         copy_mode,
         promiscuous,
         workers,
-        uplinks: addresses,
+        uplinks: addresses
+            .into_iter()
+            .map(|a| a.map_or_else(|e| e.to_string(), |a| a.to_string()))
+            .collect(),
+        uplink: uplink.transpose()?,
+        uplink_why: choice.why,
         learnt: learnt_inbox,
         control_socket,
         sa_log,
@@ -177,12 +187,30 @@ fn load_program(config: &Config, lan: &Device) -> Result<LanProgram, String> {
     Ok(program)
 }
 
+/// Each worker's socket with the AF_XDP port on the queue of its number, if there is one.
+fn unite(
+    sockets: Vec<UdpUplink>,
+    xdp: Option<(UplinkPort, Vec<XskPort>)>,
+) -> (Option<UplinkPort>, Vec<Uplink>) {
+    let (port, queues) = xdp.unzip();
+    let max_frame = port.as_ref().map_or(0, |p| p.max_frame);
+    let mut queues = queues.unwrap_or_default().into_iter();
+    let of = |udp: UdpUplink| {
+        let number = udp.local_address().map_or(0, |a| a.port());
+        let xdp = queues.next();
+        let xdp = xdp.map(|queue| XdpUplink::new(queue, number, max_frame));
+        Uplink::new(udp, xdp)
+    };
+    (port, sockets.into_iter().map(of).collect())
+}
+
 /// The QUIC endpoint and a UDP socket for each worker, all on one port where we listen.
-fn open_uplinks(
+fn open_sockets(
     config: &Config,
     workers: u8,
     key: &PrivateKey,
     hellos: &Arc<Hellos>,
+    max_udp_payload: u32,
 ) -> Result<(Endpoint, Vec<UdpUplink>), String> {
     let cannot = |e: std::io::Error| match config.listen {
         Some(address) => format!(
@@ -197,10 +225,10 @@ fn open_uplinks(
     SockRef::from(&quic)
         .set_reuse_port(config.listen.is_some())
         .map_err(cannot)?;
-    let mut uplinks = Vec::new();
+    let mut sockets = Vec::new();
     for _ in 0..workers {
         let socket = bind(config.listen, true).map_err(cannot)?;
-        uplinks.push(UdpUplink::new(socket).map_err(cannot)?);
+        sockets.push(UdpUplink::new(socket).map_err(cannot)?);
     }
     if config.listen.is_some() {
         sockopt::attach_reuseport_selector(quic.as_fd())
@@ -210,28 +238,28 @@ fn open_uplinks(
         quic,
         key,
         config.peers.iter().map(|p| p.key),
-        session_options(config),
+        session_options(config, max_udp_payload),
         {
             let hellos = Arc::clone(hellos);
             move |peer| hellos.to(peer)
         },
     );
     let endpoint = endpoint.map_err(|e| format!("cannot open the QUIC endpoint: {e}"))?;
-    Ok((endpoint, uplinks))
+    Ok((endpoint, sockets))
 }
 
 fn bind(listen: Option<SocketAddr>, share: bool) -> std::io::Result<UdpSocket> {
     match listen {
-        Some(address) => uplink::bind(address, share),
-        None => uplink::bind(uplink::wildcard(0), false),
+        Some(address) => crate::uplink::bind(address, share),
+        None => crate::uplink::bind(wildcard(0), false),
     }
 }
 
-fn session_options(config: &Config) -> SessionOptions {
+fn session_options(config: &Config, max_udp_payload: u32) -> SessionOptions {
     let mtu = config
         .max_path_mtu
         .map_or_else(|| device::largest_mtu(&config.lan), u32::from);
-    let payload = mtu.saturating_sub(IP_AND_UDP).clamp(1_200, 9_188);
+    let payload = mtu.saturating_sub(IP_AND_UDP).clamp(1_200, max_udp_payload);
     SessionOptions {
         keep_alive: config.keep_alive,
         // Several heartbeats may be lost before the peer is given up.
@@ -268,7 +296,7 @@ fn spawn_workers(
     config: &Config,
     lan: &Device,
     ports: Vec<XskPort>,
-    uplinks: Vec<UdpUplink>,
+    uplinks: Vec<Uplink>,
     learnt: &mpsc::UnboundedSender<LearntPath>,
 ) -> Result<Vec<WorkerHandle>, String> {
     let finish_checksums = match config.finish_checksums {
@@ -277,12 +305,15 @@ fn spawn_workers(
         AutoOnOff::Off => false,
     };
     let stations = Arc::new(config.stations.clone());
+    let cannot = |e: std::io::Error| format!("cannot start a worker thread: {e}");
+    let mailboxes = Mailbox::for_workers(ports.len()).map_err(cannot)?;
     let mut workers = Vec::new();
     for (index, (port, uplink)) in ports.into_iter().zip(uplinks).enumerate() {
         let worker = WorkerHandle::spawn(WorkerConfig {
             index: index as u8,
             port,
             uplink,
+            mailboxes: Arc::clone(&mailboxes),
             cpu: config.cpus.get(index % config.cpus.len().max(1)).copied(),
             batch: config.batch,
             flood_limit: config.flood_limit,
@@ -292,7 +323,7 @@ fn spawn_workers(
             stations: Arc::clone(&stations),
             learnt: learnt.clone(),
         });
-        workers.push(worker.map_err(|e| format!("cannot start a worker thread: {e}"))?);
+        workers.push(worker.map_err(cannot)?);
     }
     Ok(workers)
 }
@@ -317,6 +348,17 @@ fn announce(parts: &Parts) {
         parts.workers.len(),
         lan.max_frame()
     );
+    match &parts.uplink {
+        None => info!("uplink: kernel UDP ({})", parts.uplink_why),
+        Some(port) => info!(
+            "uplink {}: XDP in {} mode, AF_XDP in {} mode, {} queue(s) ({})",
+            port.device.name,
+            port.attach_mode,
+            port.copy_mode.label(),
+            port.queues,
+            parts.uplink_why
+        ),
+    }
     if let Some(listen) = parts.config.listen {
         info!("listening on UDP {listen}");
     }

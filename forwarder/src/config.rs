@@ -11,7 +11,7 @@ use causeway_tunnel::{aead::Cipher, identity::PrivateKey};
 
 use crate::{
     keys,
-    options::{AutoOnOff, CipherName, OnOff, RoleName, RunOptions},
+    options::{AutoOnOff, CipherName, OnOff, RoleName, RunOptions, UplinkKind},
     spec::PeerSpec,
     stations::{PeerIndex, Place, Role, Station, StationKey, StationTable},
     uplink,
@@ -50,6 +50,10 @@ pub struct Config {
     pub peers: Vec<PeerSpec>,
     /// Stations behind peers.
     pub stations: StationTable,
+    /// How datagrams leave.
+    pub uplink: UplinkKind,
+    /// The uplink's interface, where it is named.
+    pub uplink_interface: Option<String>,
     /// Number of workers; `None`: one for each queue.
     pub workers: Option<u8>,
     /// Cores for them; shorter than their number means: in turn.
@@ -109,6 +113,8 @@ impl Config {
         };
         check_peers(&o.peer)?;
         check_direction(o.listen, &o.peer)?;
+        let uplink = o.uplink.unwrap_or(UplinkKind::Udp);
+        check_uplink(uplink, o.uplink_interface.as_deref(), &lan)?;
         let listen = o.listen.or_else(|| {
             let waits = o.peer.iter().any(|p| p.address.is_none());
             waits.then(|| uplink::wildcard(DEFAULT_PORT))
@@ -119,6 +125,8 @@ impl Config {
             lan,
             listen,
             key,
+            uplink,
+            uplink_interface: o.uplink_interface,
             workers: o
                 .workers
                 .map(|n| within("--workers", n, 1, MAX_WORKERS))
@@ -225,6 +233,18 @@ fn check_direction(listen: Option<SocketAddr>, peers: &[PeerSpec]) -> Result<(),
             dialled.name
         )),
         None => Ok(()),
+    }
+}
+
+fn check_uplink(kind: UplinkKind, interface: Option<&str>, lan: &str) -> Result<(), ConfigError> {
+    match interface {
+        Some(_) if kind == UplinkKind::Udp => wrong(
+            "--uplink-interface is for --uplink xdp and auto: with --uplink udp, the default, the kernel's routes choose, leave it out",
+        ),
+        Some(name) if name == lan => wrong(format!(
+            "--uplink-interface {name} is the LAN port: AF_XDP on both needs two interfaces; name another, or use --uplink udp"
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -391,7 +411,7 @@ mod tests {
     #[test]
     fn what_is_missing_or_contradicts_is_named() {
         type Spoil = fn(&mut RunOptions);
-        let cases: [(&str, Spoil); 10] = [
+        let cases: [(&str, Spoil); 12] = [
             ("--role", |o| o.role = None),
             ("--lan", |o| o.lan = None),
             ("--key", |o| o.key = None),
@@ -400,6 +420,14 @@ mod tests {
             ("--ring-size", |o| o.ring_size = Some(1_000)),
             ("--rekey-after", |o| {
                 o.rekey_after = Some("180s".parse().unwrap())
+            }),
+            ("--uplink-interface is for", |o| {
+                o.uplink = Some(UplinkKind::Udp);
+                o.uplink_interface = Some("wan0".into());
+            }),
+            ("is the LAN port", |o| {
+                o.uplink = Some(UplinkKind::Xdp);
+                o.uplink_interface = Some("lan0".into())
             }),
             ("given twice", |o| {
                 o.station.push("00:50:56:00:00:50=cloud".parse().unwrap())

@@ -55,12 +55,18 @@ pub struct WorkerCounters {
     pub lan_rx_frames: Counter,
     /// Frames handed to the LAN port.
     pub lan_tx_frames: Counter,
-    /// Datagrams that arrived at the worker's UDP socket.
+    /// Datagrams that arrived for the worker, at its UDP socket or by AF_XDP.
     pub wan_rx_datagrams: Counter,
+    /// Datagrams that its AF_XDP port on the uplink received, for itself or for another worker.
+    pub wan_xdp_rx: Counter,
+    /// Those of them that it handed over to the worker that they are for.
+    pub wan_handed_over: Counter,
     /// Datagrams that the kernel dropped because the socket's receive buffer was full.
     pub wan_rx_overflow: Counter,
-    /// Datagrams handed to the kernel.
+    /// Datagrams handed to the kernel, or to the device by AF_XDP.
     pub wan_tx_datagrams: Counter,
+    /// Those of them that left by AF_XDP.
+    pub wan_xdp_tx: Counter,
     /// Calls that handed them over: runs.
     pub wan_tx_runs: Counter,
     /// Partial checksums completed.
@@ -73,6 +79,10 @@ pub struct WorkerCounters {
     pub kicks_deferred: Counter,
     /// The kernel's counters of the LAN socket: dropped, RX ring full, fill ring empty, TX invalid.
     pub xsk: [Counter; 4],
+    /// Kicks of the AF_XDP port on the uplink that the kernel put off.
+    pub uplink_kicks_deferred: Counter,
+    /// The kernel's counters of that port's socket, as above.
+    pub uplink_xsk: [Counter; 4],
     /// Drops by reason; frames, or datagrams where the reason is about a datagram.
     pub drops: [Counter; DropReason::COUNT],
     /// By peer index.
@@ -86,14 +96,19 @@ impl WorkerCounters {
             lan_rx_frames: Counter::default(),
             lan_tx_frames: Counter::default(),
             wan_rx_datagrams: Counter::default(),
+            wan_xdp_rx: Counter::default(),
+            wan_handed_over: Counter::default(),
             wan_rx_overflow: Counter::default(),
             wan_tx_datagrams: Counter::default(),
+            wan_xdp_tx: Counter::default(),
             wan_tx_runs: Counter::default(),
             checksums_finished: Counter::default(),
             keepalives: Counter::default(),
             sleeps: Counter::default(),
             kicks_deferred: Counter::default(),
             xsk: Default::default(),
+            uplink_kicks_deferred: Counter::default(),
+            uplink_xsk: Default::default(),
             drops: std::array::from_fn(|_| Counter::default()),
             peers: (0..peers).map(|_| CachePadded::default()).collect(),
         }

@@ -18,7 +18,7 @@ use crate::{
     counters::WorkerCounters,
     flood::TokenBucket,
     stations::{PeerIndex, Place, Role, StationKey, StationTable},
-    uplink::{Path, UdpUplink},
+    uplink::{Path, UdpUplink, Uplink},
 };
 
 /// Where a frame from the LAN goes.
@@ -81,6 +81,11 @@ pub trait RunSink {
     ///
     /// The run, or the rest of it, is lost.
     fn send(&mut self, run: &Run<'_>, path: &Path) -> io::Result<()>;
+
+    /// How many of the `datagrams` of the last run were lost, which failed.
+    fn lost(&self, datagrams: u64) -> u64 {
+        datagrams
+    }
 }
 
 impl RunSink for UdpUplink {
@@ -100,7 +105,7 @@ pub struct PeerTx {
 }
 
 /// One batch on its way from the LAN to the uplink.
-pub struct LanToWan<'a, U = UdpUplink> {
+pub struct LanToWan<'a, U = Uplink> {
     /// Who lives where.
     pub stations: &'a StationTable,
     /// By peer index.
@@ -182,7 +187,7 @@ impl<U: RunSink> LanToWan<'_, U> {
     }
 }
 
-/// Hands a run to the kernel; a refusal is counted, in datagrams.
+/// Hands a run to the uplink; a refusal is counted, in datagrams.
 pub(crate) fn send(
     uplink: &mut impl RunSink,
     run: &Run<'_>,
@@ -193,6 +198,10 @@ pub(crate) fn send(
     counters.wan_tx_runs.add(1);
     match uplink.send(run, path) {
         Ok(()) => counters.wan_tx_datagrams.add(datagrams),
-        Err(_) => counters.drops[DropReason::UplinkFull.index()].add(datagrams),
+        Err(_) => {
+            let lost = uplink.lost(datagrams);
+            counters.wan_tx_datagrams.add(datagrams - lost);
+            counters.drops[DropReason::UplinkFull.index()].add(lost);
+        }
     }
 }

@@ -11,14 +11,15 @@
 //! 3. [`worker`]: the pinned thread that runs both directions, batch by batch.
 //! 4. [`lan_to_wan`]: which peer it is for; into the open bundle of the lane to that peer
 //!    (`causeway_tunnel::lane`), which seals every datagram as it fills and the rest at the end of the batch.
-//! 5. [`uplink`]: runs of datagrams to the kernel's UDP, one call for up to 64 kB (GSO).
+//! 5. [`uplink`]: runs of datagrams to the kernel's UDP, one call for up to 64 kB (GSO); or, with AF_XDP on
+//!    the uplink too, past the kernel: each behind headers made here ([`uplink::headers`]).
 //!
-//! And back: [`uplink`] (GRO) → [`wan_to_lan`]: security association by SPI, replay check, open, unbundle,
+//! And back: [`uplink`] (GRO, or AF_XDP behind the verdict of the uplink's program) → [`wan_to_lan`]: security association by SPI, replay check, open, unbundle,
 //! may this peer say this? → [`sys::xsk`], where the frame leaves with the source address it came with.
 //!
 //! Cloud to site is the same with the tables turned: [`stations`] are *home* there, and what a granted
 //! station sends to anybody but its neighbours crosses. A frame has one way out, and each one that is
-//! dropped has a reason: `causeway_ebpf::Verdict` in the kernel, `causeway_tunnel::DropReason` here,
+//! dropped has a reason: `causeway_ebpf::Verdict` in the kernel (the uplink's program drops nothing), `causeway_tunnel::DropReason` here,
 //! both in [`counters`] and [`status`].
 //!
 //! # Who decides
@@ -27,7 +28,7 @@
 //! snapshots over a channel between batches. Workers neither lock nor log, and never wait.
 //! [`appliance`] opens it all: [`preflight`] and [`device`] look at the machine, [`xdp`] loads and attaches
 //! the program last. [`cli`], [`options`], [`config`] and [`spec`] are how it is told what to do;
-//! [`status`] is how it tells, and [`sa_log`] shows the keys to whoever debugs.
+//! [`routes`] asks the kernel for the ways to the peers; [`status`] is how it tells, and [`sa_log`] shows the keys to whoever debugs.
 //!
 //! `OPERATIONS.md` beside this crate's manifest explains every option and counter to operators.
 //!
@@ -45,6 +46,7 @@ pub mod keys;
 pub mod lan_to_wan;
 pub mod options;
 pub mod preflight;
+pub mod routes;
 pub mod sa_log;
 pub mod spec;
 pub mod stations;

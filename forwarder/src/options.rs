@@ -37,9 +37,13 @@ pub struct RunOptions {
     #[arg(long, value_name = "[VLAN/]MAC=PEER")]
     pub station: Vec<StationSpec>,
 
-    /// How datagrams leave: `udp` is a kernel socket with GSO and GRO [default: udp]
+    /// How datagrams leave and arrive: `udp` is a kernel socket with GSO and GRO; `xdp` is AF_XDP beside it, past the kernel; `auto` is xdp where the driver has zero-copy, else udp [default: udp]
     #[arg(long, value_enum)]
     pub uplink: Option<UplinkKind>,
+
+    /// Network interface for `--uplink xdp` or `auto` [default: by the route to the first peer, or where we listen]
+    #[arg(long, value_name = "IF")]
+    pub uplink_interface: Option<String>,
 
     /// Worker threads, one for each queue of the LAN interface, 1 to 64 [default: as many as it has queues]
     #[arg(long, value_name = "N")]
@@ -117,6 +121,7 @@ impl RunOptions {
             peer: self.peer,
             station: self.station,
             uplink: self.uplink.or(file.uplink),
+            uplink_interface: self.uplink_interface.or(file.uplink_interface),
             workers: self.workers.or(file.workers),
             cpus: self.cpus.or(file.cpus),
             cipher: self.cipher.or(file.cipher),
@@ -160,8 +165,12 @@ words! {
     }
     /// How datagrams leave.
     UplinkKind {
+        /// The program decides.
+        Auto = "auto",
         /// A kernel UDP socket.
         Udp = "udp",
+        /// AF_XDP, beside the socket.
+        Xdp = "xdp",
     }
     /// Ciphers of the data path.
     CipherName {

@@ -1,6 +1,8 @@
 //! What `causeway status` shows.
 
-use std::{collections::BTreeMap, fmt::Write};
+mod text;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,8 @@ pub struct Status {
     pub listen: Option<String>,
     /// The LAN port.
     pub lan: LanStatus,
+    /// The uplink.
+    pub uplink: UplinkStatus,
     /// The other ends.
     pub peers: Vec<PeerStatus>,
     /// Stations by name (`[VLAN/]MAC`).
@@ -29,6 +33,8 @@ pub struct Status {
     pub workers: Vec<WorkerStatus>,
     /// Frames by verdict of the XDP program.
     pub verdicts: BTreeMap<String, u64>,
+    /// Frames by verdict of the uplink's XDP program; empty without one.
+    pub uplink_verdicts: BTreeMap<String, u64>,
     /// Drops in user space by reason, of all workers.
     pub drops: BTreeMap<String, u64>,
     /// What arrived at the QUIC socket.
@@ -54,6 +60,47 @@ pub struct LanStatus {
     pub promiscuous: bool,
     /// The host's own addresses there, which stay reachable.
     pub own_addresses: Vec<String>,
+}
+
+/// The uplink.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct UplinkStatus {
+    /// `udp` or `xdp`.
+    pub kind: String,
+    /// Why it is that.
+    pub why: String,
+    /// AF_XDP on it, if that is used.
+    pub xdp: Option<UplinkXdpStatus>,
+}
+
+/// AF_XDP on the uplink.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct UplinkXdpStatus {
+    /// The interface.
+    pub interface: String,
+    /// Its MAC address.
+    pub mac: String,
+    /// `driver` or `generic`: where the XDP program runs.
+    pub xdp: String,
+    /// `zero-copy` or `copy`.
+    pub copy_mode: String,
+    /// Its receive queues that a worker serves.
+    pub queues: u32,
+    /// The ways to the peers' addresses.
+    pub next_hops: Vec<NextHopStatus>,
+}
+
+/// The way to a peer's address.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct NextHopStatus {
+    /// The peer's address.
+    pub remote: String,
+    /// The address of ours that it asked, if that is known.
+    pub local: Option<String>,
+    /// The way, by AF_XDP; `null`: through the socket.
+    pub next_hop: Option<String>,
+    /// Why there is none.
+    pub why_not: Option<String>,
 }
 
 /// One other end.
@@ -137,194 +184,4 @@ pub struct WorkerStatus {
     pub cpu: Option<usize>,
     /// Its UDP address.
     pub uplink: String,
-}
-
-impl Status {
-    /// The table for people.
-    pub fn to_text(&self) -> String {
-        let mut out = String::new();
-        self.write_text(&mut out)
-            .expect("a String takes all that memory holds");
-        out
-    }
-
-    fn write_text(&self, out: &mut String) -> std::fmt::Result {
-        let lan = &self.lan;
-        writeln!(
-            out,
-            "causeway {} ({}), pid {}, up {}",
-            self.version,
-            self.role,
-            self.pid,
-            period(self.uptime_s)
-        )?;
-        writeln!(out, "  public key {}", self.public_key)?;
-        if let Some(listen) = &self.listen {
-            writeln!(out, "  listening on {listen}")?;
-        }
-        writeln!(
-            out,
-            "  lan port {} ({}, MTU {}): XDP {}, AF_XDP {}, promiscuous {}; own addresses: {}",
-            lan.interface,
-            lan.mac,
-            lan.mtu,
-            lan.xdp,
-            lan.copy_mode,
-            if lan.promiscuous { "on" } else { "off" },
-            list(&lan.own_addresses),
-        )?;
-        for warning in &self.warnings {
-            writeln!(out, "  WARNING {warning}")?;
-        }
-        for peer in &self.peers {
-            write_peer(out, peer)?;
-        }
-        write_stations(out, &self.stations)?;
-        write_counters(
-            out,
-            "frames at the lan port, by verdict of the XDP program",
-            &self.verdicts,
-        )?;
-        for (i, worker) in self.workers.iter().enumerate() {
-            let cpu = worker
-                .cpu
-                .map_or("not pinned".into(), |cpu| format!("core {cpu}"));
-            let title = format!("worker {i} ({cpu}, uplink {})", worker.uplink);
-            write_counters(out, &title, &worker.counters)?;
-        }
-        write_counters(out, "drops in user space, by reason", &self.drops)?;
-        write_counters(out, "at the QUIC socket", &self.quic)
-    }
-}
-
-fn write_peer(out: &mut String, peer: &PeerStatus) -> std::fmt::Result {
-    writeln!(
-        out,
-        "\npeer {} ({}): {}",
-        peer.name, peer.public_key, peer.state
-    )?;
-    if let Some(address) = &peer.address {
-        writeln!(out, "  dialled at {address}")?;
-    }
-    if let Some(s) = &peer.session {
-        writeln!(
-            out,
-            "  session {} old, {} with {}, round trip {:.1} ms, path MTU {} bytes of UDP payload, {} ({})",
-            period(s.age_s),
-            if s.dialled { "dialled" } else { "accepted" },
-            s.remote,
-            s.rtt_s * 1e3,
-            s.path_mtu,
-            s.cipher,
-            s.software,
-        )?;
-        for lane in &s.tx_lanes {
-            let path = lane.path.as_deref().unwrap_or("not known yet");
-            writeln!(
-                out,
-                "  sends on {} to {path}, {} datagrams",
-                lane.spi, lane.sequence
-            )?;
-        }
-        for lane in &s.rx_lanes {
-            writeln!(
-                out,
-                "  receives on {}, worker {}, highest sequence number {}",
-                lane.spi, lane.worker, lane.sequence
-            )?;
-        }
-    }
-    if let Some(error) = &peer.last_error {
-        writeln!(out, "  last error: {error}")?;
-    }
-    writeln!(
-        out,
-        "  sent {} frames ({} bytes), received {} frames ({} bytes), {} sessions so far",
-        peer.tx_frames, peer.tx_bytes, peer.rx_frames, peer.rx_bytes, peer.sessions
-    )
-}
-
-/// More stations than this are left to the JSON form.
-const STATIONS_SHOWN: usize = 32;
-
-fn write_stations(
-    out: &mut String,
-    stations: &BTreeMap<String, StationStatus>,
-) -> std::fmt::Result {
-    writeln!(out, "\n{} stations", stations.len())?;
-    for (name, station) in stations.iter().take(STATIONS_SHOWN) {
-        writeln!(out, "  {name} {} ({})", station.place, station.peer)?;
-    }
-    match stations.len().checked_sub(STATIONS_SHOWN) {
-        Some(more @ 1..) => writeln!(out, "  and {more} more (--json shows all)"),
-        _ => Ok(()),
-    }
-}
-
-/// Counters that are zero say nothing to a person.
-fn write_counters(
-    out: &mut String,
-    title: &str,
-    counters: &BTreeMap<String, u64>,
-) -> std::fmt::Result {
-    writeln!(out, "\n{title}")?;
-    let mut none = true;
-    for (name, value) in counters.iter().filter(|(_, value)| **value > 0) {
-        writeln!(out, "  {name:<24} {value:>14}")?;
-        none = false;
-    }
-    if none {
-        writeln!(out, "  none")?;
-    }
-    Ok(())
-}
-
-fn list(items: &[String]) -> String {
-    match items {
-        [] => "none".into(),
-        items => items.join(", "),
-    }
-}
-
-fn period(seconds: f64) -> String {
-    let s = seconds as u64;
-    match s {
-        0..=119 => format!("{s} s"),
-        120..=7_199 => format!("{} min", s / 60),
-        7_200..=172_799 => format!("{} h", s / 3_600),
-        _ => format!("{} days", s / 86_400),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_shows_what_matters_and_leaves_zeros_out() {
-        let status = Status {
-            role: "site".into(),
-            peers: vec![PeerStatus {
-                name: "cloud1".into(),
-                state: "up".into(),
-                session: Some(SessionStatus {
-                    path_mtu: 1_452,
-                    ..Default::default()
-                }),
-                ..Default::default()
-            }],
-            drops: [("replayed".into(), 3), ("bad_tag".into(), 0)].into(),
-            stations: (0..40)
-                .map(|i| (format!("{i:02}"), StationStatus::default()))
-                .collect(),
-            ..Default::default()
-        };
-        let text = status.to_text();
-        assert!(text.contains("path MTU 1452"));
-        assert!(text.contains("replayed"));
-        assert!(!text.contains("bad_tag"));
-        assert!(text.contains("and 8 more"));
-        let back: Status = serde_json::from_str(&serde_json::to_string(&status).unwrap()).unwrap();
-        assert_eq!(back.to_text(), text);
-    }
 }

@@ -1,6 +1,6 @@
 //! From the uplink to the LAN port: open, check replay, unbundle, check the sender's right, inject.
 //!
-//! A datagram comes from the UDP socket ([`crate::uplink`]); [`WanToLan::datagram`] finds its
+//! A datagram comes from the uplink ([`crate::uplink`]); [`WanToLan::datagram`] finds its
 //! security association by SPI, whose lane opens and unbundles it; [`admit`] asks of every
 //! frame whether this peer may say this; then it goes to the TX ring of the LAN port
 //! ([`crate::sys::xsk`]), with the foreign source address it came with.

@@ -1,13 +1,15 @@
-//! The XDP program of the lan port: load, fill its tables, attach, read its counters.
+//! The XDP programs of the lan port and, in [`UplinkProgram`], of the uplink: load, fill their tables,
+//! attach, read their counters.
 //!
-//! What the program decides is in [`causeway_ebpf`]; this is its owner in user space. The
-//! object is part of this binary, so nothing has to be installed beside it. It is attached by a
+//! What they decide is in [`causeway_ebpf`]; this is their owner in user space. The
+//! object is part of this binary, so nothing has to be installed beside it. Each is attached by a
 //! `bpf_link`, which belongs to this process: however the process ends, the kernel detaches
 //! the program, and frames take the ordinary way again.
 
 mod attach;
 mod error;
 mod tables;
+mod uplink;
 
 use std::{collections::HashSet, fmt, os::fd::AsRawFd, time::Duration};
 
@@ -25,6 +27,7 @@ use self::error::failed;
 pub use self::{
     attach::{AttachMode, attach},
     error::{XdpError, load_error},
+    uplink::UplinkProgram,
 };
 
 /// The object that `scripts/build-ebpf` built from `ebpf/`.
@@ -73,7 +76,9 @@ impl LanProgram {
     /// As for [`load`](Self::load).
     pub fn load_object(object: &[u8]) -> Result<Self, XdpError> {
         let mut ebpf = Ebpf::load(object).map_err(load_error)?;
-        program(&mut ebpf)?.load().map_err(load_error)?;
+        program(&mut ebpf, maps::LAN_PROGRAM)?
+            .load()
+            .map_err(load_error)?;
         Ok(Self {
             config: take_map(&mut ebpf, maps::CONFIG)?,
             stations: take_map(&mut ebpf, maps::STATIONS)?,
@@ -114,7 +119,8 @@ impl LanProgram {
             return Err(XdpError::NotConfigured);
         }
         self.detach();
-        let (link, mode) = attach::attach(program(&mut self.ebpf)?, interface)?;
+        let program = program(&mut self.ebpf, maps::LAN_PROGRAM)?;
+        let (link, mode) = attach::attach(program, interface)?;
         self.link = Some(link);
         Ok(mode)
     }
@@ -139,15 +145,7 @@ impl LanProgram {
     /// [`XdpError::NoQueue`] above the largest queue of the map, [`XdpError::Map`] if the
     /// descriptor is no AF_XDP socket with an RX ring.
     pub fn set_socket(&mut self, queue: u32, socket: &impl AsRawFd) -> Result<(), XdpError> {
-        self.sockets
-            .set(queue, socket.as_raw_fd(), 0)
-            .map_err(|error| match error {
-                MapError::OutOfBounds { .. } => XdpError::NoQueue {
-                    queue,
-                    most: MAX_LAN_QUEUES,
-                },
-                error => failed("set the socket of a receive queue")(error),
-            })
+        set_socket(&mut self.sockets, queue, socket, MAX_LAN_QUEUES)
     }
 
     /// Frames for each verdict since the program was loaded, by [`Verdict::index`], over all
@@ -157,15 +155,7 @@ impl LanProgram {
     ///
     /// [`XdpError::Map`] if the kernel refuses.
     pub fn counters(&self) -> Result<[u64; Verdict::COUNT], XdpError> {
-        let mut sums = [0; Verdict::COUNT];
-        for (index, sum) in (0..).zip(&mut sums) {
-            let per_cpu = self
-                .counters
-                .get(&index, 0)
-                .map_err(failed("read a counter"))?;
-            *sum = per_cpu.iter().sum();
-        }
-        Ok(sums)
+        sums(&self.counters)
     }
 
     /// Runs the program on `frame` in the kernel, `repeat` times, without any interface.
@@ -177,21 +167,7 @@ impl LanProgram {
     /// [`XdpError::TestRun`]: the kernel refuses frames shorter than 14 bytes or longer
     /// than a page less some room.
     pub fn test_run(&mut self, frame: &[u8], repeat: u32) -> Result<TestRunOutcome, XdpError> {
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            repeat,
-            ..TestRunOptions::new()
-        };
-        let result = program(&mut self.ebpf)?
-            .test_run(options)
-            .map_err(|source| XdpError::TestRun {
-                length: frame.len(),
-                source,
-            })?;
-        Ok(TestRunOutcome {
-            action: result.return_value,
-            duration: result.duration,
-        })
+        test_run(program(&mut self.ebpf, maps::LAN_PROGRAM)?, frame, repeat)
     }
 }
 
@@ -204,12 +180,52 @@ impl fmt::Debug for LanProgram {
     }
 }
 
-fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp, XdpError> {
-    ebpf.program_mut(maps::LAN_PROGRAM)
+fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, XdpError> {
+    ebpf.program_mut(name)
         .and_then(|program| program.try_into().ok())
-        .ok_or(XdpError::Object {
-            missing: maps::LAN_PROGRAM,
+        .ok_or(XdpError::Object { missing: name })
+}
+
+fn set_socket(
+    sockets: &mut XskMap<MapData>,
+    queue: u32,
+    socket: &impl AsRawFd,
+    most: u32,
+) -> Result<(), XdpError> {
+    sockets
+        .set(queue, socket.as_raw_fd(), 0)
+        .map_err(|error| match error {
+            MapError::OutOfBounds { .. } => XdpError::NoQueue { queue, most },
+            error => failed("set the socket of a receive queue")(error),
         })
+}
+
+/// Each counter over all CPUs.
+fn sums<const N: usize>(counters: &PerCpuArray<MapData, u64>) -> Result<[u64; N], XdpError> {
+    let mut sums = [0; N];
+    for (index, sum) in (0..).zip(&mut sums) {
+        let per_cpu = counters.get(&index, 0).map_err(failed("read a counter"))?;
+        *sum = per_cpu.iter().sum();
+    }
+    Ok(sums)
+}
+
+fn test_run(program: &mut Xdp, frame: &[u8], repeat: u32) -> Result<TestRunOutcome, XdpError> {
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        repeat,
+        ..TestRunOptions::new()
+    };
+    let result = program
+        .test_run(options)
+        .map_err(|source| XdpError::TestRun {
+            length: frame.len(),
+            source,
+        })?;
+    Ok(TestRunOutcome {
+        action: result.return_value,
+        duration: result.duration,
+    })
 }
 
 fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(

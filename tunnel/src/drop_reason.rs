@@ -60,6 +60,8 @@ drop_reasons! {
     MalformedDatagram = "malformed_datagram",
     /// The security parameters index belongs to no security association of ours.
     UnknownSpi = "unknown_spi",
+    /// It came in on another worker's queue, and its own worker had too many of such waiting.
+    HandoverFull = "handover_full",
     /// The sequence number was seen before.
     Replayed = "replayed",
     /// The sequence number is older than the replay window.

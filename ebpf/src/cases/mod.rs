@@ -18,6 +18,7 @@ mod cloud;
 pub mod frames;
 mod site;
 mod truncated;
+pub mod uplink;
 
 use std::{format, string::String, vec, vec::Vec};
 

@@ -8,7 +8,10 @@ use causeway_tunnel::{
 };
 use tokio::sync::oneshot;
 
-use super::establish::{Established, Failed};
+use super::{
+    establish::{Established, Failed},
+    next_hops::UplinkState,
+};
 use crate::{stations::PeerIndex, status::Status};
 
 /// Number of a session, counted up for the life of the process.
@@ -44,6 +47,8 @@ pub(super) enum Event {
     },
     /// The host's own addresses on the LAN port changed.
     OwnAddresses(HashSet<IpAddr>),
+    /// The uplink or the ways to the peers changed.
+    Uplink(UplinkState),
     /// Somebody asks how things are.
     Status(oneshot::Sender<Status>),
 }

@@ -3,22 +3,24 @@
 //! Everything that happens (a peer answers, a session ends, an address changes, somebody asks
 //! for the status) is an `Event` in one queue, handled here one after the other. What takes
 //! time runs in tasks of its own: calling a peer (`dial`), agreeing on lanes (`establish`),
-//! reading a session's messages, following the host's addresses (`own_addresses`), answering
-//! at the control socket ([`api`]).
+//! reading a session's messages, following the host's addresses (`own_addresses`) and the ways to the
+//! peers (`next_hops`), answering at the control socket ([`api`]).
 
 pub mod api;
 mod dial;
 mod establish;
 mod event;
 mod hello;
+mod next_hops;
 mod own_addresses;
 mod peer;
 mod report;
 mod segment;
 mod sessions;
+mod uplink;
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     os::unix::net::UnixListener,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -33,18 +35,20 @@ use causeway_tunnel::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{MissedTickBehavior, interval},
 };
 use tracing::{debug, info, warn};
 
 use crate::{
+    appliance::UplinkPort,
     config::Config,
     device::{self, Device},
     sa_log::SaLog,
     spec::MacName,
     stations::{PeerIndex, StationTable},
     sys::{sockopt::Promiscuous, xsk::CopyMode},
+    uplink::{NextHops, Target},
     wan_to_lan::LearntPath,
     worker::{Command, WorkerHandle},
     xdp::{AttachMode, LanProgram},
@@ -87,6 +91,10 @@ pub struct Parts {
     pub workers: Vec<WorkerHandle>,
     /// Their UDP addresses.
     pub uplinks: Vec<String>,
+    /// AF_XDP on the uplink, if it is used.
+    pub uplink: Option<UplinkPort>,
+    /// Why it is, or is not.
+    pub uplink_why: String,
     /// Paths learnt by workers.
     pub learnt: mpsc::UnboundedReceiver<LearntPath>,
     /// The control socket.
@@ -103,6 +111,10 @@ struct Control {
     stations: StationTable,
     hellos: Arc<Hellos>,
     own_addresses: HashSet<std::net::IpAddr>,
+    /// Where the workers send to: next hops are looked for.
+    wanted: watch::Sender<BTreeSet<Target>>,
+    next_hops: NextHops,
+    uplink_is_gone: bool,
     started: Instant,
     next_session: SessionId,
     next_look: Instant,
@@ -138,6 +150,7 @@ pub async fn run(parts: Parts) -> Result<(), String> {
         if let Err(e) = handled {
             break Err(e);
         }
+        control.want_next_hops();
     };
     control.stop().await;
     outcome
@@ -158,6 +171,9 @@ impl Control {
             stations: parts.config.stations.clone(),
             hellos: Arc::clone(&parts.hellos),
             own_addresses: HashSet::new(),
+            wanted: watch::Sender::default(),
+            next_hops: NextHops::default(),
+            uplink_is_gone: false,
             started: Instant::now(),
             next_session: 0,
             next_look: Instant::now(),
@@ -170,6 +186,10 @@ impl Control {
     fn start_tasks(&mut self) -> Result<(), String> {
         let events = self.events.clone();
         tokio::spawn(own_addresses::watch(self.parts.lan.index, events));
+        if let Some(port) = &self.parts.uplink {
+            let (device, wanted) = (port.device.index, self.wanted.subscribe());
+            tokio::spawn(next_hops::watch(device, wanted, self.events.clone()));
+        }
         let socket = self.parts.control_socket.try_clone();
         let socket = socket.map_err(|e| format!("cannot open the control socket: {e}"))?;
         tokio::spawn(api::serve(socket, self.events.clone()));
@@ -192,6 +212,7 @@ impl Control {
             Event::Closed { peer, id, error } => self.closed(peer, id, &error),
             Event::CallAgain(peer) => self.peers[usize::from(peer)].call = None,
             Event::OwnAddresses(addresses) => self.set_own_addresses(addresses),
+            Event::Uplink(state) => self.uplink_changed(state),
             // Whoever asked may be gone.
             Event::Status(reply) => drop(reply.send(self.status())),
         }
@@ -290,6 +311,9 @@ impl Control {
     async fn stop(mut self) {
         info!("stopping");
         self.parts.program.detach();
+        if let Some(port) = &mut self.parts.uplink {
+            port.program.detach();
+        }
         for worker in &mut self.parts.workers {
             worker.stop();
         }

@@ -34,6 +34,7 @@ impl Control {
             public_key: parts.public_key.to_string(),
             listen: parts.config.listen.map(|l| l.to_string()),
             lan: self.lan_status(),
+            uplink: self.uplink_status(),
             peers: (0..self.peers.len()).map(|i| self.peer_status(i)).collect(),
             stations: self
                 .stations
@@ -55,6 +56,7 @@ impl Control {
                 .collect(),
             workers: self.worker_status(),
             verdicts: self.verdicts(),
+            uplink_verdicts: self.uplink_verdicts(),
             drops: DropReason::ALL
                 .iter()
                 .map(|reason| {
@@ -183,6 +185,10 @@ impl Control {
         let mut warnings: Vec<String> = preflight::clock_warning(std::time::SystemTime::now())
             .into_iter()
             .collect();
+        if let Some(port) = self.parts.uplink.as_ref().filter(|_| self.uplink_is_gone) {
+            let name = &port.device.name;
+            warnings.push(format!("interface {name} is gone: the kernel's routes are used; restart when it is there again"));
+        }
         for peer in &self.peers {
             let name = &peer.spec.name;
             if let Some(skew) = peer.live.as_ref().and_then(Live::noteworthy_clock_skew) {
@@ -224,12 +230,16 @@ fn state(peer: &Peer) -> &'static str {
 
 fn worker_counters(c: &WorkerCounters) -> BTreeMap<String, u64> {
     let [dropped, ring_full, fill_empty, tx_invalid] = &c.xsk;
+    let [wan_dropped, wan_ring_full, wan_fill_empty, wan_tx_invalid] = &c.uplink_xsk;
     [
         ("lan_rx_frames", &c.lan_rx_frames),
         ("lan_tx_frames", &c.lan_tx_frames),
         ("wan_rx_datagrams", &c.wan_rx_datagrams),
         ("wan_rx_overflow", &c.wan_rx_overflow),
+        ("wan_xdp_rx", &c.wan_xdp_rx),
+        ("wan_handed_over", &c.wan_handed_over),
         ("wan_tx_datagrams", &c.wan_tx_datagrams),
+        ("wan_xdp_tx", &c.wan_xdp_tx),
         ("wan_tx_runs", &c.wan_tx_runs),
         ("checksums_finished", &c.checksums_finished),
         ("keepalives", &c.keepalives),
@@ -239,6 +249,11 @@ fn worker_counters(c: &WorkerCounters) -> BTreeMap<String, u64> {
         ("xsk_rx_ring_full", ring_full),
         ("xsk_fill_ring_empty", fill_empty),
         ("xsk_tx_invalid", tx_invalid),
+        ("uplink_kicks_deferred", &c.uplink_kicks_deferred),
+        ("uplink_xsk_rx_dropped", wan_dropped),
+        ("uplink_xsk_rx_ring_full", wan_ring_full),
+        ("uplink_xsk_fill_ring_empty", wan_fill_empty),
+        ("uplink_xsk_tx_invalid", wan_tx_invalid),
     ]
     .into_iter()
     .map(|(name, counter)| (name.to_owned(), counter.get()))

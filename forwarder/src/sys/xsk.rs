@@ -25,7 +25,7 @@ use rustix::{
 };
 use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, TxQueue, Umem};
 
-pub use self::open::{CopyMode, XskConfig, XskError};
+pub use self::open::{CopyMode, MAX_CHUNK_FRAME, XskConfig, XskError};
 use super::sockopt;
 
 /// Largest number of frames taken from or given to a ring at once.
@@ -120,12 +120,25 @@ impl XskPort {
     ///
     /// See [`XskError`].
     pub fn open(config: &XskConfig) -> Result<Self, XskError> {
+        Self::open_in(config, &[CopyMode::ZeroCopy, CopyMode::Copy])
+    }
+
+    /// Like [`Self::open`], but fails where the driver has no zero-copy.
+    ///
+    /// # Errors
+    ///
+    /// See [`XskError`].
+    pub fn open_zero_copy(config: &XskConfig) -> Result<Self, XskError> {
+        Self::open_in(config, &[CopyMode::ZeroCopy])
+    }
+
+    fn open_in(config: &XskConfig, modes: &[CopyMode]) -> Result<Self, XskError> {
         let chunk = open::chunk_size(config)?;
         let ring_size = open::checked_ring_size(config.ring_size)?;
         // Fill ring (2), RX ring (1), TX and completion ring (1).
         let chunks = config.ring_size * 4;
         let (umem, mut free) = open::create_umem(config, chunk, ring_size, chunks)?;
-        let (socket, copy_mode) = open::bind(config, &umem, ring_size)?;
+        let (socket, copy_mode) = open::bind(config, &umem, ring_size, modes)?;
         let (tx, rx, rings) = socket;
         let (fill, completion) = rings.ok_or_else(|| XskError::Socket {
             interface: config.interface.clone(),
@@ -228,10 +241,20 @@ impl XskPort {
     ///
     /// [`TransmitError`]; the frame is not taken then.
     pub fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError> {
-        if frame.len() > self.max_frame {
+        self.transmit_parts(&[], frame)
+    }
+
+    /// Like [`Self::transmit`], of a frame in two parts.
+    ///
+    /// # Errors
+    ///
+    /// [`TransmitError`]; the frame is not taken then.
+    pub fn transmit_parts(&mut self, headers: &[u8], body: &[u8]) -> Result<(), TransmitError> {
+        let length = headers.len() + body.len();
+        if length > self.max_frame {
             return Err(TransmitError::TooLong);
         }
-        if frame.len() < MIN_FRAME {
+        if length < MIN_FRAME {
             return Err(TransmitError::TooShort);
         }
         if !self.can_write() {
@@ -245,7 +268,10 @@ impl XskPort {
         let mut data = unsafe { self.umem.data_mut(&mut desc) };
         let mut cursor = data.cursor();
         cursor.set_pos(0);
-        if cursor.write_all(frame).is_err() {
+        let written = cursor
+            .write_all(headers)
+            .and_then(|()| cursor.write_all(body));
+        if written.is_err() {
             // max_frame fits behind the headroom; a driver that received into this chunk farther
             // behind its start than that may have left less room.
             self.free.insert(0, desc);

@@ -7,15 +7,14 @@ use causeway_tunnel::{
     spi::Spi,
 };
 use crossbeam::channel::Sender;
-use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Worker;
+use super::{Mailbox, Worker};
 use crate::{
     counters::WorkerCounters,
     stations::{PeerIndex, StationTable},
     sys::xsk::XskPort,
-    uplink::{Path, UdpUplink},
+    uplink::{NextHops, Path, Uplink},
     wan_to_lan::LearntPath,
 };
 
@@ -25,8 +24,10 @@ pub struct WorkerConfig {
     pub index: u8,
     /// The LAN port on that queue.
     pub port: XskPort,
-    /// The uplink socket.
-    pub uplink: UdpUplink,
+    /// Its way to the peers.
+    pub uplink: Uplink,
+    /// Those of all workers, by index: what comes in at one for another goes there.
+    pub mailboxes: Arc<[Mailbox]>,
     /// Core to run on, if pinned.
     pub cpu: Option<usize>,
     /// Frames taken from the LAN port at once.
@@ -89,6 +90,8 @@ pub enum Command {
     SetDatagramSize(PeerIndex, usize),
     /// A new snapshot of the stations.
     Stations(Arc<StationTable>),
+    /// Where frames by AF_XDP leave; what is not in it goes through the socket.
+    NextHops(Arc<NextHops>),
     /// Finish.
     Stop,
 }
@@ -131,10 +134,14 @@ impl WorkerHandle {
     ///
     /// # Errors
     ///
-    /// What the kernel answers to `eventfd` or `clone`.
+    /// What the kernel answers to `clone`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no mailbox for the worker.
     pub fn spawn(config: WorkerConfig) -> io::Result<Self> {
         let (commands, inbox) = crossbeam::channel::unbounded();
-        let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
+        let wake = Arc::clone(&config.mailboxes[usize::from(config.index)].wake);
         let counters = Arc::new(WorkerCounters::new(config.peers));
         let name = format!("worker-{}", config.index);
         let mut worker = Worker::new(config, inbox, Arc::clone(&wake), Arc::clone(&counters));

@@ -52,32 +52,39 @@ impl LanProgram {
         &mut self,
         addresses: impl IntoIterator<Item = IpAddr>,
     ) -> Result<(), XdpError> {
-        let wanted = addresses
-            .into_iter()
-            .map(|ip| AddressKey::from(ip).to_bytes());
-        let wanted: HashSet<[u8; 16]> = wanted.collect();
-        let gone: Vec<_> = self.addresses.difference(&wanted).copied().collect();
-        for key in gone {
-            remove_if_present(&mut self.own_addresses, &key)
-                .map_err(failed("remove an own address"))?;
-            self.addresses.remove(&key);
-        }
-        for key in wanted {
-            if self.addresses.contains(&key) {
-                continue;
-            }
-            self.own_addresses
-                .insert(key, 1, 0)
-                .map_err(|error| match error::errno(&error) {
-                    Some(E2BIG) => XdpError::OwnAddressesFull {
-                        most: MAX_OWN_ADDRESSES,
-                    },
-                    _ => failed("add an own address")(error),
-                })?;
-            self.addresses.insert(key);
-        }
-        Ok(())
+        replace_addresses(&mut self.own_addresses, &mut self.addresses, addresses)
     }
+}
+
+/// Makes `addresses` what is in the `set`, of which `known` is a copy.
+pub(super) fn replace_addresses(
+    set: &mut HashMap<MapData, [u8; 16], u8>,
+    known: &mut HashSet<[u8; 16]>,
+    addresses: impl IntoIterator<Item = IpAddr>,
+) -> Result<(), XdpError> {
+    let wanted = addresses
+        .into_iter()
+        .map(|ip| AddressKey::from(ip).to_bytes());
+    let wanted: HashSet<[u8; 16]> = wanted.collect();
+    let gone: Vec<_> = known.difference(&wanted).copied().collect();
+    for key in gone {
+        remove_if_present(set, &key).map_err(failed("remove an own address"))?;
+        known.remove(&key);
+    }
+    for key in wanted {
+        if known.contains(&key) {
+            continue;
+        }
+        set.insert(key, 1, 0)
+            .map_err(|error| match error::errno(&error) {
+                Some(E2BIG) => XdpError::OwnAddressesFull {
+                    most: MAX_OWN_ADDRESSES,
+                },
+                _ => failed("add an own address")(error),
+            })?;
+        known.insert(key);
+    }
+    Ok(())
 }
 
 fn remove_if_present<K: aya::Pod, V: aya::Pod>(

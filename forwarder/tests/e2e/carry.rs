@@ -1,5 +1,7 @@
 //! What has to pass: every frame size over every path, tags, checksums, several queues.
 
+use causeway::status::Status;
+
 use crate::lab::{DC, Lab, VM1};
 
 /// All frames of a run of frames.py arrived, each once, whole and in order.
@@ -20,8 +22,12 @@ fn assert_all_arrived(report: &[String], tagged: bool) {
     );
 }
 
-fn every_size_passes(path_mtu: &str, family: &str) {
-    let lab = Lab::running(&["--mtu", path_mtu, "--ip", family], &[]);
+/// What the datagrams of a test leave by.
+const UDP: [&str; 2] = ["--uplink", "udp"];
+const XDP: [&str; 2] = ["--uplink", "xdp"];
+
+fn every_size_passes(path_mtu: &str, family: &str, uplink: [&str; 2]) {
+    let lab = Lab::running(&["--mtu", path_mtu, "--ip", family], &uplink);
     let dropped = |end| lab.status(end).drops;
     // The hosts' multicast reports before the session was up had nowhere to go.
     let before = ["site", "cloud"].map(dropped);
@@ -34,46 +40,108 @@ fn every_size_passes(path_mtu: &str, family: &str) {
         assert_all_arrived(&lab.frames(&burst), false);
     }
     assert_eq!(["site", "cloud"].map(dropped), before);
+    assert_eq!(lab.status("site").uplink.kind, uplink[1]);
+    if uplink == XDP {
+        for end in ["site", "cloud"] {
+            assert_by_xdp(&lab.status(end));
+        }
+    }
     let session = lab.status("site").peers.remove(0).session.unwrap();
     let headers = if family == "6" { 48 } else { 28 };
-    assert_eq!(session.path_mtu + headers, path_mtu.parse::<u16>().unwrap());
+    let mut expected = path_mtu.parse::<u16>().unwrap() - headers;
+    if uplink == XDP {
+        // What a chunk of frame memory holds.
+        expected = expected.min(3_770);
+    }
+    assert_eq!(session.path_mtu, expected);
 }
 
 #[test]
 fn every_frame_size_passes_over_mtu_1500_ipv4() {
-    every_size_passes("1500", "4");
+    every_size_passes("1500", "4", UDP);
 }
 
 #[test]
 fn every_frame_size_passes_over_mtu_1400_ipv4() {
-    every_size_passes("1400", "4");
+    every_size_passes("1400", "4", UDP);
 }
 
 #[test]
 fn every_frame_size_passes_over_mtu_9000_ipv4() {
-    every_size_passes("9000", "4");
+    every_size_passes("9000", "4", UDP);
 }
 
 #[test]
 fn every_frame_size_passes_over_mtu_1500_ipv6() {
-    every_size_passes("1500", "6");
+    every_size_passes("1500", "6", UDP);
 }
 
 #[test]
 fn every_frame_size_passes_over_mtu_1400_ipv6() {
-    every_size_passes("1400", "6");
+    every_size_passes("1400", "6", UDP);
 }
 
 #[test]
 fn every_frame_size_passes_over_mtu_9000_ipv6() {
-    every_size_passes("9000", "6");
+    every_size_passes("9000", "6", UDP);
+}
+
+#[test]
+fn every_frame_size_passes_by_xdp_over_mtu_1500_ipv4() {
+    every_size_passes("1500", "4", XDP);
+}
+
+#[test]
+fn every_frame_size_passes_by_xdp_over_mtu_1400_ipv6() {
+    every_size_passes("1400", "6", XDP);
+}
+
+#[test]
+fn every_frame_size_passes_by_xdp_over_mtu_9000_ipv6() {
+    every_size_passes("9000", "6", XDP);
+}
+
+/// One end by AF_XDP, the other through its kernel, which checks the checksums.
+#[test]
+fn bursts_pass_between_different_uplinks() {
+    let lab = Lab::up(&["--ip", "6"]);
+    lab.start("cloud", &UDP);
+    lab.start("site", &XDP);
+    lab.wait_for_session();
+    for way in [
+        ["dc", "vm1", "--src", DC, "--dst", VM1],
+        ["vm1", "dc", "--src", VM1, "--dst", DC],
+    ] {
+        let burst = [&way[..], &["--count", "2000", "--pause", "0"]].concat();
+        assert_all_arrived(&lab.frames(&burst), false);
+    }
+    assert_by_xdp(&lab.status("site"));
+    let counters = lab.status("cloud").workers.remove(0).counters;
+    assert_eq!((counters["wan_xdp_tx"], counters["wan_xdp_rx"]), (0, 0));
+}
+
+/// All but the first datagrams of a session, before there is a next hop, took the way of AF_XDP.
+#[track_caller]
+fn assert_by_xdp(status: &Status) {
+    let sum = |name: &str| -> u64 { status.workers.iter().map(|w| w.counters[name]).sum() };
+    for (by_xdp, all) in [
+        ("wan_xdp_tx", "wan_tx_datagrams"),
+        ("wan_xdp_rx", "wan_rx_datagrams"),
+    ] {
+        let (by_xdp, all) = (sum(by_xdp), sum(all));
+        assert!(
+            by_xdp > 100 && by_xdp + 20 > all,
+            "{by_xdp} of {all}: {status:?}"
+        );
+    }
 }
 
 #[test]
 fn tags_are_carried_and_a_station_lives_in_its_vlan() {
     let lab = Lab::up(&[]);
-    lab.start("cloud", &[]);
-    lab.start("site", &["--station", "7/00:50:56:00:00:50=cloud"]);
+    lab.start("cloud", &XDP);
+    let station = ["--station", "7/00:50:56:00:00:50=cloud"];
+    lab.start("site", &[&station[..], &XDP].concat());
     lab.wait_for_session();
     // The tag must be in the frame when it reaches the lan port, as it is on a wire.
     for (host, interface) in [("dc", "eth0"), ("vm1", "eth0")] {
@@ -134,7 +202,33 @@ fn partial_checksums_arrive_completed() {
 
 #[test]
 fn four_queues_are_four_workers_and_order_is_kept() {
-    let lab = Lab::running(&["--queues", "4"], &[]);
+    four_queues(UDP);
+}
+
+/// Datagrams come in on whatever queue the device chooses, and get to the worker of their lane.
+#[test]
+fn four_queues_by_xdp_are_four_workers_and_order_is_kept() {
+    let lab = four_queues(XDP);
+    let mut handed_over = 0;
+    for end in ["site", "cloud"] {
+        let status = lab.status(end);
+        assert_eq!(status.uplink.xdp.as_ref().unwrap().queues, 4);
+        assert_by_xdp(&status);
+        handed_over += status
+            .workers
+            .iter()
+            .map(|w| w.counters["wan_handed_over"])
+            .sum::<u64>();
+        assert_eq!(status.drops["handover_full"], 0);
+    }
+    assert!(
+        handed_over > 0,
+        "none came in on another's queue: nothing was tried"
+    );
+}
+
+fn four_queues(uplink: [&str; 2]) -> Lab {
+    let lab = Lab::running(&["--queues", "4"], &uplink);
     for end in ["site", "cloud"] {
         assert_eq!(lab.status(end).workers.len(), 4);
     }
@@ -159,4 +253,5 @@ fn four_queues_are_four_workers_and_order_is_kept() {
             "10.77.0.50",
         ],
     );
+    lab
 }

@@ -121,7 +121,7 @@ def main():
             highest = max(highest, number)
             seen.add(number)
 
-    thread = threading.Thread(target=receive)
+    thread = threading.Thread(target=receive, daemon=True)  # it must not outlive a failure to send
     thread.start()
     for number in range(count):
         size = first + number % (last - first + 1)

@@ -15,8 +15,9 @@ fn answers(lab: &Lab) -> bool {
 }
 
 /// `kill -9`, restart, and how long after the restarted end is up until traffic flows.
-fn recovery(end: &str) {
-    let lab = Lab::running(&[], &[]);
+fn recovery(end: &str, uplink: &str) {
+    let uplink = ["--uplink", uplink];
+    let lab = Lab::running(&[], &uplink);
     assert!(within(PATIENCE, || answers(&lab)));
     for pause in [Duration::ZERO, Duration::from_secs(3)] {
         lab.stop(end, "KILL");
@@ -40,7 +41,7 @@ fn recovery(end: &str) {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        lab.start(end, &[]);
+        lab.start(end, &uplink);
         let up = Instant::now();
         let flows = within(PATIENCE, || answers(&lab));
         let took = up.elapsed();
@@ -55,19 +56,19 @@ fn recovery(end: &str) {
 
 #[test]
 fn the_site_killed_and_restarted_carries_on_within_a_second() {
-    recovery("site");
+    recovery("site", "xdp");
 }
 
 #[test]
 fn the_cloud_end_killed_and_restarted_carries_on_within_a_second() {
-    recovery("cloud");
+    recovery("cloud", "udp");
 }
 
 #[test]
 fn nothing_is_left_behind_however_it_ends() {
     let lab = Lab::up(&[]);
     for signal in ["TERM", "INT", "KILL"] {
-        lab.start("both", &[]);
+        lab.start("both", &["--uplink", "xdp"]);
         lab.wait_for_session();
         for end in ["site", "cloud"] {
             let link = lab.exec(end, &["ip", "-d", "link", "show", "lan"]);
@@ -75,12 +76,15 @@ fn nothing_is_left_behind_however_it_ends() {
                 link.contains("xdp") && link.contains("promiscuity 1"),
                 "{link}"
             );
+            let link = lab.exec(end, &["ip", "-d", "link", "show", "wan"]);
+            assert!(link.contains("causeway_uplink"), "{link}");
         }
         lab.stop("both", signal);
         for end in ["site", "cloud"] {
             let clean = || {
-                let link = lab.exec(end, &["ip", "-d", "link", "show", "lan"]);
-                !link.contains("xdp") && link.contains("promiscuity 0")
+                let show = |device| lab.exec(end, &["ip", "-d", "link", "show", device]);
+                let (lan, wan) = (show("lan"), show("wan"));
+                !lan.contains("xdp") && lan.contains("promiscuity 0") && !wan.contains("xdp")
             };
             assert!(within(PATIENCE, clean), "{end} after {signal}");
             assert_eq!(

@@ -18,3 +18,4 @@ mod pings;
 mod rekey;
 mod running;
 mod segment;
+mod uplink;

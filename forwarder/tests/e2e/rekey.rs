@@ -5,9 +5,13 @@ use std::time::{Duration, Instant};
 use crate::lab::{DC, Lab, PATIENCE, VM1, within};
 
 /// Make before break: a session every two seconds, and not one frame lost, doubled or out of order.
+/// One end sends and receives by AF_XDP, the other through its kernel.
 #[test]
 fn rekeying_costs_no_frame() {
-    let lab = Lab::running(&[], &["--rekey-after", "2s"]);
+    let lab = Lab::up(&[]);
+    lab.start("cloud", &["--rekey-after", "2s", "--uplink", "udp"]);
+    lab.start("site", &["--rekey-after", "2s", "--uplink", "xdp"]);
+    lab.wait_for_session();
     let before = lab.status("site").peers[0].sessions;
     // The hosts' multicast reports before the first session had nowhere to go.
     let drops = |end| lab.status(end).drops;

@@ -4,50 +4,70 @@ use std::time::Duration;
 
 use crate::{
     ends::{Ends, MOVED, SERVER, frame},
-    netns::{in_namespace, wait_until},
+    netns::{Namespace, in_namespace, wait_until},
+    uplinks::Wire,
 };
+
+const NEVER: Duration = Duration::from_secs(600);
 
 #[test]
 fn every_length_crosses_both_ways() {
-    in_namespace(|namespace| {
-        let mut ends = Ends::new(namespace);
-        for length in 60..=1_514 {
-            let there = ends.site.frame(length as u32, length);
-            ends.site.send(&there);
-            ends.cloud.expect(&there);
-            let back = ends.cloud.frame(length as u32, length);
-            ends.cloud.send(&back);
-            ends.site.expect(&back);
-        }
-        for end in [&ends.site, &ends.cloud] {
-            assert!(end.counters().drops.iter().all(|n| n.get() == 0));
-            assert_eq!(end.counters().lan_rx_frames.get(), 1_455);
-            assert_eq!(end.counters().lan_tx_frames.get(), 1_455);
-        }
-    });
+    for wire in [Wire::Sockets, Wire::Xdp4, Wire::Xdp6] {
+        in_namespace(|namespace| every_length(namespace, wire));
+    }
+}
+
+fn every_length(namespace: &Namespace, wire: Wire) {
+    let mut ends = Ends::over(namespace, wire, NEVER);
+    for length in 60..=1_514 {
+        let there = ends.site.frame(length as u32, length);
+        ends.site.send(&there);
+        ends.cloud.expect(&there);
+        let back = ends.cloud.frame(length as u32, length);
+        ends.cloud.send(&back);
+        ends.site.expect(&back);
+    }
+    for end in [&ends.site, &ends.cloud] {
+        let counters = end.counters();
+        assert!(counters.drops.iter().all(|n| n.get() == 0));
+        assert_eq!(counters.lan_rx_frames.get(), 1_455);
+        assert_eq!(counters.lan_tx_frames.get(), 1_455);
+        let [by_xdp, sent] = [&counters.wan_xdp_tx, &counters.wan_tx_datagrams].map(|c| c.get());
+        // The opening keepalives may have come before the next hops.
+        assert_eq!(
+            by_xdp + 3 >= sent,
+            wire != Wire::Sockets,
+            "{by_xdp} of {sent}"
+        );
+        assert_eq!(counters.wan_xdp_rx.get() > 1_455, wire != Wire::Sockets);
+    }
 }
 
 #[test]
 fn bursts_cross_both_ways_at_once() {
+    for wire in [Wire::Sockets, Wire::Xdp4] {
+        in_namespace(|namespace| bursts(namespace, wire));
+    }
+}
+
+fn bursts(namespace: &Namespace, wire: Wire) {
     const BURST: u32 = 200;
-    in_namespace(|namespace| {
-        let mut ends = Ends::new(namespace);
-        for round in 0..50 {
-            let numbers = || round * BURST..(round + 1) * BURST;
-            let length = |number: u32| 60 + (number as usize * 131) % 1_455;
-            for number in numbers() {
-                ends.site.send(&ends.site.frame(number, length(number)));
-                ends.cloud.send(&ends.cloud.frame(number, length(number)));
-            }
-            for number in numbers() {
-                let (there, back) = (MOVED, SERVER);
-                ends.cloud
-                    .expect(&frame(there, back, number, length(number)));
-                ends.site
-                    .expect(&frame(back, there, number, length(number)));
-            }
+    let mut ends = Ends::over(namespace, wire, NEVER);
+    for round in 0..50 {
+        let numbers = || round * BURST..(round + 1) * BURST;
+        let length = |number: u32| 60 + (number as usize * 131) % 1_455;
+        for number in numbers() {
+            ends.site.send(&ends.site.frame(number, length(number)));
+            ends.cloud.send(&ends.cloud.frame(number, length(number)));
         }
-    });
+        for number in numbers() {
+            let (there, back) = (MOVED, SERVER);
+            ends.cloud
+                .expect(&frame(there, back, number, length(number)));
+            ends.site
+                .expect(&frame(back, there, number, length(number)));
+        }
+    }
 }
 
 #[test]

@@ -11,10 +11,10 @@ use causeway::{
     counters::WorkerCounters,
     stations::{Place, Role, Station, StationKey, StationTable},
     sys::xsk::{XskConfig, XskPort},
-    uplink::{self, Path, UdpUplink},
+    uplink::{self, UdpUplink, Uplink},
     wan_to_lan::LearntPath,
-    worker::{Command, WorkerConfig, WorkerHandle},
-    xdp::LanProgram,
+    worker::{Command, Mailbox, WorkerConfig, WorkerHandle},
+    xdp::{LanProgram, UplinkProgram},
 };
 use causeway_ebpf::maps::LanConfig;
 use causeway_tunnel::{
@@ -25,7 +25,10 @@ use causeway_tunnel::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::netns::{Namespace, PATIENCE, PacketSocket, wait_until};
+use crate::{
+    netns::{Namespace, PATIENCE, PacketSocket, wait_until},
+    uplinks::{self, Wire},
+};
 
 pub(crate) const MOVED: [u8; 6] = [0x00, 0x50, 0x56, 0, 0, 0x10];
 pub(crate) const SERVER: [u8; 6] = [0x00, 0x50, 0x56, 0, 0, 0x20];
@@ -50,6 +53,8 @@ pub(crate) struct End {
     pub(crate) learnt: mpsc::UnboundedReceiver<LearntPath>,
     role: Role,
     _program: LanProgram,
+    /// The XDP program of the uplink, if it has one.
+    pub(crate) steers: Option<UplinkProgram>,
 }
 
 impl Ends {
@@ -60,18 +65,34 @@ impl Ends {
     }
 
     pub(crate) fn with_keepalives(namespace: &Namespace, every: Duration) -> Self {
+        Self::over(namespace, Wire::Sockets, every)
+    }
+
+    /// The same over one or the other kind of uplink.
+    pub(crate) fn over(namespace: &Namespace, wire: Wire, every: Duration) -> Self {
+        let [site, cloud] = wire.uplinks(namespace);
         let mut ends = Self {
-            site: End::new(namespace, Role::Site, ["site0", "site1"], every),
-            cloud: End::new(namespace, Role::Cloud, ["cloud0", "cloud1"], every),
+            site: End::with_uplink(namespace, Role::Site, ["site0", "site1"], every, site),
+            cloud: End::with_uplink(namespace, Role::Cloud, ["cloud0", "cloud1"], every, cloud),
         };
         ends.site.install_rx(CLOUD_SPI, false);
         ends.cloud.install_rx(SITE_SPI, true);
         ends.cloud.install_tx(CLOUD_SPI, None);
+        ends.use_next_hops(namespace);
         let to_cloud = path(ends.cloud.address);
         ends.site.install_tx(SITE_SPI, Some(to_cloud));
         let learnt = ends.cloud.next_learnt().expect("an opening keepalive");
         assert_eq!(learnt.path.remote, ends.site.address);
         ends
+    }
+
+    /// Tells both ends the way to the other over the wire, if there is one.
+    pub(crate) fn use_next_hops(&self, namespace: &Namespace) {
+        for (from, to) in [(&self.site, &self.cloud), (&self.cloud, &self.site)] {
+            if from.steers.is_some() {
+                from.tell(Command::NextHops(uplinks::next_hops(namespace, from, to)));
+            }
+        }
     }
 }
 
@@ -80,8 +101,21 @@ impl End {
     pub(crate) fn new(
         namespace: &Namespace,
         role: Role,
+        ports: [&str; 2],
+        lane_keepalive: Duration,
+    ) -> Self {
+        let loopback = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+        let socket = UdpUplink::new(uplink::bind(loopback, false).unwrap()).unwrap();
+        let uplink = (socket.into(), None);
+        Self::with_uplink(namespace, role, ports, lane_keepalive, uplink)
+    }
+
+    fn with_uplink(
+        namespace: &Namespace,
+        role: Role,
         [port, lan]: [&str; 2],
         lane_keepalive: Duration,
+        (uplink, steers): (Uplink, Option<UplinkProgram>),
     ) -> Self {
         namespace.veth(port, lan);
         let place = place_of_moved(role);
@@ -98,14 +132,13 @@ impl End {
         });
         let xsk = xsk.expect("an AF_XDP socket");
         program.set_socket(0, &xsk.as_fd()).unwrap();
-        let loopback = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
-        let uplink = UdpUplink::new(uplink::bind(loopback, false).unwrap()).unwrap();
-        let address = uplink.local_address().unwrap();
+        let address = uplink.udp().local_address().unwrap();
         let (news, learnt) = mpsc::unbounded_channel();
         let worker = WorkerHandle::spawn(WorkerConfig {
             index: 0,
             port: xsk,
             uplink,
+            mailboxes: Mailbox::for_workers(1).unwrap(),
             cpu: None,
             batch: 256,
             flood_limit: 100_000,
@@ -123,6 +156,7 @@ impl End {
             learnt,
             role,
             _program: program,
+            steers,
         }
     }
 
@@ -145,7 +179,7 @@ impl End {
         is_done.blocking_recv().expect("the worker lives");
     }
 
-    pub(crate) fn install_tx(&self, spi: u32, path: Option<Path>) {
+    pub(crate) fn install_tx(&self, spi: u32, path: Option<uplink::Path>) {
         self.tell(Command::InstallTx {
             peer: 0,
             spi: spi.try_into().unwrap(),
@@ -218,8 +252,8 @@ pub(crate) fn spi(number: u32) -> Spi {
     number.try_into().unwrap()
 }
 
-pub(crate) fn path(remote: SocketAddr) -> Path {
-    Path {
+pub(crate) fn path(remote: SocketAddr) -> uplink::Path {
+    uplink::Path {
         remote,
         local: None,
     }

@@ -13,3 +13,4 @@ mod crossing;
 mod ends;
 mod paths;
 mod sleeping;
+mod uplinks;

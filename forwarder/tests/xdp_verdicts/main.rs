@@ -8,6 +8,7 @@ mod attachment;
 mod lab;
 mod socket;
 mod tables;
+mod uplink;
 mod verdicts;
 
 use causeway::xdp::LanProgram;

@@ -20,6 +20,9 @@ use xsk_rs::{
 /// (`XDP_PACKET_HEADROOM`, include/uapi/linux/bpf.h).
 const XDP_HEADROOM: usize = 256;
 
+/// The longest frame that fits the largest chunk.
+pub const MAX_CHUNK_FRAME: usize = 4096 - XDP_HEADROOM;
+
 /// A queue is busy for some milliseconds after its socket was closed, by us or by a process that was
 /// killed: the kernel releases it from a work queue (`xp_release_deferred`, net/xdp/xsk_buff_pool.c).
 const RELEASE: Duration = Duration::from_millis(500);
@@ -105,7 +108,7 @@ pub(super) fn chunk_size(config: &XskConfig) -> Result<u32, XskError> {
         .ok_or_else(|| XskError::FrameTooLarge {
             interface: config.interface.clone(),
             max_frame: config.max_frame,
-            limit: 4096 - XDP_HEADROOM,
+            limit: MAX_CHUNK_FRAME,
         })
 }
 
@@ -143,10 +146,11 @@ pub(super) fn bind(
     config: &XskConfig,
     umem: &Umem,
     ring_size: QueueSize,
+    modes: &[CopyMode],
 ) -> Result<(Bound, CopyMode), XskError> {
     let deadline = Instant::now() + RELEASE;
     loop {
-        match bind_now(config, umem, ring_size) {
+        match bind_now(config, umem, ring_size, modes) {
             Err(e)
                 if Errno::from_io_error(&e) == Some(Errno::BUSY) && Instant::now() < deadline =>
             {
@@ -165,20 +169,21 @@ pub(super) fn bind(
     }
 }
 
-/// Zero-copy where the driver has it, else copy mode.
+/// In the first of the modes that the driver has.
 fn bind_now(
     config: &XskConfig,
     umem: &Umem,
     ring_size: QueueSize,
+    modes: &[CopyMode],
 ) -> Result<(Bound, CopyMode), io::Error> {
     let name = CString::new(config.interface.as_str()).unwrap_or_default();
     let interface = Interface::new(name);
-    let modes = [
-        (CopyMode::ZeroCopy, BindFlags::XDP_ZEROCOPY),
-        (CopyMode::Copy, BindFlags::XDP_COPY),
-    ];
     let mut last = io::Error::from(io::ErrorKind::Unsupported);
-    for (mode, flag) in modes {
+    for mode in modes {
+        let flag = match mode {
+            CopyMode::ZeroCopy => BindFlags::XDP_ZEROCOPY,
+            CopyMode::Copy => BindFlags::XDP_COPY,
+        };
         let socket_config = SocketConfig::builder()
             .rx_queue_size(ring_size)
             .tx_queue_size(ring_size)
@@ -188,7 +193,7 @@ fn bind_now(
         // SAFETY: this UMEM has no other socket, so no fill or completion ring is shared with
         // another (device, queue) pair.
         match unsafe { Socket::new(socket_config, umem, &interface, config.queue) } {
-            Ok(socket) => return Ok((socket, mode)),
+            Ok(socket) => return Ok((socket, *mode)),
             Err(e) => last = source_of(&e),
         }
     }

@@ -1,4 +1,4 @@
-//! The uplink: a kernel UDP socket that moves runs of datagrams with GSO and GRO.
+//! A kernel UDP socket that moves runs of datagrams with GSO and GRO.
 //!
 //! A run is a contiguous buffer of equally long datagrams (the last may be shorter), handed
 //! to the kernel in one call (UDP_SEGMENT); what comes back may be merged likewise (UDP_GRO).
@@ -13,6 +13,7 @@ use causeway_tunnel::lane::{Run, RunLimits};
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::Path;
 use crate::sys::sockopt;
 
 /// Receive calls handle this many (merged) datagrams at once.
@@ -26,15 +27,6 @@ const SOCKET_BUFFER: usize = 8 << 20;
 
 /// Largest UDP payload of one GSO call over IPv4 (65,535 less IP and UDP header); IPv6 has more.
 const MAX_RUN_BYTES: usize = 65_507;
-
-/// Where a lane's datagrams go to, and which of our addresses they come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Path {
-    /// The peer's address and port.
-    pub remote: SocketAddr,
-    /// Our own address, where it is known: a multi-homed listener answers from where it was asked.
-    pub local: Option<IpAddr>,
-}
 
 /// Binds a UDP socket; a wildcard IPv6 address takes IPv4 as well.
 ///
@@ -63,7 +55,7 @@ pub fn wildcard(port: u16) -> SocketAddr {
     }
 }
 
-/// An open uplink.
+/// An open socket.
 pub struct UdpUplink {
     socket: UdpSocket,
     state: UdpSocketState,

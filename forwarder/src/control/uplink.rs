@@ -1,0 +1,128 @@
+//! What the control plane does about AF_XDP on the uplink: it keeps program and workers up to date.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use causeway_ebpf::UplinkVerdict;
+use tracing::{debug, info, warn};
+
+use super::{Control, next_hops::UplinkState};
+use crate::{
+    spec::MacName,
+    status::{NextHopStatus, UplinkStatus, UplinkXdpStatus},
+    uplink::{NextHop, NextHops, Path, Target},
+    worker::Command,
+};
+
+impl Control {
+    /// Where the workers send to: what next hops are wanted for.
+    pub(super) fn want_next_hops(&self) {
+        if self.parts.uplink.is_none() {
+            return;
+        }
+        let mut targets = BTreeSet::new();
+        for peer in &self.peers {
+            let dialled = peer.live.as_ref().filter(|l| l.session.is_dialer());
+            let dialled = dialled.map(|live| Path {
+                remote: live.session.remote_address(),
+                local: None,
+            });
+            targets.extend(dialled.iter().map(Target::from));
+            targets.extend(peer.paths.values().map(Target::from));
+        }
+        self.wanted.send_if_modified(|wanted| {
+            let changed = *wanted != targets;
+            *wanted = targets;
+            changed
+        });
+    }
+
+    pub(super) fn uplink_changed(&mut self, state: UplinkState) {
+        let Some(port) = &mut self.parts.uplink else {
+            return;
+        };
+        if let Some(mac) = state.mac.filter(|mac| *mac != port.device.mac) {
+            info!(
+                "interface {} has a new MAC address, {}",
+                port.device.name,
+                MacName(mac)
+            );
+            port.device.mac = mac;
+            let config = port.config();
+            if let Err(e) = port.program.configure(&config) {
+                warn!("uplink {}: {e}", port.device.name);
+            }
+        }
+        let listen = self.parts.config.listen.map(|l| l.ip().to_canonical());
+        // The kernel would take nothing for a loopback address from a wire, either.
+        let ours = |ip: &IpAddr| {
+            !ip.is_loopback() && listen.is_none_or(|l| l.is_unspecified() || l == *ip)
+        };
+        let addresses = state.addresses.into_iter().filter(ours);
+        if let Err(e) = port.program.set_addresses(addresses) {
+            warn!("addresses of the uplink: {e}");
+        }
+        self.uplink_is_gone = state.mac.is_none();
+        if self.next_hops == state.hops {
+            return;
+        }
+        for (target, hop) in &state.hops {
+            report(target, hop, &self.next_hops);
+        }
+        self.next_hops = state.hops;
+        let hops = Arc::new(self.next_hops.clone());
+        self.tell_all(|| Command::NextHops(Arc::clone(&hops)));
+    }
+
+    pub(super) fn uplink_status(&self) -> UplinkStatus {
+        let xdp = self.parts.uplink.as_ref().map(|port| UplinkXdpStatus {
+            interface: port.device.name.clone(),
+            mac: MacName(port.device.mac).to_string(),
+            xdp: port.attach_mode.to_string(),
+            copy_mode: port.copy_mode.label().into(),
+            queues: port.queues,
+            next_hops: self.next_hop_status(),
+        });
+        UplinkStatus {
+            kind: if xdp.is_some() { "xdp" } else { "udp" }.into(),
+            why: self.parts.uplink_why.clone(),
+            xdp,
+        }
+    }
+
+    fn next_hop_status(&self) -> Vec<NextHopStatus> {
+        let mut hops: Vec<_> = self.next_hops.iter().collect();
+        hops.sort_by_key(|(target, _)| **target);
+        let status = |(target, hop): (&Target, &Result<NextHop, String>)| NextHopStatus {
+            remote: target.remote.to_string(),
+            local: target.local.map(|ip| ip.to_string()),
+            next_hop: hop.as_ref().ok().map(ToString::to_string),
+            why_not: hop.as_ref().err().cloned(),
+        };
+        hops.into_iter().map(status).collect()
+    }
+
+    pub(super) fn uplink_verdicts(&self) -> BTreeMap<String, u64> {
+        let port = self.parts.uplink.as_ref();
+        let counters = port.and_then(|port| port.program.counters().ok());
+        let labels = UplinkVerdict::ALL.iter().map(|v| v.label().to_owned());
+        counters.map_or_else(BTreeMap::new, |counters| labels.zip(counters).collect())
+    }
+}
+
+/// Says in the log what has changed: the way to a peer is news, that it is found at first is not.
+fn report(target: &Target, hop: &Result<NextHop, String>, before: &NextHops) {
+    let remote = target.remote;
+    match (before.get(target), hop) {
+        (Some(before), hop) if before == hop => {}
+        (Some(Ok(_)), Ok(hop)) => info!("the way to {remote} is now by {hop}"),
+        (Some(Ok(_)), Err(why)) => {
+            info!("{remote} is reached through the kernel, not by AF_XDP: {why}");
+        }
+        (_, Ok(hop)) => debug!("the way to {remote} is by {hop}"),
+        (_, Err(why)) => debug!("{remote} is reached through the kernel: {why}"),
+    }
+}

@@ -1,0 +1,265 @@
+//! The status as a table for people.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use super::{PeerStatus, StationStatus, Status, UplinkStatus};
+
+impl Status {
+    /// The table for people.
+    pub fn to_text(&self) -> String {
+        let mut out = String::new();
+        self.write_text(&mut out)
+            .expect("a String takes all that memory holds");
+        out
+    }
+
+    fn write_text(&self, out: &mut String) -> std::fmt::Result {
+        let lan = &self.lan;
+        writeln!(
+            out,
+            "causeway {} ({}), pid {}, up {}",
+            self.version,
+            self.role,
+            self.pid,
+            period(self.uptime_s)
+        )?;
+        writeln!(out, "  public key {}", self.public_key)?;
+        if let Some(listen) = &self.listen {
+            writeln!(out, "  listening on {listen}")?;
+        }
+        writeln!(
+            out,
+            "  lan port {} ({}, MTU {}): XDP {}, AF_XDP {}, promiscuous {}; own addresses: {}",
+            lan.interface,
+            lan.mac,
+            lan.mtu,
+            lan.xdp,
+            lan.copy_mode,
+            if lan.promiscuous { "on" } else { "off" },
+            list(&lan.own_addresses),
+        )?;
+        write_uplink(out, &self.uplink)?;
+        for warning in &self.warnings {
+            writeln!(out, "  WARNING {warning}")?;
+        }
+        for peer in &self.peers {
+            write_peer(out, peer)?;
+        }
+        write_stations(out, &self.stations)?;
+        write_counters(
+            out,
+            "frames at the lan port, by verdict of the XDP program",
+            &self.verdicts,
+        )?;
+        if self.uplink.xdp.is_some() {
+            write_counters(
+                out,
+                "frames at the uplink, by verdict of the XDP program",
+                &self.uplink_verdicts,
+            )?;
+        }
+        for (i, worker) in self.workers.iter().enumerate() {
+            let cpu = worker
+                .cpu
+                .map_or("not pinned".into(), |cpu| format!("core {cpu}"));
+            let title = format!("worker {i} ({cpu}, uplink {})", worker.uplink);
+            write_counters(out, &title, &worker.counters)?;
+        }
+        write_counters(out, "drops in user space, by reason", &self.drops)?;
+        write_counters(out, "at the QUIC socket", &self.quic)
+    }
+}
+
+fn write_uplink(out: &mut String, uplink: &UplinkStatus) -> std::fmt::Result {
+    let Some(xdp) = &uplink.xdp else {
+        return writeln!(out, "  uplink: kernel UDP ({})", uplink.why);
+    };
+    writeln!(
+        out,
+        "  uplink {} ({}): XDP {}, AF_XDP {}, {} queue(s) ({})",
+        xdp.interface, xdp.mac, xdp.xdp, xdp.copy_mode, xdp.queues, uplink.why
+    )?;
+    for way in &xdp.next_hops {
+        let (remote, why_not) = (&way.remote, way.why_not.as_deref());
+        match &way.next_hop {
+            Some(hop) => writeln!(out, "    {remote} by {hop}")?,
+            None => writeln!(
+                out,
+                "    {remote} through the kernel: {}",
+                why_not.unwrap_or("not asked yet")
+            )?,
+        }
+    }
+    Ok(())
+}
+
+fn write_peer(out: &mut String, peer: &PeerStatus) -> std::fmt::Result {
+    writeln!(
+        out,
+        "\npeer {} ({}): {}",
+        peer.name, peer.public_key, peer.state
+    )?;
+    if let Some(address) = &peer.address {
+        writeln!(out, "  dialled at {address}")?;
+    }
+    if let Some(s) = &peer.session {
+        writeln!(
+            out,
+            "  session {} old, {} with {}, round trip {:.1} ms, path MTU {} bytes of UDP payload, {} ({})",
+            period(s.age_s),
+            if s.dialled { "dialled" } else { "accepted" },
+            s.remote,
+            s.rtt_s * 1e3,
+            s.path_mtu,
+            s.cipher,
+            s.software,
+        )?;
+        for lane in &s.tx_lanes {
+            let path = lane.path.as_deref().unwrap_or("not known yet");
+            writeln!(
+                out,
+                "  sends on {} to {path}, {} datagrams",
+                lane.spi, lane.sequence
+            )?;
+        }
+        for lane in &s.rx_lanes {
+            writeln!(
+                out,
+                "  receives on {}, worker {}, highest sequence number {}",
+                lane.spi, lane.worker, lane.sequence
+            )?;
+        }
+    }
+    if let Some(error) = &peer.last_error {
+        writeln!(out, "  last error: {error}")?;
+    }
+    writeln!(
+        out,
+        "  sent {} frames ({} bytes), received {} frames ({} bytes), {} sessions so far",
+        peer.tx_frames, peer.tx_bytes, peer.rx_frames, peer.rx_bytes, peer.sessions
+    )
+}
+
+/// More stations than this are left to the JSON form.
+const STATIONS_SHOWN: usize = 32;
+
+fn write_stations(
+    out: &mut String,
+    stations: &BTreeMap<String, StationStatus>,
+) -> std::fmt::Result {
+    writeln!(out, "\n{} stations", stations.len())?;
+    for (name, station) in stations.iter().take(STATIONS_SHOWN) {
+        writeln!(out, "  {name} {} ({})", station.place, station.peer)?;
+    }
+    match stations.len().checked_sub(STATIONS_SHOWN) {
+        Some(more @ 1..) => writeln!(out, "  and {more} more (--json shows all)"),
+        _ => Ok(()),
+    }
+}
+
+/// Counters that are zero say nothing to a person.
+fn write_counters(
+    out: &mut String,
+    title: &str,
+    counters: &BTreeMap<String, u64>,
+) -> std::fmt::Result {
+    writeln!(out, "\n{title}")?;
+    let mut none = true;
+    for (name, value) in counters.iter().filter(|(_, value)| **value > 0) {
+        writeln!(out, "  {name:<24} {value:>14}")?;
+        none = false;
+    }
+    if none {
+        writeln!(out, "  none")?;
+    }
+    Ok(())
+}
+
+fn list(items: &[String]) -> String {
+    match items {
+        [] => "none".into(),
+        items => items.join(", "),
+    }
+}
+
+fn period(seconds: f64) -> String {
+    let s = seconds as u64;
+    match s {
+        0..=119 => format!("{s} s"),
+        120..=7_199 => format!("{} min", s / 60),
+        7_200..=172_799 => format!("{} h", s / 3_600),
+        _ => format!("{} days", s / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::{NextHopStatus, SessionStatus, UplinkXdpStatus};
+
+    #[test]
+    fn text_shows_what_matters_and_leaves_zeros_out() {
+        let status = Status {
+            role: "site".into(),
+            peers: vec![PeerStatus {
+                name: "cloud1".into(),
+                state: "up".into(),
+                session: Some(SessionStatus {
+                    path_mtu: 1_452,
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }],
+            drops: [("replayed".into(), 3), ("bad_tag".into(), 0)].into(),
+            stations: (0..40)
+                .map(|i| (format!("{i:02}"), StationStatus::default()))
+                .collect(),
+            ..Default::default()
+        };
+        let text = status.to_text();
+        assert!(text.contains("uplink: kernel UDP"));
+        assert!(text.contains("path MTU 1452"));
+        assert!(text.contains("replayed"));
+        assert!(!text.contains("bad_tag"));
+        assert!(text.contains("and 8 more"));
+        let back: Status = serde_json::from_str(&serde_json::to_string(&status).unwrap()).unwrap();
+        assert_eq!(back.to_text(), text);
+    }
+
+    #[test]
+    fn text_shows_the_ways_by_af_xdp_and_why_there_is_none() {
+        let way = |remote: &str, next_hop: Option<&str>, why_not: Option<&str>| NextHopStatus {
+            remote: remote.into(),
+            local: None,
+            next_hop: next_hop.map(Into::into),
+            why_not: why_not.map(Into::into),
+        };
+        let xdp = UplinkXdpStatus {
+            interface: "eth0".into(),
+            copy_mode: "copy".into(),
+            next_hops: vec![
+                way("192.0.2.1", Some("192.0.2.9 (02:00:00:00:00:01)"), None),
+                way("192.0.2.2", None, Some("no route")),
+            ],
+            ..Default::default()
+        };
+        let status = Status {
+            uplink: UplinkStatus {
+                xdp: Some(xdp),
+                ..Default::default()
+            },
+            uplink_verdicts: [("esp".into(), 7)].into(),
+            ..Default::default()
+        };
+        let text = status.to_text();
+        for words in [
+            "uplink eth0",
+            "192.0.2.1 by 192.0.2.9 (02:00:00:00:00:01)",
+            "192.0.2.2 through the kernel: no route",
+            "frames at the uplink",
+            "esp  ",
+        ] {
+            assert!(text.contains(words), "{words} lacks in {text}");
+        }
+    }
+}

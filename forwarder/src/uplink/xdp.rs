@@ -1,0 +1,132 @@
+//! An AF_XDP port on a queue of the uplink's device.
+
+use std::{
+    os::fd::{AsFd, BorrowedFd},
+    sync::Arc,
+};
+
+use causeway_tunnel::lane::Run;
+
+use super::{
+    NextHops, Path, Target,
+    headers::{self, Template},
+};
+use crate::sys::xsk::{CopyMode, XskPort, XskStatistics};
+
+/// An open port, with the next hops it sends by.
+pub struct XdpUplink {
+    port: XskPort,
+    /// Of the worker's UDP socket.
+    source_port: u16,
+    max_frame: usize,
+    hops: Arc<NextHops>,
+    /// Where the last run went, and the headers for it if there is a next hop.
+    last: Option<(Path, Option<Template>)>,
+    sent: u64,
+}
+
+impl XdpUplink {
+    /// Takes over a port for frames of up to `max_frame` bytes. Without next hops it sends nothing.
+    pub fn new(port: XskPort, source_port: u16, max_frame: usize) -> Self {
+        Self {
+            port,
+            source_port,
+            max_frame,
+            hops: Arc::default(),
+            last: None,
+            sent: 0,
+        }
+    }
+
+    /// How the kernel moves frames of this port.
+    pub fn copy_mode(&self) -> CopyMode {
+        self.port.copy_mode()
+    }
+
+    /// Datagrams given to the device.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// How often the kernel put off sending.
+    pub fn kicks_deferred(&self) -> u64 {
+        self.port.kicks_deferred()
+    }
+
+    /// The kernel's counters of this socket.
+    ///
+    /// # Errors
+    ///
+    /// What `getsockopt` answers.
+    pub fn statistics(&self) -> std::io::Result<XskStatistics> {
+        self.port.statistics()
+    }
+
+    pub(super) fn set_next_hops(&mut self, hops: Arc<NextHops>) {
+        self.hops = hops;
+        self.last = None;
+    }
+
+    /// Whether there is a next hop for this path, and room for the run's datagrams in its frames.
+    #[inline]
+    pub(super) fn can_send(&mut self, run: &Run<'_>, path: &Path) -> bool {
+        if self.last.as_ref().is_none_or(|(last, _)| last != path) {
+            let hop = self
+                .hops
+                .get(&Target::from(path))
+                .and_then(|h| h.as_ref().ok());
+            let template = hop.and_then(|h| Template::new(h, self.source_port, path.remote));
+            self.last = Some((*path, template));
+        }
+        let Some((_, Some(template))) = &self.last else {
+            return false;
+        };
+        let longest = run.segment_size.min(run.bytes.len());
+        longest <= template.max_payload() && template.length() + longest <= self.max_frame
+    }
+
+    /// Sends a run to where [`Self::can_send`] was asked about last; returns how many datagrams are lost.
+    #[inline]
+    pub(super) fn send(&mut self, run: &Run<'_>) -> u64 {
+        let Some((_, Some(template))) = &mut self.last else {
+            return u64::MAX;
+        };
+        let mut lost = 0;
+        let mut datagrams = run.bytes.chunks(run.segment_size.max(1));
+        while let Some(datagram) = datagrams.next() {
+            let headers = template.headers(datagram);
+            if self.port.transmit_parts(headers, datagram).is_err() {
+                // The ring is full, and so it will be for the rest of the run.
+                lost = 1 + datagrams.len() as u64;
+                break;
+            }
+            self.sent += 1;
+        }
+        self.port.flush();
+        lost
+    }
+
+    #[inline]
+    pub(super) fn receive(
+        &mut self,
+        limit: usize,
+        mut visit: impl FnMut(Option<(&mut [u8], Path)>),
+    ) -> usize {
+        self.port
+            .receive(limit, |frame| visit(headers::datagram_of(frame)))
+    }
+
+    pub(super) fn has_unsent(&mut self) -> bool {
+        self.port.has_unsent()
+    }
+
+    pub(super) fn flush(&mut self) {
+        self.port.flush();
+    }
+}
+
+impl AsFd for XdpUplink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.port.as_fd()
+    }
+}

@@ -1,0 +1,106 @@
+//! What the control plane asks of a worker, carried out between batches.
+
+use std::time::{Duration, Instant};
+
+use causeway_tunnel::{
+    DropReason,
+    lane::{RxLane, TxLane},
+};
+use crossbeam::channel::TryRecvError;
+
+use super::{Command, Keepalive, OPENING_KEEPALIVES, Worker};
+use crate::{uplink::Path, wan_to_lan::InboundLane};
+
+impl Worker {
+    /// Carries out what the control plane asks; false: stop.
+    pub(super) fn obey(&mut self, now: Instant) -> bool {
+        loop {
+            let command = match self.inbox.try_recv() {
+                Ok(command) => command,
+                Err(TryRecvError::Empty) => return true,
+                // Nobody is left who could tell us anything.
+                Err(TryRecvError::Disconnected) => return false,
+            };
+            if !self.obey_one(command, now) {
+                return false;
+            }
+        }
+    }
+
+    fn obey_one(&mut self, command: Command, now: Instant) -> bool {
+        match command {
+            Command::InstallRx {
+                peer,
+                remote_lane,
+                spi,
+                keys,
+                limits,
+                learns_path,
+                done,
+            } => {
+                let lane = RxLane::new(spi, &keys, limits, now);
+                self.installed += 1;
+                let inbound = InboundLane {
+                    lane,
+                    peer,
+                    remote_lane,
+                    generation: self.installed,
+                    learns_path,
+                    path: None,
+                };
+                self.lanes.insert(u32::from(spi), inbound);
+                // The session may have ended meanwhile; then nobody waits.
+                let _ = done.send(());
+            }
+            Command::InstallTx {
+                peer,
+                spi,
+                keys,
+                limits,
+                datagram_size,
+                path,
+            } => {
+                let run = self.config.uplink.run_limits();
+                let lane = TxLane::new(spi, &keys, limits, now, datagram_size, run);
+                self.install_tx(usize::from(peer), lane, path, now);
+            }
+            Command::RemoveRx(spi) => {
+                if let Some(mut inbound) = self.lanes.remove(&spi) {
+                    // Parts of frames that still wait will do so in vain.
+                    let incomplete = inbound.lane.tick(now + Duration::from_secs(3_600));
+                    self.counters.drops[DropReason::Incomplete.index()].add(incomplete);
+                    // The next datagram on a younger one sets it right.
+                    self.counters.peers[usize::from(inbound.peer)]
+                        .rx_highest
+                        .set(0);
+                }
+            }
+            Command::ClearTx(peer) => self.peers[usize::from(peer)].lane = None,
+            Command::SetPath(peer, path) => self.peers[usize::from(peer)].path = Some(path),
+            Command::SetDatagramSize(peer, bytes) => {
+                if let Some(lane) = &mut self.peers[usize::from(peer)].lane {
+                    lane.set_datagram_size(bytes);
+                }
+            }
+            Command::Stations(table) => self.config.stations = table,
+            Command::NextHops(hops) => self.config.uplink.set_next_hops(hops),
+            Command::Stop => return false,
+        }
+        true
+    }
+
+    fn install_tx(&mut self, peer: usize, lane: TxLane, path: Option<Path>, now: Instant) {
+        let tx = &mut self.peers[peer];
+        tx.lane = Some(lane);
+        if path.is_some() {
+            tx.path = path;
+        }
+        self.counters.peers[peer].tx_datagrams.set(0);
+        self.keepalives[peer] = Keepalive {
+            datagrams: 0,
+            since: now,
+            opening: OPENING_KEEPALIVES,
+        };
+        self.keep_alive(peer, now);
+    }
+}
