@@ -63,8 +63,12 @@ pub(crate) struct Background {
 
 impl Background {
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_plain(&[arguments, &["--json"]].concat())
+    }
+
+    /// Without `--json`, or with one of the caller's.
+    pub(crate) fn start_plain(arguments: &[&str]) -> Self {
         let mut child = perf(arguments)
-            .arg("--json")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -98,10 +102,15 @@ impl Background {
     }
 
     /// Ctrl-C: its exit code, and its output.
-    pub(crate) fn interrupt(mut self) -> (Option<i32>, Vec<u8>) {
+    pub(crate) fn interrupt(self) -> (Option<i32>, Vec<u8>) {
+        self.end_with(Signal::INT)
+    }
+
+    /// The same by another signal.
+    pub(crate) fn end_with(mut self, signal: Signal) -> (Option<i32>, Vec<u8>) {
         let child = self.child.take().expect("it runs");
         let pid = Pid::from_child(&child);
-        kill_process(pid, Signal::INT).expect("it runs");
+        kill_process(pid, signal).expect("it runs");
         // What it still says must not block it.
         let mut rest = String::new();
         self.stderr.read_to_string(&mut rest).expect("UTF-8");
