@@ -94,7 +94,7 @@ fn signals_leave_nothing_behind() {
     let lab = Lab::with_bridge();
     // While it measures its own ceiling in a namespace of its own; and, without that, between the ports.
     for more in [&[][..], &["--no-ceiling", "--warm-up", "0"]] {
-        for signal in [Signal::INT, Signal::TERM] {
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
             let background = long_test(&lab, more);
             let pid = background.pid();
             let (code, stdout) = background.end_with(signal);

@@ -9,9 +9,11 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_causeway-perf");
+
 /// The program with these arguments.
 pub(crate) fn perf(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_causeway-perf"));
+    let mut command = Command::new(PROGRAM);
     command.args(arguments);
     command
 }
@@ -68,7 +70,10 @@ impl Background {
 
     /// Without `--json`, or with one of the caller's.
     pub(crate) fn start_plain(arguments: &[&str]) -> Self {
-        let mut child = perf(arguments)
+        // Whoever runs the tests may ignore them, as nohup does.
+        let mut child = Command::new("env")
+            .args(["--default-signal=HUP,INT,TERM", PROGRAM])
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
