@@ -33,7 +33,7 @@ fn throughput_of_a_bridge_beside_the_ceiling() {
         "--max-rate",
         "1kfps",
         "--retries",
-        "9",
+        "2",
     ];
     let records = rfc2544(&lab, "throughput", &sizes);
     assert_eq!(records.len(), 2);
@@ -48,11 +48,12 @@ fn throughput_of_a_bridge_beside_the_ceiling() {
             "{record}"
         );
         assert_eq!(record["sent"], record["received"]);
-        assert!(
-            number(record, "frames_per_s") > 0.0 && number(record, "ceiling_frames_per_s") > 0.0
-        );
+        // What may be sent at most is for the device; the harness by itself carries many times that.
+        assert!(number(record, "frames_per_s") > 0.0);
+        assert!(number(record, "ceiling_frames_per_s") > 5_000.0, "{record}");
         assert!(number(record, "trials") > number(record, "failed_trials"));
-        assert!(record["near_ceiling"].is_boolean() && record["at_max"].is_boolean());
+        assert_eq!(record["near_ceiling"], false);
+        assert!(record["at_max"].is_boolean());
     }
 }
 
@@ -150,6 +151,15 @@ fn bursts_have_a_mean() {
         (&40.0.into(), &true.into()),
         "{record}"
     );
+}
+
+#[test]
+fn a_short_burst_is_no_limit_of_the_harness() {
+    let lab = Lab::with_bridge();
+    let more = ["--frame-bytes", "64", "--max-burst", "40", "--trials", "1"];
+    let record = rfc2544(&lab, "back-to-back", &more).remove(0);
+    assert!(number(&record, "ceiling_burst_frames") > 200.0, "{record}");
+    assert_eq!(record["near_ceiling"], false);
 }
 
 #[test]

@@ -21,6 +21,9 @@ const CEILING_TRIAL: Duration = Duration::from_secs(1);
 const CEILING_RESOLUTION: f64 = 0.05;
 const CEILING_SETTLE: Duration = Duration::from_millis(200);
 
+/// How many times the longest burst for the device is tried on the bare veth.
+const BARE_BURST: f64 = 10.0;
+
 /// A size of frames under test.
 pub(super) struct Bench<'a> {
     pub(super) options: &'a Common,
@@ -32,6 +35,8 @@ pub(super) struct Bench<'a> {
     pub(super) failed_trials: u32,
     /// The last of those.
     pub(super) last_failed: Option<Trial>,
+    /// There is no device between the ports: the harness by itself.
+    bare: bool,
     ports: &'a Ports,
     tester: Tester,
 }
@@ -61,6 +66,7 @@ impl<'a> Bench<'a> {
             trials: 0,
             failed_trials: 0,
             last_failed: None,
+            bare: false,
             ports,
             tester,
         };
@@ -74,8 +80,11 @@ impl<'a> Bench<'a> {
         Ok(bench)
     }
 
-    /// The rate of 100 %, if it was given.
+    /// The rate of 100 %, if it was given. It is the device's: the harness shows all it can.
     pub(super) fn max_rate(&self) -> Option<f64> {
+        if self.bare {
+            return None;
+        }
         self.options.max_rate?.frames_per_s(&self.stream.sizes)
     }
 
@@ -109,6 +118,16 @@ impl<'a> Bench<'a> {
         match self.max_rate() {
             Some(rate) => Ok(rate),
             None => Ok(self.timed(None)?.offered()),
+        }
+    }
+
+    /// The longest burst to try: as given, or what the generator sends in `seconds`. The harness by itself has to show
+    /// that it could much more, and need not show how much.
+    pub(super) fn longest_burst(&mut self, given: Option<u64>, seconds: f64) -> Result<f64> {
+        match given {
+            Some(frames) if self.bare => Ok(frames as f64 * BARE_BURST),
+            Some(frames) => Ok(frames as f64),
+            None => Ok(self.full_rate()? * seconds),
         }
     }
 
@@ -233,6 +252,7 @@ fn on_bare_veth<T>(
         trials: 0,
         failed_trials: 0,
         last_failed: None,
+        bare: true,
         ports: &ports,
         tester,
     };
