@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    io::Read,
+    io::{self, Read},
     os::unix::process::CommandExt,
     process::{Child, Command, Output, Stdio},
     thread,
@@ -76,8 +76,17 @@ impl Tool {
     /// It cannot be started, or fails; with the last line that it said.
     pub(crate) fn run(mut self) -> Result<String> {
         let what = format!("cannot run {}", self.words.join(" "));
-        let output = self.command.output().map_err(Error::failed(what))?;
+        let output = self.output().map_err(Error::failed(what))?;
         self.text(&output)
+    }
+
+    /// As [`Tool::run`], for whoever has words of its own for what goes wrong.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be started.
+    pub(crate) fn output(&mut self) -> io::Result<Output> {
+        self.command.output()
     }
 
     /// Runs it to its end, which must come within `limit`. An interruption ends it.
