@@ -19,6 +19,7 @@ use crate::{
     error::{Error, Result},
     output::{Output, Table},
     progress::Progress,
+    rig::leftovers::remove_leftovers,
     sizes::FrameSizes,
 };
 
@@ -80,6 +81,7 @@ fn run_test<M: Method>(test: &M) -> Result {
     let [cpu, rx_cpu] = preflight::cores([common.cpu, common.rx_cpu])?;
     let mut output = common.json.open()?;
     preflight::busy(&[cpu, rx_cpu])?;
+    remove_leftovers();
     let ports = Ports {
         tx: common.tx.clone(),
         rx: common.rx.clone(),

@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    os::unix::net::UnixListener,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -16,7 +17,7 @@ use crate::{
 
 /// Whether a process of this number has left a namespace.
 fn namespaces_of(pid: u32) -> bool {
-    command(&["ip", "netns", "list"]).contains(&format!("causeway-perf-{pid}-"))
+    command(&["ip", "netns", "list"]).contains(&format!("cwperf-{pid}-"))
 }
 
 /// A throughput test that takes minutes, once it has begun: in a namespace of its own, or between the ports.
@@ -103,4 +104,28 @@ fn signals_leave_nothing_behind() {
             assert!(!namespaces_of(pid) && !lab.has_xdp("b", "in"));
         }
     }
+}
+
+/// Of a killed one nobody cleans up but the next one.
+#[test]
+fn the_next_test_removes_what_a_killed_one_left() {
+    let lab = Lab::with_bridge();
+    let killed = long_test(&lab, &[]);
+    let pid = killed.pid();
+    let (code, _) = killed.end_with(Signal::KILL);
+    assert_eq!(code, None);
+    // What a comparison leaves, too.
+    let keys = PathBuf::from(format!("/run/cwperf-{pid}-7"));
+    fs::create_dir(&keys).expect("root");
+    fs::create_dir_all("/run/wireguard").expect("root");
+    let socket = PathBuf::from(format!("/run/wireguard/wgA{pid}.sock"));
+    drop(UnixListener::bind(&socket).expect("root"));
+    let of_the_living = format!("/run/cwperf-{}-7", std::process::id());
+    fs::create_dir(&of_the_living).expect("root");
+
+    let (code, _) = long_test(&lab, &[]).interrupt();
+    assert_eq!(code, Some(130));
+    assert!(!namespaces_of(pid) && !keys.exists() && !socket.exists());
+    assert!(Path::new(&of_the_living).exists());
+    fs::remove_dir(of_the_living).expect("ours");
 }
