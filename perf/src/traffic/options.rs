@@ -43,7 +43,7 @@ impl StreamOptions {
 pub(crate) enum GeneratorKind {
     /// A socket: every frame is accounted for, and timed
     AfXdp,
-    /// XDP live frames in the kernel: several times faster, and only counted
+    /// XDP live frames in the kernel: several times faster, and only counted; what the port refused is exact on a veth only
     Live,
 }
 

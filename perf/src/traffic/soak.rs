@@ -16,10 +16,15 @@ use std::{
 use causeway::spec::Period;
 use clap::Args;
 
-use self::{budget::Budget, record::Record, watch::Watch};
+use self::{
+    budget::Budget,
+    record::Record,
+    watch::{Watch, not_kept},
+};
 use super::{
     Link, Stream,
     account::Account,
+    generate::KEPT,
     generator::{Generated, Generator, Limit, Remote},
     latency::Latency,
     options::{StreamOptions, ratio, seconds, seconds_or_none},
@@ -57,7 +62,7 @@ pub(crate) struct Options {
     /// How long, in seconds
     #[arg(long, value_name = "S", value_parser = seconds)]
     seconds: Option<Duration>,
-    /// Part of all frames of the run that may be lost, such as 0.000001 or 0.01%
+    /// Part of the frames due that may be lost, such as 0.000001 or 0.01%
     #[arg(long, value_name = "RATIO", default_value = "0", value_parser = ratio)]
     max_loss: f64,
     /// Frames that may be reordered
@@ -117,7 +122,7 @@ struct Outcome {
 ///
 /// # Errors
 ///
-/// [`Error::Failed`] names the budget that was exceeded; else one line that says what is wrong.
+/// [`Error::Failed`] names the budget that was exceeded, or says that too little was sent; else one line that says what is wrong.
 pub(crate) fn run(options: &Options) -> Result {
     preflight::root()?;
     let plan = plan(options)?;
@@ -130,9 +135,7 @@ pub(crate) fn run(options: &Options) -> Result {
     output.push(&record);
     output.finish()?;
     match outcome.excess {
-        Some(excess) => Err(Error::Failed(format!(
-            "the error budget is exceeded: {excess}"
-        ))),
+        Some(excess) => Err(Error::Failed(format!("the soak failed: {excess}"))),
         None if interrupted => Err(Error::Interrupted),
         None => Ok(()),
     }
@@ -159,7 +162,7 @@ fn plan(options: &Options) -> Result<Plan> {
     let time = options.hours.or(options.seconds).unwrap_or_default();
     Ok(Plan {
         budget: Budget {
-            lost: (rate * time.as_secs_f64() * options.max_loss) as u64,
+            loss: options.max_loss,
             reordered: options.max_reordered,
             duplicated: options.max_duplicated,
             corrupted: options.max_corrupted,
@@ -185,6 +188,7 @@ fn soak(options: &Options, plan: &Plan) -> Result<Outcome> {
         tx: &options.tx,
         refused_before,
         budget: plan.budget,
+        rate: plan.rate,
         settle: options.settle,
         period: options.period,
         latency: Latency::new(),
@@ -192,11 +196,15 @@ fn soak(options: &Options, plan: &Plan) -> Result<Outcome> {
     };
     let (generated, excess) = watched(plan, &mut generator, &mut sink, &mut watch)?;
     let (_, p99_s) = watch.end_period();
+    let due = plan.rate * generated.elapsed.as_secs_f64();
     let excess = match excess {
-        None => watch.judge(generated.frames, p99_s)?,
+        None => watch.judge(generated.frames, due, p99_s)?,
         excess => excess,
     };
     let refused = watch.refused()?;
+    // What the port refused was not sent.
+    let sent = generated.frames.saturating_sub(refused) as f64;
+    let excess = excess.or_else(|| (sent < due * KEPT).then(|| not_kept(sent, due)));
     let latency = watch.latency;
     Ok(Outcome {
         generated,

@@ -13,6 +13,7 @@ use crate::{
     traffic::{
         Link,
         account::{Account, Counts},
+        generate::KEPT,
         generator::Remote,
         latency::{Latency, text},
     },
@@ -20,6 +21,9 @@ use crate::{
 
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(250);
+
+/// How far behind its schedule it may be in between, besides what is tolerated at its end.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// A period with fewer frames has no p99.
 const ENOUGH: u64 = 1_000;
@@ -32,6 +36,8 @@ pub(super) struct Watch<'a> {
     /// What the sending port had dropped before.
     pub(super) refused_before: u64,
     pub(super) budget: Budget,
+    /// Frames a second that are to be sent.
+    pub(super) rate: f64,
     /// How long a frame may be on its way before it counts as lost.
     pub(super) settle: Duration,
     pub(super) period: Duration,
@@ -65,34 +71,49 @@ impl Watch<'_> {
                 sent.pop_front();
             }
             let due = sent.front().map_or(0, |(_, frames)| *frames);
-            let p99_s = if now >= next_line {
+            let mut p99_s = None;
+            if now >= next_line {
                 next_line += self.period;
-                self.line(due)
-            } else {
-                None
-            };
-            if let Some(excess) = self.judge(due, p99_s)? {
+                p99_s = self.line(due);
+                if let Some(delay) = self.behind()? {
+                    return Ok(Some(delay));
+                }
+            }
+            // What is lost early is a smaller part of the whole.
+            let whole = self.rate * time.as_secs_f64();
+            if let Some(excess) = self.judge(due, whole, p99_s)? {
                 return Ok(Some(excess));
             }
         }
         Ok(None)
     }
 
-    /// Whether what is known when `sent` frames should have come is too much.
+    /// Whether it is so far behind its schedule that it will not keep it.
+    fn behind(&self) -> Result<Option<String>> {
+        let due = self.rate * self.started.elapsed().as_secs_f64();
+        let sent = self.remote.frames.load(Ordering::Relaxed);
+        let sent = sent.saturating_sub(self.refused()?) as f64;
+        // The generator makes up for a short pause.
+        let pause = self.rate * PAUSE.as_secs_f64();
+        Ok((sent + pause < due * KEPT).then(|| not_kept(sent, due)))
+    }
+
+    /// Whether what is known when `sent` frames should have come is too much, of those that were `due`.
     ///
     /// # Errors
     ///
     /// As for [`run`](Self::run).
-    pub(super) fn judge(&self, sent: u64, p99_s: Option<f64>) -> Result<Option<String>> {
+    pub(super) fn judge(&self, sent: u64, due: f64, p99_s: Option<f64>) -> Result<Option<String>> {
         let counts = self.counts();
         let mut tally = Tally {
+            due,
             lost: sent.saturating_sub(counts.received),
             reordered: counts.reordered,
             duplicated: counts.duplicated,
             corrupted: counts.corrupted,
             p99_s,
         };
-        if tally.lost > self.budget.lost {
+        if tally.lost > self.budget.lost(due) {
             // Only now: what the sending port refused was never on its way, and asking costs a process.
             tally.lost = tally.lost.saturating_sub(self.refused()?);
         }
@@ -145,4 +166,9 @@ impl Watch<'_> {
         );
         p99
     }
+}
+
+/// That fewer frames were sent than were due.
+pub(super) fn not_kept(sent: f64, due: f64) -> String {
+    format!("the schedule was not kept: {sent:.0} frames sent, {due:.0} were due")
 }
