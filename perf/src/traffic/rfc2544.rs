@@ -16,7 +16,8 @@ use clap::{Args, Subcommand};
 use self::{bench::Bench, figure::Figure, options::Common};
 use super::{preflight, trial::Ports};
 use crate::{
-    error::{Error, Result},
+    cores,
+    error::Result,
     output::{Output, Table},
     progress::Progress,
     rig::leftovers::remove_leftovers,
@@ -78,9 +79,9 @@ fn run_test<M: Method>(test: &M) -> Result {
     let common = test.common();
     test.check()?;
     let sizes = checked_sizes(common)?;
-    let [cpu, rx_cpu] = preflight::cores([common.cpu, common.rx_cpu])?;
+    let [cpu, rx_cpu] = cores::choose([common.cpu, common.rx_cpu])?;
     let mut output = common.json.open()?;
-    preflight::busy(&[cpu, rx_cpu])?;
+    cores::warn_if_busy(&[cpu, rx_cpu])?;
     remove_leftovers();
     let ports = Ports {
         tx: common.tx.clone(),
@@ -126,12 +127,7 @@ fn measure<M: Method>(
 /// The sizes, all of which fit both ports at a possible rate.
 fn checked_sizes(common: &Common) -> Result<Vec<FrameSizes>> {
     let (tx, rx) = (common.tx.info()?, common.rx.info()?);
-    if common.tx == common.rx {
-        let port = &common.tx;
-        return Err(Error::Usage(format!(
-            "--tx and --rx are both {port}: the tester sends at one port and receives at another"
-        )));
-    }
+    preflight::two_ports(&common.tx, &common.rx)?;
     let smallest = common.stream.stream(&tx, FrameSizes::Imix).smallest();
     let sizes = common.sizes(smallest);
     for size in &sizes {

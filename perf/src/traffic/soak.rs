@@ -27,15 +27,17 @@ use super::{
     generate::KEPT,
     generator::{Generated, Generator, Limit, Remote},
     latency::Latency,
-    options::{StreamOptions, ratio, seconds, seconds_or_none},
+    options::{StreamOptions, ratio},
     preflight,
     rate::Rate,
     sink::Sink,
 };
 use crate::{
+    cores,
     error::{Error, Result},
     interrupt,
     output::JsonOption,
+    seconds::{hours, or_none, seconds},
     sizes::FrameSizes,
 };
 
@@ -81,7 +83,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "S", default_value = "60", value_parser = seconds)]
     period: Duration,
     /// How long a frame may be on its way before it counts as lost
-    #[arg(long, value_name = "S", default_value = "2", value_parser = seconds_or_none)]
+    #[arg(long, value_name = "S", default_value = "2", value_parser = or_none)]
     settle: Duration,
     /// Core that sends [default: the first]
     #[arg(long, value_name = "N")]
@@ -91,11 +93,6 @@ pub(crate) struct Options {
     rx_cpu: Option<usize>,
     #[command(flatten)]
     json: JsonOption,
-}
-
-fn hours(text: &str) -> std::result::Result<Duration, String> {
-    let hours: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    seconds(&(hours * 3_600.0).to_string())
 }
 
 /// A soak that is possible.
@@ -127,7 +124,7 @@ pub(crate) fn run(options: &Options) -> Result {
     preflight::root()?;
     let plan = plan(options)?;
     let mut output = options.json.open()?;
-    preflight::busy(&[plan.cpu, plan.rx_cpu])?;
+    cores::warn_if_busy(&[plan.cpu, plan.rx_cpu])?;
     let outcome = soak(options, &plan)?;
     let interrupted = interrupt::raised();
     let record = Record::new(options, &plan, &outcome, interrupted);
@@ -143,12 +140,7 @@ pub(crate) fn run(options: &Options) -> Result {
 
 fn plan(options: &Options) -> Result<Plan> {
     let (tx, rx) = (options.tx.info()?, options.rx.info()?);
-    if options.tx == options.rx {
-        return Err(Error::Usage(
-            "--tx and --rx are the same: the tester sends at one port and receives at another"
-                .into(),
-        ));
-    }
+    preflight::two_ports(&options.tx, &options.rx)?;
     let stream = options.stream.stream(&tx, options.frame_bytes);
     stream.fits(&options.tx, &tx)?;
     stream.fits(&options.rx, &rx)?;
@@ -158,7 +150,7 @@ fn plan(options: &Options) -> Result<Plan> {
         )
     })?;
     preflight::rate(&options.tx, rate, &stream.sizes)?;
-    let [cpu, rx_cpu] = preflight::cores([options.cpu, options.rx_cpu])?;
+    let [cpu, rx_cpu] = cores::choose([options.cpu, options.rx_cpu])?;
     let time = options.hours.or(options.seconds).unwrap_or_default();
     Ok(Plan {
         budget: Budget {
@@ -227,12 +219,12 @@ fn watched(
     let sink_stops = AtomicBool::new(false);
     thread::scope(|scope| {
         let receiver = scope.spawn(|| {
-            preflight::pin(plan.rx_cpu)?;
+            cores::pin(plan.rx_cpu)?;
             sink.drain(account, &sink_stops);
             Result::Ok(())
         });
         let sender = scope.spawn(|| {
-            preflight::pin(plan.cpu)?;
+            cores::pin(plan.cpu)?;
             let limit = Limit {
                 frames: None,
                 time: Some(plan.time),
