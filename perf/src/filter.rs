@@ -156,7 +156,7 @@ pub(crate) fn run(options: &Options) -> Result {
 }
 
 fn measure(programs: &mut [(Program, Vec<Measured>)], options: &Options) -> Result {
-    let mut progress = Progress::new(u64::from(ROUNDS + 1) * programs.len() as u64);
+    let progress = Progress::new(u64::from(ROUNDS + 1) * programs.len() as u64);
     for round in 0..=ROUNDS {
         for (program, measured) in &mut *programs {
             progress.say(format!(

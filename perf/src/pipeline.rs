@@ -175,7 +175,7 @@ fn measure(
     seconds: Duration,
 ) -> Result {
     let slice = seconds / ROUNDS as u32;
-    let mut progress = Progress::new(((ROUNDS + 1) * out.len()) as u64);
+    let progress = Progress::new(((ROUNDS + 1) * out.len()) as u64);
     for round in 0..=ROUNDS {
         for (out, back) in out.iter_mut().zip(back.iter_mut()) {
             progress.say(match round {

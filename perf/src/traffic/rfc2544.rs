@@ -106,11 +106,10 @@ fn measure<M: Method>(
     figures: &mut Vec<Figure>,
 ) -> Result {
     let common = test.common();
-    let mut progress = Progress::new(sizes.len() as u64);
+    let progress = Progress::new(sizes.len() as u64);
     for size in sizes {
-        progress.say(format!("frames of {size} bytes"));
         let stream = common.stream.stream(&common.tx.info()?, *size);
-        let mut bench = Bench::new(common, ports, stream)?;
+        let mut bench = Bench::new(common, ports, stream, &progress)?;
         let measured = test.measure(&mut bench)?;
         for f in &measured {
             progress.note(format!(

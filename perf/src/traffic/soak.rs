@@ -37,6 +37,7 @@ use crate::{
     error::{Error, Result},
     interrupt,
     output::JsonOption,
+    progress::Progress,
     seconds::{hours, or_none, seconds},
     sizes::FrameSizes,
 };
@@ -185,6 +186,8 @@ fn soak(options: &Options, plan: &Plan) -> Result<Outcome> {
         period: options.period,
         latency: Latency::new(),
         started: Instant::now(),
+        time: plan.time,
+        progress: Progress::timed(plan.time),
     };
     let (generated, excess) = watched(plan, &mut generator, &mut sink, &mut watch)?;
     let (_, p99_s) = watch.end_period();
@@ -231,7 +234,7 @@ fn watched(
             };
             Result::Ok(generator.run(Some(plan.rate), limit, remote))
         });
-        let watched = watch.run(plan.time, || sender.is_finished());
+        let watched = watch.run(|| sender.is_finished());
         if !matches!(watched, Ok(None)) {
             remote.stop.store(true, Ordering::Relaxed);
         }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     TO,
-    lab::{Lab, number, results},
+    lab::{Lab, number, results, run},
 };
 
 /// Trials of 0.2 s at up to 1,000 frames/s, if nothing else is asked for.
@@ -55,6 +55,20 @@ fn throughput_of_a_bridge_beside_the_ceiling() {
         assert_eq!(record["near_ceiling"], false);
         assert!(record["at_max"].is_boolean());
     }
+}
+
+/// The first line comes at once, others now and then.
+#[test]
+fn each_trial_is_told() {
+    let lab = Lab::with_bridge();
+    let (tx, rx) = (lab.link("a", "out"), lab.link("b", "in"));
+    let ports = ["rfc2544", "throughput", "--tx", &tx, "--rx", &rx];
+    let load = ["--to", TO, "--frame-bytes", "64", "--max-rate", "500fps"];
+    let short = ["--trial-seconds", "0.1", "--warm-up", "0", "--no-ceiling"];
+    let output = run(&[&ports[..], &load, &short].concat());
+    let log = String::from_utf8_lossy(&output.stderr);
+    let line = "0 s, 0/1: frames of 64 bytes, trial 1: 500 frames/s";
+    assert!(log.contains(line), "{log}");
 }
 
 /// Of each 16 frames one is lost at any rate.

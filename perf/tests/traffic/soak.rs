@@ -47,7 +47,8 @@ fn within_the_budget() {
     // All periods are in it.
     assert_eq!(record["latency_frames"], record["received"]);
     let lines = String::from_utf8_lossy(&output.stderr);
-    assert!(lines.contains("sent") && lines.contains("p99"), "{lines}");
+    assert!(lines.contains("s left: sent"), "{lines}");
+    assert!(lines.contains("p99"), "{lines}");
 }
 
 #[test]

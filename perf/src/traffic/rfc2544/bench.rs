@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     error::Result,
+    progress::Progress,
     traffic::{
         Stream,
         bare::BareVeth,
@@ -38,6 +39,7 @@ pub(super) struct Bench<'a> {
     /// There is no device between the ports: the harness by itself.
     bare: bool,
     ports: &'a Ports,
+    progress: &'a Progress,
     tester: Tester,
 }
 
@@ -50,11 +52,16 @@ pub(super) struct Best {
 
 impl<'a> Bench<'a> {
     /// Measures the ceiling, opens the ports and warms up.
-    pub(super) fn new(options: &'a Common, ports: &'a Ports, stream: Stream) -> Result<Self> {
+    pub(super) fn new(
+        options: &'a Common,
+        ports: &'a Ports,
+        stream: Stream,
+        progress: &'a Progress,
+    ) -> Result<Self> {
         let ceiling = if options.no_ceiling {
             None
         } else {
-            on_bare_veth(options, ports, &stream, |bench| {
+            on_bare_veth(options, (ports, progress), &stream, |bench| {
                 Ok(bench.ceiling()?.map(|best| best.trial.delivered()))
             })?
         };
@@ -68,6 +75,7 @@ impl<'a> Bench<'a> {
             last_failed: None,
             bare: false,
             ports,
+            progress,
             tester,
         };
         if !options.warm_up.is_zero() {
@@ -90,6 +98,7 @@ impl<'a> Bench<'a> {
 
     /// One trial, counted.
     pub(super) fn trial(&mut self, load: Load) -> Result<Trial> {
+        self.progress.say(self.describe(load));
         let trial = self.tester.trial(load)?;
         self.trials += 1;
         if !self.passes(&trial) {
@@ -97,6 +106,18 @@ impl<'a> Bench<'a> {
             self.last_failed = Some(trial.clone());
         }
         Ok(trial)
+    }
+
+    /// What a trial is about.
+    fn describe(&self, load: Load) -> String {
+        let what = match (load.rate, load.limit.frames) {
+            (Some(rate), _) => format!("{rate:.0} frames/s"),
+            (None, Some(frames)) => format!("a burst of {frames} frames"),
+            (None, None) => "as fast as it can".into(),
+        };
+        let place = if self.bare { " over a bare veth" } else { "" };
+        let (size, number) = (self.stream.sizes, self.trials + 1);
+        format!("frames of {size} bytes{place}, trial {number}: {what}")
     }
 
     /// A trial of the options' length.
@@ -162,7 +183,13 @@ impl<'a> Bench<'a> {
         if self.options.no_ceiling {
             return Ok(None);
         }
-        on_bare_veth(self.options, self.ports, &self.stream, work).map(Some)
+        on_bare_veth(
+            self.options,
+            (self.ports, self.progress),
+            &self.stream,
+            work,
+        )
+        .map(Some)
     }
 
     fn ceiling(&mut self) -> Result<Option<Best>> {
@@ -233,7 +260,7 @@ impl<'a> Bench<'a> {
 
 fn on_bare_veth<T>(
     options: &Common,
-    ports: &Ports,
+    (ports, progress): (&Ports, &Progress),
     stream: &Stream,
     work: impl FnOnce(&mut Bench<'_>) -> Result<T>,
 ) -> Result<T> {
@@ -254,6 +281,7 @@ fn on_bare_veth<T>(
         last_failed: None,
         bare: true,
         ports: &ports,
+        progress,
         tester,
     };
     work(&mut bench)

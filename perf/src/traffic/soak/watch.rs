@@ -10,6 +10,7 @@ use super::budget::{Budget, Tally};
 use crate::{
     error::Result,
     interrupt,
+    progress::{Progress, left},
     traffic::{
         Link,
         account::{Account, Counts},
@@ -44,24 +45,24 @@ pub(super) struct Watch<'a> {
     /// Latency of the periods that are over.
     pub(super) latency: Latency,
     pub(super) started: Instant,
+    pub(super) time: Duration,
+    pub(super) progress: Progress,
 }
 
 impl Watch<'_> {
-    /// Until `time` is over, the generator has ended, a signal came, or the budget is exceeded: then it says how.
+    /// Until its time is over, the generator has ended, a signal came, or the budget is exceeded: then it says how.
     ///
     /// # Errors
     ///
     /// The sending port is gone.
-    pub(super) fn run(
-        &mut self,
-        time: Duration,
-        ended: impl Fn() -> bool,
-    ) -> Result<Option<String>> {
+    pub(super) fn run(&mut self, ended: impl Fn() -> bool) -> Result<Option<String>> {
+        let time = self.time;
         let mut next_line = self.started + self.period;
         // How many frames had been sent at which time, for the last few seconds.
         let mut sent = VecDeque::from([(self.started, 0)]);
         while self.started.elapsed() < time && !ended() && !interrupt::raised() {
             std::thread::sleep(TICK);
+            self.progress.reached(self.started.elapsed());
             let now = Instant::now();
             sent.push_back((now, self.remote.frames.load(Ordering::Relaxed)));
             while sent
@@ -153,9 +154,12 @@ impl Watch<'_> {
     fn line(&mut self, sent: u64) -> Option<f64> {
         let c = self.counts();
         let (_, p99) = self.end_period();
-        eprintln!(
-            "{} s: sent {}, received {}, lost {}, reordered {}, duplicated {}, corrupted {}, p99 {}",
-            self.started.elapsed().as_secs(),
+        let elapsed = self.started.elapsed();
+        let rest = self.time.saturating_sub(elapsed).as_secs();
+        self.progress.note(format!(
+            "{} s, {}: sent {}, received {}, lost {}, reordered {}, duplicated {}, corrupted {}, p99 {}",
+            elapsed.as_secs(),
+            left(Duration::from_secs(rest)),
             self.remote.frames.load(Ordering::Relaxed),
             c.received,
             sent.saturating_sub(c.received),
@@ -163,7 +167,7 @@ impl Watch<'_> {
             c.duplicated,
             c.corrupted,
             text(p99),
-        );
+        ));
         p99
     }
 }
