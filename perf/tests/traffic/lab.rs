@@ -183,6 +183,14 @@ impl Lab {
         lab
     }
 
+    /// A veth takes frames of XDP only with NAPI, which GRO brings.
+    pub(crate) fn take_live_frames(&self) {
+        let netns = self.netns("m");
+        command(&[
+            "ip", "netns", "exec", &netns, "ethtool", "-K", "left", "gro", "on",
+        ]);
+    }
+
     /// The middle redirects frames from left to right, but of each 16 of a flow one goes astray, and, if so asked,
     /// another one goes twice.
     pub(crate) fn with_faults(duplicate: bool) -> Self {

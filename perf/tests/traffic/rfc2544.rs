@@ -57,6 +57,49 @@ fn throughput_of_a_bridge_beside_the_ceiling() {
     }
 }
 
+/// What the kernel makes comes through a bridge, counted and not looked at.
+#[test]
+fn throughput_with_live_frames() {
+    let lab = Lab::with_bridge();
+    lab.take_live_frames();
+    let live = ["--generator", "live", "--frame-bytes", "64", "imix"];
+    let slow = ["--max-rate", "2kfps", "--retries", "9", "--no-ceiling"];
+    let records = rfc2544(&lab, "throughput", &[&live[..], &slow].concat());
+    assert_eq!(records.len(), 2);
+    for record in &records {
+        assert_eq!(record["generator"], "live");
+        assert_eq!(
+            (&record["at_max"], &record["lost"]),
+            (&true.into(), &0.into()),
+            "{record}"
+        );
+        // 0.2 s of 2,000 frames/s, all of which the bridge sent.
+        assert_eq!(
+            number(record, "sent") + number(record, "refused"),
+            400.0,
+            "{record}"
+        );
+        assert_eq!(record["sent"], record["received"]);
+        assert!(record.get("reordered").is_none(), "{record}");
+    }
+    assert!(lab.sent_at("m", "right") >= 800);
+}
+
+/// What the harness carries by itself, with that generator, is beside it.
+#[test]
+fn live_frames_have_a_ceiling_too() {
+    let lab = Lab::with_bridge();
+    lab.take_live_frames();
+    let live = ["--generator", "live", "--frame-bytes", "64"];
+    let lax = ["--max-rate", "1kfps", "--loss", "50%"];
+    let record = rfc2544(&lab, "throughput", &[&live[..], &lax].concat()).remove(0);
+    assert!(
+        number(&record, "ceiling_frames_per_s") > 10_000.0,
+        "{record}"
+    );
+    assert_eq!(record["near_ceiling"], false);
+}
+
 /// The first line comes at once, others now and then.
 #[test]
 fn each_trial_is_told() {
