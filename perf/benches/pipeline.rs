@@ -1,7 +1,7 @@
 //! The same as `causeway-perf pipeline`, with criterion's statistics and comparisons between runs.
 //!
 //! ```text
-//! cargo bench -p causeway-perf --bench pipeline -- lan_to_wan/ring
+//! cargo bench -p causeway-perf --bench pipeline -- lan_to_wan/aes-256-gcm-ring
 //! ```
 //!
 //! One iteration is one frame. Sizes are in memory, without FCS.
@@ -14,9 +14,11 @@ use criterion::{Bencher, BenchmarkId, Criterion, Throughput, criterion_group, cr
 
 const LENGTHS: [usize; 3] = [60, 508, 1_514];
 
-const PROTECTIONS: [Protection; 3] = [
+const PROTECTIONS: [Protection; 5] = [
     Protection::Aead(Cipher::Aes256Gcm, Library::Ring),
     Protection::Aead(Cipher::Aes256Gcm, Library::AwsLc),
+    Protection::Aead(Cipher::Aes128Gcm, Library::Ring),
+    Protection::Aead(Cipher::Aes128Gcm, Library::AwsLc),
     Protection::None,
 ];
 
@@ -41,7 +43,13 @@ fn direction<S: Series>(c: &mut Criterion) {
         });
         for protection in PROTECTIONS {
             let mut series = S::new(&[length], protection);
-            let id = BenchmarkId::new(protection.library(), length);
+            let name = match protection {
+                Protection::Aead(..) => {
+                    format!("{}-{}", protection.cipher(), protection.library())
+                }
+                Protection::None => "none".into(),
+            };
+            let id = BenchmarkId::new(name, length);
             group.bench_function(id, |b| frames(b, &mut series, S::path));
         }
         let mut series = S::new(&[length], Protection::None);

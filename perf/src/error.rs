@@ -14,7 +14,7 @@ pub(crate) enum Error {
     /// It ran, and failed. Exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// Ctrl-C or SIGTERM. Exit code 130.
+    /// Ctrl-C, SIGTERM or SIGHUP. Exit code 130.
     #[error("interrupted; nothing is left behind")]
     Interrupted,
 }

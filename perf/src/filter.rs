@@ -19,9 +19,11 @@ use self::{
     program::{Program, role_name},
 };
 use crate::{
+    cores,
     error::Result,
     output::{JsonOption, Output, Spread, Table},
     progress::Progress,
+    seconds::up_to_an_hour,
 };
 
 /// Rounds that count; one before them warms up.
@@ -45,7 +47,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value = "4", value_parser = value_parser!(u32).range(1..=256))]
     frames: u32,
     /// Seconds of measurement for each line of the report
-    #[arg(long, value_name = "S", default_value = "0.2", value_parser = crate::pipeline::seconds)]
+    #[arg(long, value_name = "S", default_value = "0.2", value_parser = up_to_an_hour)]
     seconds: Duration,
     #[command(flatten)]
     json: JsonOption,
@@ -140,6 +142,8 @@ struct Figure {
 /// rights to load BPF programs.
 pub(crate) fn run(options: &Options) -> Result {
     let mut output = options.json.open()?;
+    // It runs on any of them.
+    cores::warn_if_busy(&cores::allowed())?;
     let mut programs = Vec::new();
     for &stations in &options.stations {
         for role in cases::ROLES {
@@ -152,7 +156,7 @@ pub(crate) fn run(options: &Options) -> Result {
 }
 
 fn measure(programs: &mut [(Program, Vec<Measured>)], options: &Options) -> Result {
-    let mut progress = Progress::new(u64::from(ROUNDS + 1) * programs.len() as u64);
+    let progress = Progress::new(u64::from(ROUNDS + 1) * programs.len() as u64);
     for round in 0..=ROUNDS {
         for (program, measured) in &mut *programs {
             progress.say(format!(

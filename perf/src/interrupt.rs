@@ -1,6 +1,8 @@
-//! Ctrl-C and SIGTERM end a test in an orderly way: it stops at its next step and takes down what it built.
+//! Ctrl-C, SIGTERM and a terminal that goes (SIGHUP) end a test in an orderly way: it stops at its next step and takes
+//! down what it built.
 
 use std::{
+    fs,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -8,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use signal_hook::{consts::TERM_SIGNALS, flag};
+use signal_hook::{
+    consts::{SIGHUP, TERM_SIGNALS},
+    flag,
+};
 
 use crate::error::{Error, Result};
 
@@ -17,9 +22,19 @@ static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 /// From now on the first such signal is only remembered.
 pub(crate) fn install() {
     let raised = FLAG.get_or_init(Arc::default);
-    for signal in TERM_SIGNALS {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    // Who starts it under nohup wants it to outlive the terminal.
+    let hangup = (!is_ignored(&status, SIGHUP)).then_some(&SIGHUP);
+    for signal in TERM_SIGNALS.iter().chain(hangup) {
         flag::register(*signal, Arc::clone(raised)).expect("these signals can be caught");
     }
+}
+
+/// Whether a process with this /proc/PID/status ignores a signal (proc_pid_status(5)).
+fn is_ignored(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|l| l.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 /// Whether one has come.
@@ -54,5 +69,17 @@ pub(crate) fn sleep(time: Duration) -> Result {
             return Ok(());
         }
         std::thread::sleep(left.min(Duration::from_millis(50)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_signals() {
+        let status = "Name:\tx\nSigBlk:\tffff\nSigIgn:\t0000000000001001\n";
+        assert!(is_ignored(status, SIGHUP) && is_ignored(status, 13));
+        assert!(!is_ignored(status, 2) && !is_ignored("", SIGHUP));
     }
 }

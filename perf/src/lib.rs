@@ -9,11 +9,12 @@
 //! | `compare` | causeway and its peers, in turns on one `rig` | `compare` |
 //! | `report` | one page of what the others wrote | `report` |
 //!
-//! All of them take their time seriously (`progress`, `interrupt`), count frame sizes as RFC 2544 does
+//! All of them take their time seriously (`progress`, `interrupt`, `cores`), count frame sizes as RFC 2544 does
 //! (`sizes`), and tell their figures as tables and as JSON (`output`), with what `machine` says of the machine.
 
 pub mod cli;
 mod compare;
+mod cores;
 pub mod datapath;
 mod error;
 mod filter;
@@ -24,5 +25,6 @@ mod pipeline;
 mod progress;
 mod report;
 mod rig;
+mod seconds;
 mod sizes;
 mod traffic;

@@ -1,16 +1,18 @@
 //! How figures are told: tables for people, a JSON object for programs.
 
+mod destination;
+
 use std::{
     fmt::{self, Display},
-    fs::File,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
+use self::destination::Destination;
 use crate::{
     error::{Error, Result},
     machine::{self, Machine, Versions},
@@ -50,35 +52,34 @@ pub(crate) struct JsonOption {
 }
 
 impl JsonOption {
-    /// Opens it, before the measurement, so that that is not in vain.
+    /// Opens it before the measurement, so that that is not in vain; and before any thread is pinned: what the
+    /// machine has is what we may use now.
     ///
     /// # Errors
     ///
-    /// The file cannot be written; the text says so.
+    /// The file cannot be written; the text says so. Or /proc is not mounted.
     pub(crate) fn open(&self) -> Result<Output> {
-        let json = match self.json.as_deref() {
-            None => Json::None,
-            Some(path) if path == Path::new("-") => Json::Stdout,
-            Some(path) => Json::File(File::create(path).map_err(|e| {
-                Error::Usage(format!("cannot write --json {}: {e}", path.display()))
-            })?),
-        };
+        let path = self.json.as_deref();
+        let json = Destination::open(path).map_err(|e| {
+            let path = self.json.clone().unwrap_or_default();
+            Error::Usage(format!("cannot write --json {}: {e}", path.display()))
+        })?;
+        let (machine, cpu_flags) =
+            machine::describe().map_err(Error::failed("cannot read /proc"))?;
         Ok(Output {
             json,
+            machine,
+            cpu_flags,
             results: Vec::new(),
         })
     }
 }
 
-enum Json {
-    None,
-    Stdout,
-    File(File),
-}
-
 /// What a test tells: tables as it goes, and all results as one JSON object at the end.
 pub(crate) struct Output {
-    json: Json,
+    json: Destination,
+    machine: Machine,
+    cpu_flags: Vec<String>,
     results: Vec<Value>,
 }
 
@@ -97,8 +98,8 @@ impl Output {
     /// Nobody reads any more.
     pub(crate) fn print(&self, text: impl Display) -> Result {
         let written = match self.json {
-            Json::Stdout => writeln!(io::stderr().lock(), "{text}"),
-            Json::None | Json::File(_) => writeln!(io::stdout().lock(), "{text}"),
+            Destination::Stdout => writeln!(io::stderr().lock(), "{text}"),
+            _ => writeln!(io::stdout().lock(), "{text}"),
         };
         written.map_err(Error::failed("cannot write the report"))
     }
@@ -109,26 +110,21 @@ impl Output {
     ///
     /// What the kernel answers to writing.
     pub(crate) fn finish(self) -> Result {
-        let write = |mut out: Box<dyn Write>| {
-            let (machine, cpu_flags) = machine::describe()?;
-            let report = Report {
-                schema: SCHEMA,
-                machine,
-                kernel: machine::kernel()?,
-                cpu_flags,
-                versions: machine::versions(),
-                command: std::env::args().collect(),
-                results: &self.results,
-            };
+        let kernel = machine::kernel().map_err(Error::failed("cannot read /proc"))?;
+        let report = Report {
+            schema: SCHEMA,
+            machine: self.machine,
+            kernel,
+            cpu_flags: self.cpu_flags,
+            versions: machine::versions(),
+            command: std::env::args().collect(),
+            results: &self.results,
+        };
+        let written = self.json.fill(|mut out| {
             serde_json::to_writer_pretty(&mut out, &report)?;
             writeln!(out)?;
             out.flush()
-        };
-        let written = match self.json {
-            Json::None => Ok(()),
-            Json::Stdout => write(Box::new(io::stdout().lock())),
-            Json::File(file) => write(Box::new(file)),
-        };
+        });
         written.map_err(Error::failed("cannot write the report"))
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     error::Result,
     output::JsonOption,
     progress::Progress,
+    seconds::up_to_an_hour,
     sizes::{self, FCS, FrameSizes},
 };
 
@@ -43,7 +44,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value = "1")]
     workers: NonZero<usize>,
     /// Seconds of measurement for each line of the report
-    #[arg(long, value_name = "S", default_value = "2", value_parser = seconds)]
+    #[arg(long, value_name = "S", default_value = "2", value_parser = up_to_an_hour)]
     seconds: Duration,
     #[command(flatten)]
     json: JsonOption,
@@ -64,15 +65,6 @@ impl std::str::FromStr for CipherOrNone {
         cipher
             .map_err(|error: causeway_tunnel::aead::UnknownCipher| format!("{error}, or \"none\""))
     }
-}
-
-/// A time to measure for.
-pub(crate) fn seconds(text: &str) -> std::result::Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if !(0.01..=3_600.0).contains(&seconds) {
-        return Err("0.01 to 3600 seconds are possible".into());
-    }
-    Ok(Duration::from_secs_f64(seconds))
 }
 
 impl Options {
@@ -183,7 +175,7 @@ fn measure(
     seconds: Duration,
 ) -> Result {
     let slice = seconds / ROUNDS as u32;
-    let mut progress = Progress::new(((ROUNDS + 1) * out.len()) as u64);
+    let progress = Progress::new(((ROUNDS + 1) * out.len()) as u64);
     for round in 0..=ROUNDS {
         for (out, back) in out.iter_mut().zip(back.iter_mut()) {
             progress.say(match round {

@@ -12,6 +12,7 @@
 //! All of it goes when its owner does: processes, namespaces, files.
 
 pub(crate) mod idle;
+pub(crate) mod leftovers;
 pub(crate) mod netns;
 pub(crate) mod scratch;
 mod side;

@@ -95,6 +95,21 @@ fn as_many_workers_as_cores_and_no_more() {
     );
 }
 
+/// A core that something else works on: said, and measured all the same.
+#[test]
+fn a_busy_core_is_noticed() {
+    let mut other = Command::new("taskset")
+        .args(["-c", "0", "sh", "-c", "while :; do :; done"])
+        .spawn()
+        .expect("taskset");
+    let output = pipeline(&["--frame-bytes", "64", "--seconds", "0.01"]);
+    other.kill().expect("ours");
+    other.wait().expect("ours");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("busy with something else"), "{text}");
+}
+
 #[test]
 fn json_goes_to_a_file_too() {
     let file = std::env::temp_dir().join(format!("causeway-perf-{}.json", std::process::id()));

@@ -8,22 +8,21 @@ use std::{
 };
 
 use crate::datapath::{Sample, Series};
-use core_affinity::CoreId;
-
 use crate::{
+    cores,
     error::{Error, Result},
     interrupt,
 };
 
 /// The cores, one for each worker.
-pub(super) struct Workers(Vec<CoreId>);
+pub(super) struct Workers(Vec<usize>);
 
 impl Workers {
     /// # Errors
     ///
-    /// [`Error::CannotRun`] if this process may use fewer cores.
+    /// [`Error::CannotRun`] if this process may use fewer cores; [`Error::Interrupted`].
     pub(super) fn new(count: NonZero<usize>) -> Result<Self> {
-        let mut cores = core_affinity::get_core_ids().unwrap_or_default();
+        let mut cores = cores::allowed();
         if cores.len() < count.get() {
             return Err(Error::CannotRun(format!(
                 "{count} workers need as many cores, and this process may use {}: ask for at most that many --workers",
@@ -31,6 +30,7 @@ impl Workers {
             )));
         }
         cores.truncate(count.get());
+        cores::warn_if_busy(&cores)?;
         Ok(Self(cores))
     }
 
@@ -43,7 +43,7 @@ impl Workers {
     ///
     /// # Errors
     ///
-    /// [`Error::Interrupted`]; [`Error::Failed`] if a thread may not have its core.
+    /// [`Error::Interrupted`]; [`Error::CannotRun`] if a thread may not have its core.
     pub(super) fn ns_per_frame<S: Series>(
         &self,
         series: &mut [S],
@@ -51,14 +51,14 @@ impl Workers {
         step: fn(&mut S) -> Sample,
     ) -> Result<f64> {
         let start = Barrier::new(self.count());
-        let samples: Option<Vec<Sample>> = thread::scope(|scope| {
+        let samples: Result<Vec<Sample>> = thread::scope(|scope| {
             let start = &start;
-            let work = |(core, series): (&CoreId, _)| {
+            let work = |(core, series): (&usize, _)| {
                 let core = *core;
                 scope.spawn(move || {
-                    let pinned = core_affinity::set_for_current(core);
+                    let pinned = cores::pin(core);
                     start.wait();
-                    pinned.then(|| repeat(series, time, step))
+                    pinned.map(|()| repeat(series, time, step))
                 })
             };
             let threads: Vec<_> = self.0.iter().zip(series).map(work).collect();
@@ -69,11 +69,8 @@ impl Workers {
                 .collect()
         });
         interrupt::check()?;
-        let samples = samples.ok_or_else(|| {
-            Error::Failed("cannot pin a thread to its core: look at the cgroup's cpuset".into())
-        })?;
         let rate = |s: Sample| s.frames as f64 / s.time.as_nanos() as f64;
-        let together: f64 = samples.into_iter().map(rate).sum();
+        let together: f64 = samples?.into_iter().map(rate).sum();
         Ok(self.count() as f64 / together)
     }
 }

@@ -1,19 +1,15 @@
 //! Network namespaces that go, with all that runs in them, when their owner does.
 
 use std::{
-    fs,
-    path::Path,
-    process, thread,
+    thread,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::tool::Tool;
+pub(crate) use super::leftovers::remove_leftovers;
+use super::{leftovers::own_name, tool::Tool};
 use crate::error::{Error, Result};
-
-/// How all of our namespaces' names begin; the number of the owning process follows.
-const PREFIX: &str = "cwperf";
 
 /// How long killed processes may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,7 +26,7 @@ impl Namespace {
     ///
     /// The kernel refuses.
     pub(crate) fn create(name: &str) -> Result<Self> {
-        let name = format!("{PREFIX}-{}-{name}", process::id());
+        let name = own_name(name);
         Tool::new("ip").args(["netns", "add", &name]).run()?;
         let namespace = Self { name };
         namespace
@@ -84,11 +80,7 @@ impl Namespace {
 
     /// The processes inside.
     pub(crate) fn pids(&self) -> Vec<i32> {
-        let list = Tool::new("ip").args(["netns", "pids", &self.name]).run();
-        let list = list.unwrap_or_default();
-        list.lines()
-            .filter_map(|pid| pid.trim().parse().ok())
-            .collect()
+        pids(&self.name)
     }
 
     /// Kills all that runs inside, children of children too, and waits until it is gone.
@@ -97,32 +89,13 @@ impl Namespace {
     ///
     /// Something does not go.
     pub(crate) fn kill_all(&self) -> Result {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let pids = self.pids();
-            if pids.is_empty() {
-                return Ok(());
-            }
-            if Instant::now() > end {
-                return Err(Error::Failed(format!(
-                    "processes {pids:?} in namespace {} survive SIGKILL",
-                    self.name
-                )));
-            }
-            for pid in pids.into_iter().filter_map(Pid::from_raw) {
-                let _ = kill_process(pid, Signal::KILL);
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
+        kill_all(&self.name)
     }
 }
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        let removed = self
-            .kill_all()
-            .and_then(|()| Tool::new("ip").args(["netns", "del", &self.name]).run());
-        if let Err(error) = removed {
+        if let Err(error) = remove(&self.name) {
             eprintln!(
                 "causeway-perf: namespace {} is left behind: {error}",
                 self.name
@@ -131,43 +104,48 @@ impl Drop for Namespace {
     }
 }
 
-/// Removes namespaces and folders of processes that no longer are: of a harness that was killed, not stopped.
-pub(crate) fn remove_leftovers() {
-    for name in orphans("/run/netns".as_ref()) {
-        drop(Namespace { name });
-    }
-    let folder = std::env::temp_dir();
-    for name in orphans(&folder) {
-        let _ = fs::remove_dir_all(folder.join(name));
-    }
+/// Removes a namespace and all that runs in it.
+///
+/// # Errors
+///
+/// Something does not go.
+pub(super) fn remove(name: &str) -> Result {
+    kill_all(name)?;
+    Tool::new("ip").args(["netns", "del", name]).run().map(drop)
 }
 
-/// Names in a folder that say they were made by a process that is no more.
-fn orphans(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let alive = |pid| fs::exists(format!("/proc/{pid}")).unwrap_or(true);
-    let orphaned = |name: &String| owner(name).is_some_and(|pid| !alive(pid));
-    names.filter(orphaned).collect()
+fn pids(name: &str) -> Vec<i32> {
+    let list = Tool::new("ip").args(["netns", "pids", name]).run();
+    let list = list.unwrap_or_default();
+    list.lines()
+        .filter_map(|pid| pid.trim().parse().ok())
+        .collect()
 }
 
-/// The process that made something of ours.
-fn owner(name: &str) -> Option<u32> {
-    let rest = name.strip_prefix(PREFIX)?.strip_prefix('-')?;
-    rest.split('-').next()?.parse().ok()
+fn kill_all(name: &str) -> Result {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let pids = pids(name);
+        if pids.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > end {
+            return Err(Error::Failed(format!(
+                "processes {pids:?} in namespace {name} survive SIGKILL"
+            )));
+        }
+        for pid in pids.into_iter().filter_map(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::{fs, process};
 
-    #[test]
-    fn owners() {
-        assert_eq!(owner("cwperf-12-gwA"), Some(12));
-        for other in ["cwperf", "cwperf-x-gwA", "cw-12-site", "mine"] {
-            assert_eq!(owner(other), None, "{other}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn nothing_survives_its_namespace() {

@@ -2,12 +2,14 @@
 
 use std::{
     ffi::OsStr,
-    io::Read,
+    io::{self, Read},
     os::unix::process::CommandExt,
     process::{Child, Command, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{
     error::{Error, Result},
@@ -16,6 +18,9 @@ use crate::{
 
 /// How often a running program is looked at.
 const GLANCE: Duration = Duration::from_millis(5);
+
+/// How long a program that is to end may take for it.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A program with its arguments.
 pub(crate) struct Tool {
@@ -71,8 +76,17 @@ impl Tool {
     /// It cannot be started, or fails; with the last line that it said.
     pub(crate) fn run(mut self) -> Result<String> {
         let what = format!("cannot run {}", self.words.join(" "));
-        let output = self.command.output().map_err(Error::failed(what))?;
+        let output = self.output().map_err(Error::failed(what))?;
         self.text(&output)
+    }
+
+    /// As [`Tool::run`], for whoever has words of its own for what goes wrong.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be started.
+    pub(crate) fn output(&mut self) -> io::Result<Output> {
+        self.command.output()
     }
 
     /// Runs it to its end, which must come within `limit`. An interruption ends it.
@@ -101,8 +115,8 @@ impl Tool {
         let mut child = self.command.spawn().map_err(Error::failed(what))?;
         let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
         let ended = await_end(&mut child, limit);
-        if ended.is_err() {
-            let _ = child.kill();
+        if !matches!(ended, Ok(true)) {
+            end(&mut child);
         }
         let status = child.wait().map_err(Error::failed("cannot wait"))?;
         let (stdout, stderr) = (stdout(), stderr());
@@ -151,7 +165,19 @@ pub(crate) fn last_line(text: &str) -> Option<&str> {
     text.lines().map(str::trim).rfind(|line| !line.is_empty())
 }
 
-/// Whether it ended; after `limit` it is killed.
+/// Ends it and its children, which would hold our pipes: apt's and cargo's clean up first.
+fn end(child: &mut Child) {
+    let group = Pid::from_child(child);
+    let _ = kill_process_group(group, Signal::TERM);
+    let end = Instant::now() + GRACE;
+    while matches!(child.try_wait(), Ok(None)) && Instant::now() < end {
+        thread::sleep(GLANCE);
+    }
+    // Those too that outlive their parent.
+    let _ = kill_process_group(group, Signal::KILL);
+}
+
+/// Whether it ended within `limit`.
 fn await_end(child: &mut Child, limit: Duration) -> Result<bool> {
     let end = Instant::now() + limit;
     loop {
@@ -160,7 +186,6 @@ fn await_end(child: &mut Child, limit: Duration) -> Result<bool> {
             return Ok(true);
         }
         if Instant::now() >= end {
-            let _ = child.kill();
             return Ok(false);
         }
         interrupt::sleep(GLANCE)?;
@@ -207,5 +232,20 @@ mod tests {
                 .to_string()
                 .contains("did not end")
         );
+    }
+
+    /// Or its children would hold the pipes: this test would take an hour.
+    #[test]
+    fn children_of_children_end_too() {
+        let start = Instant::now();
+        for script in [
+            "sleep 3600 & sleep 3600",
+            "trap '' TERM; sleep 3600 & sleep 3600; sleep 3600",
+        ] {
+            let tool = Tool::new("sh").args(["-c", script]);
+            let error = tool.run_within(Duration::from_millis(100));
+            assert!(error.is_err());
+        }
+        assert!(start.elapsed() < Duration::from_secs(600));
     }
 }

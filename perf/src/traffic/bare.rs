@@ -1,19 +1,16 @@
 //! A bare veth pair in a namespace of its own: what the harness reaches with nothing in between.
 
-use std::{
-    process::Command,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Link;
-use crate::error::{Error, Result};
+use crate::{error::Result, rig::netns::Namespace};
 
 const A: &str = "perf-a";
 const B: &str = "perf-b";
 
 /// The pair. It goes with this value.
 pub(crate) struct BareVeth {
-    netns: String,
+    netns: Namespace,
 }
 
 impl BareVeth {
@@ -21,13 +18,13 @@ impl BareVeth {
     ///
     /// # Errors
     ///
-    /// [`Error::CannotRun`] without root or iproute2.
+    /// What `ip` says: without root.
     pub(crate) fn new(frame_bytes: usize) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let netns = format!("causeway-perf-{}-{number}", std::process::id());
-        ip(&["netns", "add", &netns])?;
-        let veth = Self { netns };
+        let veth = Self {
+            netns: Namespace::create(&format!("bare{number}"))?,
+        };
         let mtu = frame_bytes.max(1_518).to_string();
         let queues = ["mtu", &mtu, "numrxqueues", "1", "numtxqueues", "1"];
         let pair = [
@@ -46,33 +43,13 @@ impl BareVeth {
 
     /// Its two ends.
     pub(crate) fn ends(&self) -> [Link; 2] {
-        [A, B].map(|end| Link::new(&self.netns, end))
+        [A, B].map(|end| Link::new(self.netns.name(), end))
     }
 
     fn link(&self, arguments: &[&str]) -> Result {
-        ip(&[&["-n", &self.netns, "link"][..], arguments].concat())
+        let arguments = arguments.iter().copied();
+        self.netns
+            .ip(["link"].into_iter().chain(arguments))
+            .map(drop)
     }
-}
-
-impl Drop for BareVeth {
-    fn drop(&mut self) {
-        if let Err(error) = ip(&["netns", "del", &self.netns]) {
-            eprintln!("causeway-perf: a namespace is left behind: {error}");
-        }
-    }
-}
-
-fn ip(arguments: &[&str]) -> Result {
-    let output = Command::new("ip").args(arguments).output();
-    let output =
-        output.map_err(|e| Error::CannotRun(format!("cannot run ip ({e}): install iproute2")))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let reason = String::from_utf8_lossy(&output.stderr);
-    Err(Error::CannotRun(format!(
-        "`ip {}`: {}",
-        arguments.join(" "),
-        reason.trim()
-    )))
 }

@@ -9,14 +9,16 @@ use super::{
     Link, Stream,
     generator::{Generator, Limit, Remote},
     live::LiveGenerator,
-    options::{GeneratorKind, StreamOptions, seconds},
+    options::{GeneratorKind, StreamOptions},
     preflight,
     rate::Rate,
 };
 use crate::{
+    cores,
     error::{Error, Result},
     interrupt,
     output::{JsonOption, Table},
+    seconds::seconds,
     sizes::FrameSizes,
 };
 
@@ -106,10 +108,10 @@ pub(crate) fn run(options: &Options) -> Result {
     if let Some(rate) = rate {
         preflight::rate(&options.link, rate, &stream.sizes)?;
     }
-    let [cpu] = preflight::cores([options.cpu])?;
+    let [cpu] = cores::choose([options.cpu])?;
     let output = options.json.open()?;
-    preflight::busy(&[cpu])?;
-    preflight::pin(cpu)?;
+    cores::warn_if_busy(&[cpu])?;
+    cores::pin(cpu)?;
     let sent = match options.generator {
         GeneratorKind::AfXdp => af_xdp(options, &stream, rate, info.tx_dropped)?,
         GeneratorKind::Live => live(options, &stream, rate)?,

@@ -1,11 +1,14 @@
 //! An interface where test traffic goes in or comes out, perhaps in another network namespace.
 
-use std::{fmt, fs::File, os::fd::AsFd, process::Command, str::FromStr, thread};
+use std::{fmt, fs::File, os::fd::AsFd, str::FromStr, thread};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::Deserialize;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    rig::tool::Tool,
+};
 
 /// Where `ip netns` keeps the names of namespaces (ip-netns(8)).
 const NAMESPACES: &str = "/run/netns";
@@ -87,9 +90,9 @@ impl Link {
     ///
     /// [`Error::Usage`] if there is no such namespace or interface, or it is no Ethernet device.
     pub(crate) fn info(&self) -> Result<LinkInfo> {
-        let mut ip = Command::new("ip");
+        let mut ip = Tool::new("ip");
         if let Some(netns) = &self.netns {
-            ip.args(["-n", netns]);
+            ip = ip.args(["-n", netns]);
         }
         let output = ip
             .args(["-j", "-d", "-s", "link", "show", "dev", &self.interface])

@@ -17,14 +17,15 @@ use super::{
     account::{Account, Counts},
     counter::FrameCounter,
     latency::{Summary, text},
-    options::seconds,
     preflight,
     sink::Sink,
 };
 use crate::{
+    cores,
     error::Result,
     interrupt,
     output::{JsonOption, Output, Table},
+    seconds::seconds,
     sizes::FCS,
 };
 
@@ -101,10 +102,10 @@ impl Span {
 pub(crate) fn run(options: &Options) -> Result {
     preflight::root()?;
     options.link.info()?;
-    let [_, cpu] = preflight::cores([None, options.cpu])
-        .or_else(|_| preflight::cores([options.cpu]).map(|[cpu]| [cpu, cpu]))?;
+    let [_, cpu] = cores::choose([None, options.cpu])
+        .or_else(|_| cores::choose([options.cpu]).map(|[cpu]| [cpu, cpu]))?;
     let output = options.json.open()?;
-    preflight::busy(&[cpu])?;
+    cores::warn_if_busy(&[cpu])?;
     if options.count_only {
         count(options, output)
     } else {
@@ -176,7 +177,7 @@ fn account(options: &Options, cpu: usize, mut output: Output) -> Result {
     let look = || account.lock().unwrap_or_else(PoisonError::into_inner);
     let span = thread::scope(|scope| {
         scope.spawn(|| {
-            preflight::pin(cpu)?;
+            cores::pin(cpu)?;
             sink.drain(&account, &stop);
             Result::Ok(())
         });

@@ -16,9 +16,11 @@ use clap::{Args, Subcommand};
 use self::{bench::Bench, figure::Figure, options::Common};
 use super::{preflight, trial::Ports};
 use crate::{
-    error::{Error, Result},
+    cores,
+    error::Result,
     output::{Output, Table},
     progress::Progress,
+    rig::leftovers::remove_leftovers,
     sizes::FrameSizes,
 };
 
@@ -77,9 +79,10 @@ fn run_test<M: Method>(test: &M) -> Result {
     let common = test.common();
     test.check()?;
     let sizes = checked_sizes(common)?;
-    let [cpu, rx_cpu] = preflight::cores([common.cpu, common.rx_cpu])?;
+    let [cpu, rx_cpu] = cores::choose([common.cpu, common.rx_cpu])?;
     let mut output = common.json.open()?;
-    preflight::busy(&[cpu, rx_cpu])?;
+    cores::warn_if_busy(&[cpu, rx_cpu])?;
+    remove_leftovers();
     let ports = Ports {
         tx: common.tx.clone(),
         rx: common.rx.clone(),
@@ -103,11 +106,10 @@ fn measure<M: Method>(
     figures: &mut Vec<Figure>,
 ) -> Result {
     let common = test.common();
-    let mut progress = Progress::new(sizes.len() as u64);
+    let progress = Progress::new(sizes.len() as u64);
     for size in sizes {
-        progress.say(format!("frames of {size} bytes"));
         let stream = common.stream.stream(&common.tx.info()?, *size);
-        let mut bench = Bench::new(common, ports, stream)?;
+        let mut bench = Bench::new(common, ports, stream, &progress)?;
         let measured = test.measure(&mut bench)?;
         for f in &measured {
             progress.note(format!(
@@ -124,12 +126,7 @@ fn measure<M: Method>(
 /// The sizes, all of which fit both ports at a possible rate.
 fn checked_sizes(common: &Common) -> Result<Vec<FrameSizes>> {
     let (tx, rx) = (common.tx.info()?, common.rx.info()?);
-    if common.tx == common.rx {
-        let port = &common.tx;
-        return Err(Error::Usage(format!(
-            "--tx and --rx are both {port}: the tester sends at one port and receives at another"
-        )));
-    }
+    preflight::two_ports(&common.tx, &common.rx)?;
     let smallest = common.stream.stream(&tx, FrameSizes::Imix).smallest();
     let sizes = common.sizes(smallest);
     for size in &sizes {

@@ -16,21 +16,29 @@ use std::{
 use causeway::spec::Period;
 use clap::Args;
 
-use self::{budget::Budget, record::Record, watch::Watch};
+use self::{
+    budget::Budget,
+    record::Record,
+    watch::{Watch, not_kept},
+};
 use super::{
     Link, Stream,
     account::Account,
+    generate::KEPT,
     generator::{Generated, Generator, Limit, Remote},
     latency::Latency,
-    options::{StreamOptions, ratio, seconds, seconds_or_none},
+    options::{StreamOptions, ratio},
     preflight,
     rate::Rate,
     sink::Sink,
 };
 use crate::{
+    cores,
     error::{Error, Result},
     interrupt,
     output::JsonOption,
+    progress::Progress,
+    seconds::{hours, or_none, seconds},
     sizes::FrameSizes,
 };
 
@@ -57,7 +65,7 @@ pub(crate) struct Options {
     /// How long, in seconds
     #[arg(long, value_name = "S", value_parser = seconds)]
     seconds: Option<Duration>,
-    /// Part of all frames of the run that may be lost, such as 0.000001 or 0.01%
+    /// Part of the frames due that may be lost, such as 0.000001 or 0.01%
     #[arg(long, value_name = "RATIO", default_value = "0", value_parser = ratio)]
     max_loss: f64,
     /// Frames that may be reordered
@@ -76,7 +84,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "S", default_value = "60", value_parser = seconds)]
     period: Duration,
     /// How long a frame may be on its way before it counts as lost
-    #[arg(long, value_name = "S", default_value = "2", value_parser = seconds_or_none)]
+    #[arg(long, value_name = "S", default_value = "2", value_parser = or_none)]
     settle: Duration,
     /// Core that sends [default: the first]
     #[arg(long, value_name = "N")]
@@ -86,11 +94,6 @@ pub(crate) struct Options {
     rx_cpu: Option<usize>,
     #[command(flatten)]
     json: JsonOption,
-}
-
-fn hours(text: &str) -> std::result::Result<Duration, String> {
-    let hours: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    seconds(&(hours * 3_600.0).to_string())
 }
 
 /// A soak that is possible.
@@ -117,12 +120,12 @@ struct Outcome {
 ///
 /// # Errors
 ///
-/// [`Error::Failed`] names the budget that was exceeded; else one line that says what is wrong.
+/// [`Error::Failed`] names the budget that was exceeded, or says that too little was sent; else one line that says what is wrong.
 pub(crate) fn run(options: &Options) -> Result {
     preflight::root()?;
     let plan = plan(options)?;
     let mut output = options.json.open()?;
-    preflight::busy(&[plan.cpu, plan.rx_cpu])?;
+    cores::warn_if_busy(&[plan.cpu, plan.rx_cpu])?;
     let outcome = soak(options, &plan)?;
     let interrupted = interrupt::raised();
     let record = Record::new(options, &plan, &outcome, interrupted);
@@ -130,9 +133,7 @@ pub(crate) fn run(options: &Options) -> Result {
     output.push(&record);
     output.finish()?;
     match outcome.excess {
-        Some(excess) => Err(Error::Failed(format!(
-            "the error budget is exceeded: {excess}"
-        ))),
+        Some(excess) => Err(Error::Failed(format!("the soak failed: {excess}"))),
         None if interrupted => Err(Error::Interrupted),
         None => Ok(()),
     }
@@ -140,12 +141,7 @@ pub(crate) fn run(options: &Options) -> Result {
 
 fn plan(options: &Options) -> Result<Plan> {
     let (tx, rx) = (options.tx.info()?, options.rx.info()?);
-    if options.tx == options.rx {
-        return Err(Error::Usage(
-            "--tx and --rx are the same: the tester sends at one port and receives at another"
-                .into(),
-        ));
-    }
+    preflight::two_ports(&options.tx, &options.rx)?;
     let stream = options.stream.stream(&tx, options.frame_bytes);
     stream.fits(&options.tx, &tx)?;
     stream.fits(&options.rx, &rx)?;
@@ -155,11 +151,11 @@ fn plan(options: &Options) -> Result<Plan> {
         )
     })?;
     preflight::rate(&options.tx, rate, &stream.sizes)?;
-    let [cpu, rx_cpu] = preflight::cores([options.cpu, options.rx_cpu])?;
+    let [cpu, rx_cpu] = cores::choose([options.cpu, options.rx_cpu])?;
     let time = options.hours.or(options.seconds).unwrap_or_default();
     Ok(Plan {
         budget: Budget {
-            lost: (rate * time.as_secs_f64() * options.max_loss) as u64,
+            loss: options.max_loss,
             reordered: options.max_reordered,
             duplicated: options.max_duplicated,
             corrupted: options.max_corrupted,
@@ -185,18 +181,25 @@ fn soak(options: &Options, plan: &Plan) -> Result<Outcome> {
         tx: &options.tx,
         refused_before,
         budget: plan.budget,
+        rate: plan.rate,
         settle: options.settle,
         period: options.period,
         latency: Latency::new(),
         started: Instant::now(),
+        time: plan.time,
+        progress: Progress::timed(plan.time),
     };
     let (generated, excess) = watched(plan, &mut generator, &mut sink, &mut watch)?;
     let (_, p99_s) = watch.end_period();
+    let due = plan.rate * generated.elapsed.as_secs_f64();
     let excess = match excess {
-        None => watch.judge(generated.frames, p99_s)?,
+        None => watch.judge(generated.frames, due, p99_s)?,
         excess => excess,
     };
     let refused = watch.refused()?;
+    // What the port refused was not sent.
+    let sent = generated.frames.saturating_sub(refused) as f64;
+    let excess = excess.or_else(|| (sent < due * KEPT).then(|| not_kept(sent, due)));
     let latency = watch.latency;
     Ok(Outcome {
         generated,
@@ -219,19 +222,19 @@ fn watched(
     let sink_stops = AtomicBool::new(false);
     thread::scope(|scope| {
         let receiver = scope.spawn(|| {
-            preflight::pin(plan.rx_cpu)?;
+            cores::pin(plan.rx_cpu)?;
             sink.drain(account, &sink_stops);
             Result::Ok(())
         });
         let sender = scope.spawn(|| {
-            preflight::pin(plan.cpu)?;
+            cores::pin(plan.cpu)?;
             let limit = Limit {
                 frames: None,
                 time: Some(plan.time),
             };
             Result::Ok(generator.run(Some(plan.rate), limit, remote))
         });
-        let watched = watch.run(plan.time, || sender.is_finished());
+        let watched = watch.run(|| sender.is_finished());
         if !matches!(watched, Ok(None)) {
             remote.stop.store(true, Ordering::Relaxed);
         }

@@ -9,9 +9,11 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_causeway-perf");
+
 /// The program with these arguments.
 pub(crate) fn perf(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_causeway-perf"));
+    let mut command = Command::new(PROGRAM);
     command.args(arguments);
     command
 }
@@ -63,8 +65,15 @@ pub(crate) struct Background {
 
 impl Background {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = perf(arguments)
-            .arg("--json")
+        Self::start_plain(&[arguments, &["--json"]].concat())
+    }
+
+    /// Without `--json`, or with one of the caller's.
+    pub(crate) fn start_plain(arguments: &[&str]) -> Self {
+        // Whoever runs the tests may ignore them, as nohup does.
+        let mut child = Command::new("env")
+            .args(["--default-signal=HUP,INT,TERM", PROGRAM])
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -98,10 +107,15 @@ impl Background {
     }
 
     /// Ctrl-C: its exit code, and its output.
-    pub(crate) fn interrupt(mut self) -> (Option<i32>, Vec<u8>) {
+    pub(crate) fn interrupt(self) -> (Option<i32>, Vec<u8>) {
+        self.end_with(Signal::INT)
+    }
+
+    /// The same by another signal.
+    pub(crate) fn end_with(mut self, signal: Signal) -> (Option<i32>, Vec<u8>) {
         let child = self.child.take().expect("it runs");
         let pid = Pid::from_child(&child);
-        kill_process(pid, Signal::INT).expect("it runs");
+        kill_process(pid, signal).expect("it runs");
         // What it still says must not block it.
         let mut rest = String::new();
         self.stderr.read_to_string(&mut rest).expect("UTF-8");
@@ -167,6 +181,14 @@ impl Lab {
             lab.ip("m", &["link", "set", port, "master", "br0"]);
         }
         lab
+    }
+
+    /// A veth takes frames of XDP only with NAPI, which GRO brings.
+    pub(crate) fn take_live_frames(&self) {
+        let netns = self.netns("m");
+        command(&[
+            "ip", "netns", "exec", &netns, "ethtool", "-K", "left", "gro", "on",
+        ]);
     }
 
     /// The middle redirects frames from left to right, but of each 16 of a flow one goes astray, and, if so asked,

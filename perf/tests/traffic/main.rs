@@ -3,6 +3,7 @@
 //! Needs root. No test depends on how fast the machine is.
 
 mod accounts;
+mod endings;
 mod lab;
 mod rfc2544;
 #[path = "../schema/mod.rs"]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     TO,
-    lab::{Lab, number, results},
+    lab::{Lab, number, results, run},
 };
 
 /// Trials of 0.2 s at up to 1,000 frames/s, if nothing else is asked for.
@@ -33,7 +33,7 @@ fn throughput_of_a_bridge_beside_the_ceiling() {
         "--max-rate",
         "1kfps",
         "--retries",
-        "9",
+        "2",
     ];
     let records = rfc2544(&lab, "throughput", &sizes);
     assert_eq!(records.len(), 2);
@@ -48,12 +48,70 @@ fn throughput_of_a_bridge_beside_the_ceiling() {
             "{record}"
         );
         assert_eq!(record["sent"], record["received"]);
-        assert!(
-            number(record, "frames_per_s") > 0.0 && number(record, "ceiling_frames_per_s") > 0.0
-        );
+        // What may be sent at most is for the device; the harness by itself carries many times that.
+        assert!(number(record, "frames_per_s") > 0.0);
+        assert!(number(record, "ceiling_frames_per_s") > 5_000.0, "{record}");
         assert!(number(record, "trials") > number(record, "failed_trials"));
-        assert!(record["near_ceiling"].is_boolean() && record["at_max"].is_boolean());
+        assert_eq!(record["near_ceiling"], false);
+        assert!(record["at_max"].is_boolean());
     }
+}
+
+/// What the kernel makes comes through a bridge, counted and not looked at.
+#[test]
+fn throughput_with_live_frames() {
+    let lab = Lab::with_bridge();
+    lab.take_live_frames();
+    let live = ["--generator", "live", "--frame-bytes", "64", "imix"];
+    let slow = ["--max-rate", "2kfps", "--retries", "9", "--no-ceiling"];
+    let records = rfc2544(&lab, "throughput", &[&live[..], &slow].concat());
+    assert_eq!(records.len(), 2);
+    for record in &records {
+        assert_eq!(record["generator"], "live");
+        assert_eq!(
+            (&record["at_max"], &record["lost"]),
+            (&true.into(), &0.into()),
+            "{record}"
+        );
+        // 0.2 s of 2,000 frames/s, all of which the bridge sent.
+        assert_eq!(
+            number(record, "sent") + number(record, "refused"),
+            400.0,
+            "{record}"
+        );
+        assert_eq!(record["sent"], record["received"]);
+        assert!(record.get("reordered").is_none(), "{record}");
+    }
+    assert!(lab.sent_at("m", "right") >= 800);
+}
+
+/// What the harness carries by itself, with that generator, is beside it.
+#[test]
+fn live_frames_have_a_ceiling_too() {
+    let lab = Lab::with_bridge();
+    lab.take_live_frames();
+    let live = ["--generator", "live", "--frame-bytes", "64"];
+    let lax = ["--max-rate", "1kfps", "--loss", "50%"];
+    let record = rfc2544(&lab, "throughput", &[&live[..], &lax].concat()).remove(0);
+    assert!(
+        number(&record, "ceiling_frames_per_s") > 10_000.0,
+        "{record}"
+    );
+    assert_eq!(record["near_ceiling"], false);
+}
+
+/// The first line comes at once, others now and then.
+#[test]
+fn each_trial_is_told() {
+    let lab = Lab::with_bridge();
+    let (tx, rx) = (lab.link("a", "out"), lab.link("b", "in"));
+    let ports = ["rfc2544", "throughput", "--tx", &tx, "--rx", &rx];
+    let load = ["--to", TO, "--frame-bytes", "64", "--max-rate", "500fps"];
+    let short = ["--trial-seconds", "0.1", "--warm-up", "0", "--no-ceiling"];
+    let output = run(&[&ports[..], &load, &short].concat());
+    let log = String::from_utf8_lossy(&output.stderr);
+    let line = "0 s, 0/1: frames of 64 bytes, trial 1: 500 frames/s";
+    assert!(log.contains(line), "{log}");
 }
 
 /// Of each 16 frames one is lost at any rate.
@@ -150,6 +208,15 @@ fn bursts_have_a_mean() {
         (&40.0.into(), &true.into()),
         "{record}"
     );
+}
+
+#[test]
+fn a_short_burst_is_no_limit_of_the_harness() {
+    let lab = Lab::with_bridge();
+    let more = ["--frame-bytes", "64", "--max-burst", "40", "--trials", "1"];
+    let record = rfc2544(&lab, "back-to-back", &more).remove(0);
+    assert!(number(&record, "ceiling_burst_frames") > 200.0, "{record}");
+    assert_eq!(record["near_ceiling"], false);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt as _;
 
 use crate::{
     TO,
-    lab::{Background, Lab, command, perf, run},
+    lab::{Background, Lab, perf, run},
 };
 
 fn refused(arguments: &[&str], code: i32, words: &str) {
@@ -163,47 +163,4 @@ fn an_interface_in_use_is_said_to_be() {
     );
     sink.report();
     assert!(!lab.has_xdp("m", "left"));
-}
-
-/// Whether a process of this number has left a namespace.
-fn namespaces_of(pid: u32) -> bool {
-    command(&["ip", "netns", "list"]).contains(&format!("causeway-perf-{pid}-"))
-}
-
-#[test]
-fn ctrl_c_leaves_nothing_behind() {
-    let lab = Lab::with_bridge();
-    let (tx, rx) = (lab.link("a", "out"), lab.link("b", "in"));
-    let test = [
-        "rfc2544",
-        "throughput",
-        "--tx",
-        &tx,
-        "--rx",
-        &rx,
-        "--to",
-        TO,
-    ];
-    let long = [
-        "--frame-bytes",
-        "64",
-        "--max-rate",
-        "200fps",
-        "--trial-seconds",
-        "60",
-    ];
-    // While it measures its own ceiling in a namespace of its own; and, without that, between the ports.
-    for more in [&[][..], &["--no-ceiling", "--warm-up", "0"]] {
-        let background = Background::start(&[&test[..], &long, more].concat());
-        let pid = background.pid();
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
-        while !(namespaces_of(pid) || lab.has_xdp("b", "in")) {
-            assert!(std::time::Instant::now() < end, "it does not start");
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        let (code, stdout) = background.interrupt();
-        assert_eq!(code, Some(130));
-        assert!(stdout.is_empty(), "{}", String::from_utf8_lossy(&stdout));
-        assert!(!namespaces_of(pid) && !lab.has_xdp("b", "in"));
-    }
 }

@@ -117,16 +117,14 @@ impl Method for BackToBack {
 
 impl BackToBack {
     fn bursts(&self, bench: &mut Bench<'_>, searches: u32) -> Result<Option<Bursts>> {
-        let most = match self.max_burst {
-            Some(frames) => frames as f64,
-            None => bench.full_rate()? * LONGEST_SECONDS,
-        };
+        let most = bench.longest_burst(self.max_burst, LONGEST_SECONDS)?;
         let mut lengths = Vec::new();
         let mut longest: Option<Trial> = None;
         let mut at_max = true;
         for _ in 0..searches {
             let Some(best) = bench.burst(most)? else {
                 lengths.push(0.0);
+                at_max = false;
                 continue;
             };
             lengths.push(best.trial.sent as f64);

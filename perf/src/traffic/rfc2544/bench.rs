@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     error::Result,
+    progress::Progress,
     traffic::{
         Stream,
         bare::BareVeth,
@@ -21,6 +22,9 @@ const CEILING_TRIAL: Duration = Duration::from_secs(1);
 const CEILING_RESOLUTION: f64 = 0.05;
 const CEILING_SETTLE: Duration = Duration::from_millis(200);
 
+/// How many times the longest burst for the device is tried on the bare veth.
+const BARE_BURST: f64 = 10.0;
+
 /// A size of frames under test.
 pub(super) struct Bench<'a> {
     pub(super) options: &'a Common,
@@ -32,7 +36,10 @@ pub(super) struct Bench<'a> {
     pub(super) failed_trials: u32,
     /// The last of those.
     pub(super) last_failed: Option<Trial>,
+    /// There is no device between the ports: the harness by itself.
+    bare: bool,
     ports: &'a Ports,
+    progress: &'a Progress,
     tester: Tester,
 }
 
@@ -45,11 +52,16 @@ pub(super) struct Best {
 
 impl<'a> Bench<'a> {
     /// Measures the ceiling, opens the ports and warms up.
-    pub(super) fn new(options: &'a Common, ports: &'a Ports, stream: Stream) -> Result<Self> {
+    pub(super) fn new(
+        options: &'a Common,
+        ports: &'a Ports,
+        stream: Stream,
+        progress: &'a Progress,
+    ) -> Result<Self> {
         let ceiling = if options.no_ceiling {
             None
         } else {
-            on_bare_veth(options, ports, &stream, |bench| {
+            on_bare_veth(options, (ports, progress), &stream, |bench| {
                 Ok(bench.ceiling()?.map(|best| best.trial.delivered()))
             })?
         };
@@ -61,7 +73,9 @@ impl<'a> Bench<'a> {
             trials: 0,
             failed_trials: 0,
             last_failed: None,
+            bare: false,
             ports,
+            progress,
             tester,
         };
         if !options.warm_up.is_zero() {
@@ -74,13 +88,17 @@ impl<'a> Bench<'a> {
         Ok(bench)
     }
 
-    /// The rate of 100 %, if it was given.
+    /// The rate of 100 %, if it was given. It is the device's: the harness shows all it can.
     pub(super) fn max_rate(&self) -> Option<f64> {
+        if self.bare {
+            return None;
+        }
         self.options.max_rate?.frames_per_s(&self.stream.sizes)
     }
 
     /// One trial, counted.
     pub(super) fn trial(&mut self, load: Load) -> Result<Trial> {
+        self.progress.say(self.describe(load));
         let trial = self.tester.trial(load)?;
         self.trials += 1;
         if !self.passes(&trial) {
@@ -88,6 +106,18 @@ impl<'a> Bench<'a> {
             self.last_failed = Some(trial.clone());
         }
         Ok(trial)
+    }
+
+    /// What a trial is about.
+    fn describe(&self, load: Load) -> String {
+        let what = match (load.rate, load.limit.frames) {
+            (Some(rate), _) => format!("{rate:.0} frames/s"),
+            (None, Some(frames)) => format!("a burst of {frames} frames"),
+            (None, None) => "as fast as it can".into(),
+        };
+        let place = if self.bare { " over a bare veth" } else { "" };
+        let (size, number) = (self.stream.sizes, self.trials + 1);
+        format!("frames of {size} bytes{place}, trial {number}: {what}")
     }
 
     /// A trial of the options' length.
@@ -109,6 +139,16 @@ impl<'a> Bench<'a> {
         match self.max_rate() {
             Some(rate) => Ok(rate),
             None => Ok(self.timed(None)?.offered()),
+        }
+    }
+
+    /// The longest burst to try: as given, or what the generator sends in `seconds`. The harness by itself has to show
+    /// that it could much more, and need not show how much.
+    pub(super) fn longest_burst(&mut self, given: Option<u64>, seconds: f64) -> Result<f64> {
+        match given {
+            Some(frames) if self.bare => Ok(frames as f64 * BARE_BURST),
+            Some(frames) => Ok(frames as f64),
+            None => Ok(self.full_rate()? * seconds),
         }
     }
 
@@ -143,7 +183,13 @@ impl<'a> Bench<'a> {
         if self.options.no_ceiling {
             return Ok(None);
         }
-        on_bare_veth(self.options, self.ports, &self.stream, work).map(Some)
+        on_bare_veth(
+            self.options,
+            (self.ports, self.progress),
+            &self.stream,
+            work,
+        )
+        .map(Some)
     }
 
     fn ceiling(&mut self) -> Result<Option<Best>> {
@@ -214,7 +260,7 @@ impl<'a> Bench<'a> {
 
 fn on_bare_veth<T>(
     options: &Common,
-    ports: &Ports,
+    (ports, progress): (&Ports, &Progress),
     stream: &Stream,
     work: impl FnOnce(&mut Bench<'_>) -> Result<T>,
 ) -> Result<T> {
@@ -233,7 +279,9 @@ fn on_bare_veth<T>(
         trials: 0,
         failed_trials: 0,
         last_failed: None,
+        bare: true,
         ports: &ports,
+        progress,
         tester,
     };
     work(&mut bench)

@@ -6,10 +6,11 @@ use clap::Args;
 
 use crate::{
     output::JsonOption,
+    seconds::{or_none, seconds},
     sizes::{self, FrameSizes},
     traffic::{
         Link,
-        options::{GeneratorKind, StreamOptions, ratio, seconds, seconds_or_none},
+        options::{GeneratorKind, StreamOptions, ratio},
         rate::Rate,
     },
 };
@@ -38,10 +39,10 @@ pub(crate) struct Common {
     #[arg(long, value_name = "S", default_value = "5", value_parser = seconds)]
     pub(super) trial_seconds: Duration,
     /// Traffic before the first trial of each size, at half the rate
-    #[arg(long, value_name = "S", default_value = "1", value_parser = seconds_or_none)]
+    #[arg(long, value_name = "S", default_value = "1", value_parser = or_none)]
     pub(super) warm_up: Duration,
     /// How long to wait for frames that are missing; less if none is
-    #[arg(long, value_name = "S", default_value = "2", value_parser = seconds_or_none)]
+    #[arg(long, value_name = "S", default_value = "2", value_parser = or_none)]
     pub(super) settle: Duration,
     /// Trials that have to pass [default: 1; back-to-back: 5 searches. RFC 2544: 20 for latency, 50 for back-to-back]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]

@@ -7,8 +7,8 @@ use crate::traffic::latency::text;
 /// How much is allowed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
-    /// Frames of the whole run: their part was asked for.
-    pub(super) lost: u64,
+    /// Part of the frames that were due.
+    pub(super) loss: f64,
     pub(super) reordered: u64,
     pub(super) duplicated: u64,
     pub(super) corrupted: u64,
@@ -19,6 +19,8 @@ pub(super) struct Budget {
 /// What went wrong.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
+    /// Frames that the loss is a part of.
+    pub(super) due: f64,
     pub(super) lost: u64,
     pub(super) reordered: u64,
     pub(super) duplicated: u64,
@@ -28,10 +30,15 @@ pub(super) struct Tally {
 }
 
 impl Budget {
+    /// How many of these frames may be lost.
+    pub(super) fn lost(&self, due: f64) -> u64 {
+        (due * self.loss) as u64
+    }
+
     /// What is too much, if anything.
     pub(super) fn exceeded(&self, tally: &Tally) -> Option<String> {
         let counts = [
-            ("lost", tally.lost, self.lost),
+            ("lost", tally.lost, self.lost(tally.due)),
             ("reordered", tally.reordered, self.reordered),
             ("duplicated", tally.duplicated, self.duplicated),
             ("corrupted", tally.corrupted, self.corrupted),
@@ -56,13 +63,14 @@ mod tests {
     #[test]
     fn the_first_excess_is_named() {
         let budget = Budget {
-            lost: 10,
+            loss: 0.01,
             reordered: 0,
             duplicated: 0,
             corrupted: 0,
             p99: Some(Duration::from_millis(1)),
         };
         let fine = Tally {
+            due: 1_000.0,
             lost: 10,
             p99_s: Some(0.001),
             ..Tally::default()
@@ -70,6 +78,7 @@ mod tests {
         assert_eq!(budget.exceeded(&fine), None);
         let cases = [
             (Tally { lost: 11, ..fine }, "11 frames lost, 10 allowed"),
+            (Tally { due: 10.0, ..fine }, "10 frames lost, 0 allowed"),
             (
                 Tally {
                     reordered: 1,

@@ -10,9 +10,11 @@ use super::budget::{Budget, Tally};
 use crate::{
     error::Result,
     interrupt,
+    progress::{Progress, left},
     traffic::{
         Link,
         account::{Account, Counts},
+        generate::KEPT,
         generator::Remote,
         latency::{Latency, text},
     },
@@ -20,6 +22,9 @@ use crate::{
 
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(250);
+
+/// How far behind its schedule it may be in between, besides what is tolerated at its end.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// A period with fewer frames has no p99.
 const ENOUGH: u64 = 1_000;
@@ -32,30 +37,32 @@ pub(super) struct Watch<'a> {
     /// What the sending port had dropped before.
     pub(super) refused_before: u64,
     pub(super) budget: Budget,
+    /// Frames a second that are to be sent.
+    pub(super) rate: f64,
     /// How long a frame may be on its way before it counts as lost.
     pub(super) settle: Duration,
     pub(super) period: Duration,
     /// Latency of the periods that are over.
     pub(super) latency: Latency,
     pub(super) started: Instant,
+    pub(super) time: Duration,
+    pub(super) progress: Progress,
 }
 
 impl Watch<'_> {
-    /// Until `time` is over, the generator has ended, a signal came, or the budget is exceeded: then it says how.
+    /// Until its time is over, the generator has ended, a signal came, or the budget is exceeded: then it says how.
     ///
     /// # Errors
     ///
     /// The sending port is gone.
-    pub(super) fn run(
-        &mut self,
-        time: Duration,
-        ended: impl Fn() -> bool,
-    ) -> Result<Option<String>> {
+    pub(super) fn run(&mut self, ended: impl Fn() -> bool) -> Result<Option<String>> {
+        let time = self.time;
         let mut next_line = self.started + self.period;
         // How many frames had been sent at which time, for the last few seconds.
         let mut sent = VecDeque::from([(self.started, 0)]);
         while self.started.elapsed() < time && !ended() && !interrupt::raised() {
             std::thread::sleep(TICK);
+            self.progress.reached(self.started.elapsed());
             let now = Instant::now();
             sent.push_back((now, self.remote.frames.load(Ordering::Relaxed)));
             while sent
@@ -65,34 +72,49 @@ impl Watch<'_> {
                 sent.pop_front();
             }
             let due = sent.front().map_or(0, |(_, frames)| *frames);
-            let p99_s = if now >= next_line {
+            let mut p99_s = None;
+            if now >= next_line {
                 next_line += self.period;
-                self.line(due)
-            } else {
-                None
-            };
-            if let Some(excess) = self.judge(due, p99_s)? {
+                p99_s = self.line(due);
+                if let Some(delay) = self.behind()? {
+                    return Ok(Some(delay));
+                }
+            }
+            // What is lost early is a smaller part of the whole.
+            let whole = self.rate * time.as_secs_f64();
+            if let Some(excess) = self.judge(due, whole, p99_s)? {
                 return Ok(Some(excess));
             }
         }
         Ok(None)
     }
 
-    /// Whether what is known when `sent` frames should have come is too much.
+    /// Whether it is so far behind its schedule that it will not keep it.
+    fn behind(&self) -> Result<Option<String>> {
+        let due = self.rate * self.started.elapsed().as_secs_f64();
+        let sent = self.remote.frames.load(Ordering::Relaxed);
+        let sent = sent.saturating_sub(self.refused()?) as f64;
+        // The generator makes up for a short pause.
+        let pause = self.rate * PAUSE.as_secs_f64();
+        Ok((sent + pause < due * KEPT).then(|| not_kept(sent, due)))
+    }
+
+    /// Whether what is known when `sent` frames should have come is too much, of those that were `due`.
     ///
     /// # Errors
     ///
     /// As for [`run`](Self::run).
-    pub(super) fn judge(&self, sent: u64, p99_s: Option<f64>) -> Result<Option<String>> {
+    pub(super) fn judge(&self, sent: u64, due: f64, p99_s: Option<f64>) -> Result<Option<String>> {
         let counts = self.counts();
         let mut tally = Tally {
+            due,
             lost: sent.saturating_sub(counts.received),
             reordered: counts.reordered,
             duplicated: counts.duplicated,
             corrupted: counts.corrupted,
             p99_s,
         };
-        if tally.lost > self.budget.lost {
+        if tally.lost > self.budget.lost(due) {
             // Only now: what the sending port refused was never on its way, and asking costs a process.
             tally.lost = tally.lost.saturating_sub(self.refused()?);
         }
@@ -132,9 +154,12 @@ impl Watch<'_> {
     fn line(&mut self, sent: u64) -> Option<f64> {
         let c = self.counts();
         let (_, p99) = self.end_period();
-        eprintln!(
-            "{} s: sent {}, received {}, lost {}, reordered {}, duplicated {}, corrupted {}, p99 {}",
-            self.started.elapsed().as_secs(),
+        let elapsed = self.started.elapsed();
+        let rest = self.time.saturating_sub(elapsed).as_secs();
+        self.progress.note(format!(
+            "{} s, {}: sent {}, received {}, lost {}, reordered {}, duplicated {}, corrupted {}, p99 {}",
+            elapsed.as_secs(),
+            left(Duration::from_secs(rest)),
             self.remote.frames.load(Ordering::Relaxed),
             c.received,
             sent.saturating_sub(c.received),
@@ -142,7 +167,12 @@ impl Watch<'_> {
             c.duplicated,
             c.corrupted,
             text(p99),
-        );
+        ));
         p99
     }
+}
+
+/// That fewer frames were sent than were due.
+pub(super) fn not_kept(sent: f64, due: f64) -> String {
+    format!("the schedule was not kept: {sent:.0} frames sent, {due:.0} were due")
 }

@@ -11,6 +11,7 @@ use std::{
 
 use super::{Load, Ports, Seen};
 use crate::{
+    cores,
     error::{Error, Result},
     interrupt,
     traffic::{
@@ -20,7 +21,6 @@ use crate::{
         generator::{Generator, Remote},
         live::LiveGenerator,
         options::GeneratorKind,
-        preflight,
         sink::Sink,
     },
 };
@@ -106,12 +106,12 @@ fn sockets(
     let stop = AtomicBool::new(false);
     let sent = thread::scope(|scope| {
         let receiver = scope.spawn(|| {
-            preflight::pin(ports.rx_cpu)?;
+            cores::pin(ports.rx_cpu)?;
             sink.drain(&account, &stop);
             Result::Ok(())
         });
         let sender = scope.spawn(|| {
-            preflight::pin(ports.cpu)?;
+            cores::pin(ports.cpu)?;
             let generated = generator.run(load.rate, load.limit, &Remote::default());
             let refused = ports.tx.info()?.tx_dropped.saturating_sub(refused_before);
             Ok(Sent {
@@ -165,7 +165,7 @@ fn kernel(
     })?;
     let sent = thread::scope(|scope| {
         let sender = scope.spawn(|| {
-            preflight::pin(ports.cpu)?;
+            cores::pin(ports.cpu)?;
             send_live(generator, load.rate, time)
         });
         sender.join().expect("the generator does not panic")
