@@ -53,6 +53,8 @@ figures! {
     Tcp4Reverse = "tcp4_reverse_bits_per_s", "bit/s", Most;
     /// Frames delivered while the generator gives what it can.
     Saturation = "frames_per_s", "1/s", Most;
+    /// Frames that the generator made in that run.
+    Offered = "offered_frames_per_s", "1/s", None;
     /// Frames delivered at the highest rate that loses at most one in a hundred.
     Loss1Percent = "frames_per_s_loss_1pct", "1/s", Most;
     /// One in a thousand.
@@ -91,6 +93,16 @@ figures! {
     Df = "df_1500_passes", "bool", None;
     /// Time until traffic flows after the far end was killed, from its new start.
     Recovery = "recovery_s", "s", None;
+}
+
+impl Figure {
+    /// Whether it is a rate of frames that arrived: no more than the generator gives.
+    pub(crate) fn is_frame_rate(self) -> bool {
+        matches!(
+            self,
+            Self::Saturation | Self::Loss1Percent | Self::Loss01Percent
+        )
+    }
 }
 
 /// What one round gave.

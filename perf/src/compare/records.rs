@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::figures::{Bound, Samples, Summary};
+use super::figures::{Bound, Figure, Samples, Summary};
+use crate::sizes::FrameSizes;
 
 /// Part of a figure's value that, if it is the harness's, makes the figure the harness's.
 const LIMIT: f64 = 0.8;
@@ -33,15 +34,48 @@ impl Samples {
                 max: summary.spread.map(|spread| spread.max),
                 runs: values.len(),
                 ceiling,
-                limited_by_harness: is_limited(figure.bound(), median, ceiling),
+                limited_by_harness: is_limited(
+                    figure.bound(),
+                    median,
+                    self.limit(*figure, *sizes, ceiling),
+                ),
                 reason: self.reason(*figure, *sizes),
             }
         })
     }
 }
 
+impl Samples {
+    /// Whether a figure's median says more about the harness than about the peer.
+    pub(crate) fn is_limited(
+        &self,
+        figure: Figure,
+        sizes: Option<FrameSizes>,
+        ceiling: &Samples,
+    ) -> bool {
+        let median = |of: &Samples| of.spread(figure, sizes).map(|spread| spread.median);
+        let limit = self.limit(figure, sizes, median(ceiling));
+        is_limited(figure.bound(), median(self), limit)
+    }
+
+    /// What the harness can do: what it can over a bare veth, and for frames what its generator gave to this very peer.
+    fn limit(
+        &self,
+        figure: Figure,
+        sizes: Option<FrameSizes>,
+        ceiling: Option<f64>,
+    ) -> Option<f64> {
+        let offered = self.spread(Figure::Offered, sizes).map(|s| s.median);
+        let offered = offered.filter(|_| figure.is_frame_rate());
+        match (ceiling, offered) {
+            (Some(ceiling), Some(offered)) => Some(ceiling.min(offered)),
+            (ceiling, offered) => ceiling.or(offered),
+        }
+    }
+}
+
 /// Whether a median says more about the harness than about the peer.
-pub(crate) fn is_limited(bound: Bound, median: Option<f64>, ceiling: Option<f64>) -> bool {
+fn is_limited(bound: Bound, median: Option<f64>, ceiling: Option<f64>) -> bool {
     match (median, ceiling) {
         (Some(median), Some(ceiling)) => match bound {
             Bound::Most => median > LIMIT * ceiling,
@@ -101,8 +135,6 @@ impl<'a> Absent<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{compare::figures::Figure, sizes::FrameSizes};
-
     const SIZES: Option<FrameSizes> = Some(FrameSizes::Fixed(64));
 
     #[test]
@@ -125,6 +157,21 @@ mod tests {
         );
         assert_eq!(json[1]["median"], serde_json::Value::Null);
         assert_eq!(json[1]["reason"], "never in 60 s");
+    }
+
+    #[test]
+    fn what_was_offered_is_a_limit_too() {
+        let (mut ceiling, mut samples) = (Samples::default(), Samples::default());
+        ceiling.add(Figure::Saturation, SIZES, 700.0);
+        samples.add(Figure::Saturation, SIZES, 90.0);
+        assert!(!samples.is_limited(Figure::Saturation, SIZES, &ceiling));
+        samples.add(Figure::Offered, SIZES, 200.0);
+        assert!(!samples.is_limited(Figure::Saturation, SIZES, &ceiling));
+        samples.add(Figure::Offered, SIZES, 20.0); // median 110
+        samples.add(Figure::Loss1Percent, SIZES, 89.0);
+        assert!(samples.is_limited(Figure::Saturation, SIZES, &ceiling));
+        assert!(samples.is_limited(Figure::Loss1Percent, SIZES, &ceiling));
+        assert!(!samples.is_limited(Figure::Offered, SIZES, &ceiling));
     }
 
     #[test]

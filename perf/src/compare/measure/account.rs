@@ -122,6 +122,7 @@ mod tests {
             frames,
             refused,
             elapsed: Duration::from_secs(1),
+            ran_out: false,
         }
     }
 

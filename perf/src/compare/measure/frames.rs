@@ -56,7 +56,9 @@ pub(crate) struct Saturated {
     pub(crate) seconds: f64,
     /// What the gateways' CPU did in it.
     pub(crate) usage: Usage,
-    /// What was sent in the whole run.
+    /// What the generator made in a second of the run, refused frames included: nobody could deliver more.
+    pub(crate) offered_per_s: f64,
+    /// What was sent in the whole run, and in those before it that could not be looked at.
     pub(crate) sent: Sent,
     /// What arrived of that in the end.
     pub(crate) delivered: u64,
@@ -137,18 +139,23 @@ impl<'a> Bench<'a> {
         time: Duration,
     ) -> Result<Saturated> {
         let before = self.drained(QUIET, None)?;
-        let mut all = Sent::default();
+        let (mut all, mut ran_out) = (Sent::default(), false);
         for _ in 0..TRIES {
             let (sent, window) = self.look_into(generator, time)?;
             all.frames += sent.frames;
             all.refused += sent.refused;
             all.elapsed += sent.elapsed;
             let delivered = self.drained(QUIET_FOR_SURE, None)? - before;
+            ran_out = sent.ran_out;
+            if ran_out {
+                continue; // the window may hold silence
+            }
             if let Some([first, last]) = window.filter(|_| delivered > 0) {
                 return Ok(Saturated {
                     frames: last.frames - first.frames,
                     seconds: (last.at - first.at).as_secs_f64(),
                     usage: last.usage - first.usage,
+                    offered_per_s: sent.offered_per_s(),
                     sent: all,
                     delivered,
                 });
@@ -158,13 +165,18 @@ impl<'a> Bench<'a> {
                     frames: 0,
                     seconds: all.elapsed.as_secs_f64(),
                     usage: Usage::default(),
+                    offered_per_s: sent.offered_per_s(),
                     sent: all,
                     delivered,
                 });
             }
         }
         Err(Error::Failed(
-            "the machine is too busy: no run could be looked at before it was over".into(),
+            match ran_out {
+                true => "the machine is too busy: the generator stopped before the end of each run",
+                false => "the machine is too busy: no run could be looked at before it was over",
+            }
+            .into(),
         ))
     }
 

@@ -42,6 +42,7 @@ impl Round<'_> {
             self.progress
                 .note(format!("{name}, {sizes} bytes: {ledger}"));
             samples.add(Figure::Saturation, Some(sizes), run.per_s());
+            samples.add(Figure::Offered, Some(sizes), run.offered_per_s);
             samples.add(
                 Figure::Unaccounted,
                 Some(sizes),
