@@ -65,11 +65,15 @@ figures! {
     RttIdleP50 = "rtt_idle_p50_s", "s", Least;
     /// Its 99th percentile.
     RttIdleP99 = "rtt_idle_p99_s", "s", Least;
+    /// Part of those pings that was not answered.
+    RttIdleLost = "rtt_idle_lost_ratio", "1", None;
     /// Round trip beside half of the load that the peer can take.
     RttLoadP50 = "rtt_load_p50_s", "s", Least;
     /// Its 99th percentile.
     RttLoadP99 = "rtt_load_p99_s", "s", Least;
-    /// That load.
+    /// Part of those pings that was not answered.
+    RttLoadLost = "rtt_load_lost_ratio", "1", None;
+    /// That load, as it was sent.
     RttLoad = "rtt_load_frames_per_s", "1/s", None;
     /// CPU time of the gateways' CPU for 10^9 bytes of TCP.
     CpuPerGb = "cpu_s_per_gb", "s/GB", None;

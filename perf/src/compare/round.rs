@@ -125,8 +125,7 @@ impl Round<'_> {
         if self.does(Measure::Rtt) {
             self.progress.say(format!("{name}: round trips"));
             let times = rtt::round_trips(on.rig, self.plan.time)?;
-            samples.add(Figure::RttIdleP50, None, times.p50);
-            samples.add(Figure::RttIdleP99, None, times.p99);
+            load::add_round_trips(samples, load::IDLE, &times);
         }
         if self.does(Measure::Tcp) {
             self.progress.say(format!("{name}: TCP"));

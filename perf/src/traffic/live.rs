@@ -64,7 +64,7 @@ pub(crate) struct Sent {
 impl Sent {
     /// Frames made in a second, those that the link refused included.
     pub(crate) fn offered_per_s(&self) -> f64 {
-        (self.frames + self.refused) as f64 / self.elapsed.as_secs_f64().max(1e-9)
+        self.frames_per_s() + self.refused as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 
     /// Frames taken in a second.

@@ -109,10 +109,33 @@ impl Round<'_> {
     ) -> Result {
         let mut generator = bench.generator(sizes)?;
         let time = self.plan.time;
-        let times = bench.beside(&mut generator, rate, time, || rtt::round_trips(rig, time))?;
-        samples.add(Figure::RttLoadP50, None, times.p50);
-        samples.add(Figure::RttLoadP99, None, times.p99);
-        samples.add(Figure::RttLoad, Some(sizes), rate);
+        let work = || rtt::round_trips(rig, time);
+        let (times, sent_per_s) = bench.beside(&mut generator, rate, time, work)?;
+        add_round_trips(samples, LOADED, &times);
+        samples.add(Figure::RttLoad, Some(sizes), sent_per_s);
         Ok(())
     }
+}
+
+/// Median, 99th percentile, and lost part.
+type RoundTripFigures = [Figure; 3];
+
+pub(super) const IDLE: RoundTripFigures =
+    [Figure::RttIdleP50, Figure::RttIdleP99, Figure::RttIdleLost];
+
+pub(super) const LOADED: RoundTripFigures =
+    [Figure::RttLoadP50, Figure::RttLoadP99, Figure::RttLoadLost];
+
+pub(super) fn add_round_trips(
+    samples: &mut Samples,
+    [p50, p99, lost]: RoundTripFigures,
+    times: &rtt::RoundTrips,
+) {
+    for (figure, part) in [(p50, 0.5), (p99, 0.99)] {
+        match times.percentile(part) {
+            Ok(time) => samples.add(figure, None, time),
+            Err(why) => samples.add_nothing(figure, None, why),
+        }
+    }
+    samples.add(lost, None, times.lost_ratio());
 }
