@@ -33,7 +33,7 @@ const BATCH: f64 = 64.0;
 const BATCH_TIME: f64 = 50e-6;
 
 /// More frames per second than this the kernel does not make: it bounds the runs of a call.
-const MOST_FRAMES_PER_S: f64 = 2e7;
+pub(crate) const MOST_FRAMES_PER_S: f64 = 2e7;
 
 /// How much faster than the last time a saturating call may be: that one may have been disturbed. Runs that find the time
 /// over cost some 40 ns.

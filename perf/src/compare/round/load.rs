@@ -6,14 +6,20 @@ use super::{Round, cpu};
 use crate::{
     compare::{
         figures::{Figure, Samples},
-        measure::{account::Ledger, counters::Counters, frames::Bench, rtt, search},
+        measure::{
+            account::Ledger,
+            counters::Counters,
+            frames::Bench,
+            rtt,
+            search::{self, Range},
+        },
         peer::{Peer, Setup},
         plan::Measure,
     },
     error::Result,
     rig::Rig,
     sizes::FrameSizes,
-    traffic::live::LiveGenerator,
+    traffic::live::{LiveGenerator, MOST_FRAMES_PER_S},
 };
 
 /// Above what arrives at saturation the search for a rate begins by this factor: some deliver less when they get too much.
@@ -79,11 +85,15 @@ impl Round<'_> {
         saturation: f64,
         samples: &mut Samples,
     ) -> Result<Option<f64>> {
-        let mut top = saturation * ABOVE_SATURATION;
+        let mut range = Range {
+            top: saturation * ABOVE_SATURATION,
+            most: MOST_FRAMES_PER_S,
+            steps: self.plan.steps,
+        };
         let mut result = None;
         for (figure, limit) in [(Figure::Loss1Percent, 0.01), (Figure::Loss01Percent, 0.001)] {
-            let found = match top > 0.0 {
-                true => search::highest(limit, top, self.plan.steps, |rate| {
+            let found = match range.top > 0.0 {
+                true => search::highest(limit, range, |rate| {
                     bench.trial(generator, rate, self.plan.trial)
                 })?,
                 false => None,
@@ -93,7 +103,9 @@ impl Round<'_> {
                 Some(sizes),
                 found.map_or(0.0, |trial| trial.delivered_per_s()),
             );
-            top = found.map_or(0.0, |trial| trial.offered_per_s());
+            // What loses too much for the one loses too much for the other.
+            range.top = found.map_or(0.0, |trial| trial.offered_per_s());
+            range.most = range.top;
             result = result.or(found.map(|trial| trial.delivered_per_s()));
         }
         Ok(result)
