@@ -43,7 +43,7 @@ impl Round<'_> {
         let before = Counters::read(peer, on)?;
         let run = bench.saturate(&mut generator, self.plan.time)?;
         let after = Counters::read(peer, on)?;
-        let ledger = Ledger::new(run.sent, run.delivered, &before, &after);
+        let ledger = Ledger::new(run.sent, sizes, run.delivered, &before, &after);
         if self.does(Measure::Frames) {
             self.progress
                 .note(format!("{name}, {sizes} bytes: {ledger}"));
