@@ -19,7 +19,7 @@ mod round;
 
 pub(crate) use self::options::Options;
 use self::{
-    entries::Entry, figures::Samples, plan::Plan, programs::Programs, records::Absent, round::Round,
+    entries::Entry, figures::Samples, plan::Plan, programs::Programs, records::Remark, round::Round,
 };
 use crate::{
     error::{Error, Result},
@@ -89,6 +89,7 @@ fn rounds(
             programs,
             number,
             progress: &mut progress,
+            troubles: Vec::new(),
         };
         round.ceiling(ceiling)?;
         round.progress.step();
@@ -96,17 +97,17 @@ fn rounds(
             if *absent {
                 continue;
             }
-            match round.peer(&mut *entry.peer, &mut entry.samples) {
+            let troubles = match round.peer(&mut *entry.peer, &mut entry.samples) {
                 Err(Error::Interrupted) => return Err(Error::Interrupted),
-                Err(error) => {
-                    let name = entry.peer.name();
-                    round
-                        .progress
-                        .note(format!("{name}, round {}: {error}", number + 1));
-                    entry.trouble = Some(error.to_string());
-                    *absent = entry.samples.is_empty();
-                }
-                Ok(()) => {}
+                Err(error) => vec![error.to_string()],
+                Ok(troubles) => troubles,
+            };
+            for trouble in troubles {
+                let trouble = format!("round {}: {trouble}", number + 1);
+                let name = entry.peer.name();
+                round.progress.note(format!("{name}, {trouble}"));
+                entry.add_trouble(&trouble);
+                *absent = entry.samples.is_empty();
             }
             round.progress.step();
         }
@@ -132,8 +133,11 @@ fn report(
         let (name, encrypted) = (peer.name(), peer.encrypted());
         if samples.is_empty() {
             let reason = trouble.as_deref().unwrap_or("it was not its turn yet");
-            output.push(&Absent::new(name, encrypted, reason));
+            output.push(&Remark::absent(name, encrypted, reason));
             continue;
+        }
+        if let Some(trouble) = trouble {
+            output.push(&Remark::incomplete(name, encrypted, trouble));
         }
         lines.push((name, samples));
         for record in samples.records(name, encrypted, ceiling) {

@@ -23,6 +23,19 @@ pub(super) struct Entry {
     pub(super) trouble: Option<String>,
 }
 
+impl Entry {
+    /// One more thing that went wrong.
+    pub(super) fn add_trouble(&mut self, trouble: &str) {
+        match &mut self.trouble {
+            Some(all) => {
+                all.push_str("; ");
+                all.push_str(trouble);
+            }
+            none => *none = Some(trouble.into()),
+        }
+    }
+}
+
 /// The peers of these names, in the order of [`peers::all`].
 pub(super) fn chosen(names: &[String]) -> Result<Vec<Entry>> {
     let all = peers::all();

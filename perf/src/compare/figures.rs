@@ -128,6 +128,11 @@ impl Samples {
         self.0.is_empty()
     }
 
+    /// How many rounds have a value of it, or a reason for none.
+    pub(crate) fn tries(&self, figure: Figure, sizes: Option<FrameSizes>) -> usize {
+        self.0.get(&(figure, sizes)).map_or(0, Vec::len)
+    }
+
     /// One more value.
     pub(crate) fn add(&mut self, figure: Figure, sizes: Option<FrameSizes>, value: f64) {
         let values = self.0.entry((figure, sizes)).or_default();

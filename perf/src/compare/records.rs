@@ -109,9 +109,9 @@ pub(crate) struct Record<'a> {
     reason: Option<&'a str>,
 }
 
-/// What is said of a peer that was not measured.
+/// What is said of a peer that was not measured, or not in full.
 #[derive(Debug, Serialize)]
-pub(crate) struct Absent<'a> {
+pub(crate) struct Remark<'a> {
     test: &'static str,
     peer: &'a str,
     encrypted: bool,
@@ -119,15 +119,23 @@ pub(crate) struct Absent<'a> {
     reason: &'a str,
 }
 
-impl<'a> Absent<'a> {
-    /// Because of `reason`.
-    pub(crate) fn new(peer: &'a str, encrypted: bool, reason: &'a str) -> Self {
+impl<'a> Remark<'a> {
+    /// It was not measured, because of `reason`.
+    pub(crate) fn absent(peer: &'a str, encrypted: bool, reason: &'a str) -> Self {
         Self {
             test: "compare",
             peer,
             encrypted,
             figure: "absent",
             reason,
+        }
+    }
+
+    /// Something of it failed: `reason` says what, and in which round.
+    pub(crate) fn incomplete(peer: &'a str, encrypted: bool, reason: &'a str) -> Self {
+        Self {
+            figure: "incomplete",
+            ..Self::absent(peer, encrypted, reason)
         }
     }
 }

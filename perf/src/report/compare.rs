@@ -57,7 +57,7 @@ pub(super) fn compare(runs: &[Run]) -> Option<Markup> {
     if set.items.is_empty() {
         return None;
     }
-    let absent = |r: &Record| r.text("figure") == Some("absent");
+    let absent = |r: &Record| matches!(r.text("figure"), Some("absent" | "incomplete"));
     let present = set.only(|r| !absent(r));
     let (peers, columns) = arrange(&present);
     let (main, more): (Vec<_>, Vec<_>) = columns.iter().partition(|c| c.figure.main);

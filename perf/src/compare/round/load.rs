@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Round, cpu};
+use super::{
+    Round,
+    attempt::{self, Kind},
+    cpu,
+};
 use crate::{
     compare::{
         figures::{Figure, Samples},
@@ -16,7 +20,7 @@ use crate::{
         peer::{Peer, Setup},
         plan::Measure,
     },
-    error::Result,
+    error::{Error, Result},
     rig::Rig,
     sizes::FrameSizes,
     traffic::live::{LiveGenerator, MOST_FRAMES_PER_S},
@@ -26,6 +30,49 @@ use crate::{
 const ABOVE_SATURATION: f64 = 1.5;
 
 impl Round<'_> {
+    /// All that test frames are for.
+    pub(super) fn by_frames(
+        &mut self,
+        name: &str,
+        peer: Option<&dyn Peer>,
+        on: &Setup<'_>,
+        samples: &mut Samples,
+    ) -> Result {
+        let rig = on.rig;
+        let sizes = self.plan.sizes.clone();
+        let mut loaded = attempt::plain(&LOADED);
+        loaded.push((Figure::RttLoad, sizes.first().copied()));
+        loaded.retain(|_| self.does(Measure::Rtt));
+        let mut all: Kind = sizes.iter().flat_map(|s| self.frame_figures(*s)).collect();
+        all.extend(&loaded);
+        let mut bench = None;
+        self.attempt(rig, samples, &all, |_, _| {
+            bench = Some(Bench::open(rig)?);
+            Ok(())
+        })?;
+        let Some(bench) = bench else { return Ok(()) };
+        let mut load = None;
+        for size in sizes {
+            let kind = self.frame_figures(size);
+            self.attempt(rig, samples, &kind, |round, samples| {
+                let rate = round.frames(name, peer, on, &bench, size, samples)?;
+                load = load.or(rate);
+                Ok(())
+            })?;
+        }
+        if loaded.is_empty() {
+            return Ok(());
+        }
+        self.progress
+            .say(format!("{name}: round trips beside half load"));
+        self.attempt(rig, samples, &loaded, |round, samples| {
+            let (size, rate) = load.ok_or_else(|| {
+                Error::Failed("no rate is known of which half would be a load".into())
+            })?;
+            round.loaded(rig, &bench, size, rate / 2.0, samples)
+        })
+    }
+
     /// Saturation and the searches for one size; the rate of which half is a load.
     pub(super) fn frames(
         &mut self,
