@@ -16,10 +16,17 @@ mod programs;
 mod records;
 mod report;
 mod round;
+mod versions;
 
 pub(crate) use self::options::Options;
 use self::{
-    entries::Entry, figures::Samples, plan::Plan, programs::Programs, records::Remark, round::Round,
+    entries::Entry,
+    figures::Samples,
+    plan::Plan,
+    programs::Programs,
+    records::{About, Remark},
+    round::Round,
+    versions::Tools,
 };
 use crate::{
     error::{Error, Result},
@@ -123,11 +130,13 @@ fn report(
     ceiling: &Samples,
     output: &mut Output,
 ) -> Result {
+    let tools = Tools::find();
     let mut lines = Vec::new();
     for Entry {
         peer,
         samples,
         trouble,
+        version,
     } in entries
     {
         let (name, encrypted) = (peer.name(), peer.encrypted());
@@ -140,7 +149,12 @@ fn report(
             output.push(&Remark::incomplete(name, encrypted, trouble));
         }
         lines.push((name, samples));
-        for record in samples.records(name, encrypted, ceiling) {
+        let about = About {
+            peer: name,
+            encrypted,
+            version: version.as_deref(),
+        };
+        for record in samples.records(about, &tools, ceiling) {
             output.push(&record);
         }
     }
@@ -160,6 +174,7 @@ fn report(
         peer,
         samples,
         trouble,
+        ..
     } in entries
     {
         if let Some(trouble) = trouble {

@@ -114,6 +114,16 @@ fn frames_are_accounted_for_and_held_against_the_harness() {
                 .as_f64()
                 .unwrap_or_else(|| panic!("a number: {record}"))
         };
+        let frames = record(&records, peer, "frames_per_s");
+        let version = frames["version"].as_str().expect("a text");
+        let word = if encrypted { "causeway " } else { "Linux " };
+        assert!(version.starts_with(word), "{version}");
+        assert!(frames["tool"].is_null());
+        let tool = &record(&records, peer, "df_1500_passes")["tool"];
+        assert!(
+            tool.as_str().is_some_and(|tool| tool.starts_with("ping ")),
+            "{tool}"
+        );
         assert!(median("frames_per_s") > 0.0);
         assert_eq!(median("frames_unaccounted"), 0.0, "{peer}");
         assert!(median("offered_frames_per_s") >= 0.5 * median("frames_per_s"));

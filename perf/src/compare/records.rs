@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::figures::{Bound, Figure, Samples, Summary};
+use super::{
+    figures::{Bound, Figure, Samples, Summary},
+    versions::Tools,
+};
 use crate::sizes::FrameSizes;
 
 /// Part of a figure's value that, if it is the harness's, makes the figure the harness's.
@@ -12,8 +15,8 @@ impl Samples {
     /// One record for each figure, held against what the harness by itself has.
     pub(crate) fn records<'a>(
         &'a self,
-        peer: &'a str,
-        encrypted: bool,
+        about: About<'a>,
+        tools: &'a Tools,
         ceiling: &'a Samples,
     ) -> impl Iterator<Item = Record<'a>> {
         self.0.iter().map(move |((figure, sizes), values)| {
@@ -23,8 +26,10 @@ impl Samples {
             let median = summary.spread.map(|spread| spread.median);
             Record {
                 test: "compare",
-                peer,
-                encrypted,
+                peer: about.peer,
+                encrypted: about.encrypted,
+                version: about.version,
+                tool: tools.of(*figure),
                 figure: figure.name(),
                 unit: figure.unit(),
                 frame_bytes: sizes.map(|sizes| sizes.mean().round() as u64),
@@ -86,12 +91,26 @@ fn is_limited(bound: Bound, median: Option<f64>, ceiling: Option<f64>) -> bool {
     }
 }
 
+/// Whose records they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct About<'a> {
+    /// The peer.
+    pub(crate) peer: &'a str,
+    /// Whether it encrypts.
+    pub(crate) encrypted: bool,
+    /// Of its programs, if they told.
+    pub(crate) version: Option<&'a str>,
+}
+
 /// One result.
 #[derive(Debug, Serialize)]
 pub(crate) struct Record<'a> {
     test: &'static str,
     peer: &'a str,
     encrypted: bool,
+    version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool: Option<&'a str>,
     figure: &'static str,
     unit: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -153,12 +172,18 @@ mod tests {
             samples.add(Figure::Saturation, SIZES, value);
         }
         samples.add_nothing(Figure::Recovery, None, "never in 60 s");
-        let records: Vec<_> = samples.records("p", true, &ceiling).collect();
+        let (tools, version) = (Tools::default(), Some("p 1.2"));
+        let about = About {
+            peer: "p",
+            encrypted: true,
+            version,
+        };
+        let records: Vec<_> = samples.records(about, &tools, &ceiling).collect();
         let json = serde_json::to_value(&records).expect("JSON");
         assert_eq!(
             json[0],
             serde_json::json!({
-                "test": "compare", "peer": "p", "encrypted": true, "figure": "frames_per_s", "unit": "1/s",
+                "test": "compare", "peer": "p", "encrypted": true, "version": "p 1.2", "figure": "frames_per_s", "unit": "1/s",
                 "frame_bytes": 64, "frame_sizes": "64", "median": 81.0, "min": 70.0, "max": 90.0,
                 "runs": 3, "ceiling": 100.0, "limited_by_harness": true,
             })
