@@ -16,10 +16,17 @@ mod programs;
 mod records;
 mod report;
 mod round;
+mod versions;
 
 pub(crate) use self::options::Options;
 use self::{
-    entries::Entry, figures::Samples, plan::Plan, programs::Programs, records::Absent, round::Round,
+    entries::Entry,
+    figures::Samples,
+    plan::Plan,
+    programs::Programs,
+    records::{About, Remark},
+    round::Round,
+    versions::Tools,
 };
 use crate::{
     error::{Error, Result},
@@ -89,6 +96,7 @@ fn rounds(
             programs,
             number,
             progress: &mut progress,
+            troubles: Vec::new(),
         };
         round.ceiling(ceiling)?;
         round.progress.step();
@@ -96,17 +104,17 @@ fn rounds(
             if *absent {
                 continue;
             }
-            match round.peer(&mut *entry.peer, &mut entry.samples) {
+            let troubles = match round.peer(&mut *entry.peer, &mut entry.samples) {
                 Err(Error::Interrupted) => return Err(Error::Interrupted),
-                Err(error) => {
-                    let name = entry.peer.name();
-                    round
-                        .progress
-                        .note(format!("{name}, round {}: {error}", number + 1));
-                    entry.trouble = Some(error.to_string());
-                    *absent = entry.samples.is_empty();
-                }
-                Ok(()) => {}
+                Err(error) => vec![error.to_string()],
+                Ok(troubles) => troubles,
+            };
+            for trouble in troubles {
+                let trouble = format!("round {}: {trouble}", number + 1);
+                let name = entry.peer.name();
+                round.progress.note(format!("{name}, {trouble}"));
+                entry.add_trouble(&trouble);
+                *absent = entry.samples.is_empty();
             }
             round.progress.step();
         }
@@ -122,21 +130,31 @@ fn report(
     ceiling: &Samples,
     output: &mut Output,
 ) -> Result {
+    let tools = Tools::find();
     let mut lines = Vec::new();
     for Entry {
         peer,
         samples,
         trouble,
+        version,
     } in entries
     {
         let (name, encrypted) = (peer.name(), peer.encrypted());
         if samples.is_empty() {
             let reason = trouble.as_deref().unwrap_or("it was not its turn yet");
-            output.push(&Absent::new(name, encrypted, reason));
+            output.push(&Remark::absent(name, encrypted, reason));
             continue;
         }
+        if let Some(trouble) = trouble {
+            output.push(&Remark::incomplete(name, encrypted, trouble));
+        }
         lines.push((name, samples));
-        for record in samples.records(name, encrypted, ceiling) {
+        let about = About {
+            peer: name,
+            encrypted,
+            version: version.as_deref(),
+        };
+        for record in samples.records(about, &tools, ceiling) {
             output.push(&record);
         }
     }
@@ -156,6 +174,7 @@ fn report(
         peer,
         samples,
         trouble,
+        ..
     } in entries
     {
         if let Some(trouble) = trouble {

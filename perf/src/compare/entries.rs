@@ -7,6 +7,7 @@ use super::{
     peer::Peer,
     peers,
     programs::{Program, Programs, Source},
+    versions,
 };
 use crate::{
     error::{Error, Result},
@@ -21,6 +22,21 @@ pub(super) struct Entry {
     pub(super) samples: Samples,
     /// Why it cannot be measured, or was not.
     pub(super) trouble: Option<String>,
+    /// Of its programs, as far as they tell.
+    pub(super) version: Option<String>,
+}
+
+impl Entry {
+    /// One more thing that went wrong.
+    pub(super) fn add_trouble(&mut self, trouble: &str) {
+        match &mut self.trouble {
+            Some(all) => {
+                all.push_str("; ");
+                all.push_str(trouble);
+            }
+            none => *none = Some(trouble.into()),
+        }
+    }
 }
 
 /// The peers of these names, in the order of [`peers::all`].
@@ -41,6 +57,7 @@ pub(super) fn chosen(names: &[String]) -> Result<Vec<Entry>> {
         peer,
         samples: Samples::default(),
         trouble: None,
+        version: None,
     };
     let all = all.into_iter().filter(|peer| wanted(peer.name()));
     Ok(all.map(entry).collect())
@@ -81,6 +98,8 @@ pub(super) fn find_programs(entries: &mut [Entry], programs: &Programs, consent:
             let reason = programs.reason(&missing);
             eprintln!("{} is absent: {reason}", entry.peer.name());
             entry.trouble = Some(reason);
+        } else {
+            entry.version = versions::of_peer(entry.peer.needs(), programs);
         }
     }
     Ok(())

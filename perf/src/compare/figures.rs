@@ -53,6 +53,8 @@ figures! {
     Tcp4Reverse = "tcp4_reverse_bits_per_s", "bit/s", Most;
     /// Frames delivered while the generator gives what it can.
     Saturation = "frames_per_s", "1/s", Most;
+    /// Frames that the generator made in that run.
+    Offered = "offered_frames_per_s", "1/s", None;
     /// Frames delivered at the highest rate that loses at most one in a hundred.
     Loss1Percent = "frames_per_s_loss_1pct", "1/s", Most;
     /// One in a thousand.
@@ -63,11 +65,15 @@ figures! {
     RttIdleP50 = "rtt_idle_p50_s", "s", Least;
     /// Its 99th percentile.
     RttIdleP99 = "rtt_idle_p99_s", "s", Least;
+    /// Part of those pings that was not answered.
+    RttIdleLost = "rtt_idle_lost_ratio", "1", None;
     /// Round trip beside half of the load that the peer can take.
     RttLoadP50 = "rtt_load_p50_s", "s", Least;
     /// Its 99th percentile.
     RttLoadP99 = "rtt_load_p99_s", "s", Least;
-    /// That load.
+    /// Part of those pings that was not answered.
+    RttLoadLost = "rtt_load_lost_ratio", "1", None;
+    /// That load, as it was sent.
     RttLoad = "rtt_load_frames_per_s", "1/s", None;
     /// CPU time of the gateways' CPU for 10^9 bytes of TCP.
     CpuPerGb = "cpu_s_per_gb", "s/GB", None;
@@ -93,6 +99,16 @@ figures! {
     Recovery = "recovery_s", "s", None;
 }
 
+impl Figure {
+    /// Whether it is a rate of frames that arrived: no more than the generator gives.
+    pub(crate) fn is_frame_rate(self) -> bool {
+        matches!(
+            self,
+            Self::Saturation | Self::Loss1Percent | Self::Loss01Percent
+        )
+    }
+}
+
 /// What one round gave.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
@@ -110,6 +126,11 @@ impl Samples {
     /// Whether nothing was measured.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// How many rounds have a value of it, or a reason for none.
+    pub(crate) fn tries(&self, figure: Figure, sizes: Option<FrameSizes>) -> usize {
+        self.0.get(&(figure, sizes)).map_or(0, Vec::len)
     }
 
     /// One more value.

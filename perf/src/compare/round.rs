@@ -1,5 +1,6 @@
 //! One peer, once: a rig of its own, all measurements, and nothing left.
 
+mod attempt;
 mod cpu;
 mod load;
 
@@ -8,9 +9,7 @@ use std::time::Duration;
 use super::{
     figures::{Figure, Samples},
     measure::{
-        df,
-        frames::Bench,
-        memory, reach, recovery, rtt,
+        df, memory, reach, recovery, rtt,
         tcp::{Direction, Server},
     },
     peer::{Peer, Setup},
@@ -38,6 +37,8 @@ pub(crate) struct Round<'a> {
     pub(crate) number: usize,
     /// Where to say what is going on.
     pub(crate) progress: &'a mut Progress,
+    /// What failed of the present peer.
+    pub(super) troubles: Vec<String>,
 }
 
 /// A peer that runs.
@@ -67,15 +68,27 @@ impl Round<'_> {
         if !reach::flows_within(&rig, START)? {
             return Err(Error::Failed("no ping passes a bare veth".into()));
         }
-        self.traffic("bare veth", None, &on, samples)
+        self.troubles.clear();
+        self.traffic("bare veth", None, &on, samples)?;
+        match self.troubles.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Failed(format!(
+                "the harness by itself: {}",
+                self.troubles.join("; ")
+            ))),
+        }
     }
 
-    /// A peer.
+    /// A peer; what failed of it, if something did.
     ///
     /// # Errors
     ///
-    /// It does not start, or a measurement fails; what was measured before is in `samples`.
-    pub(crate) fn peer(&mut self, peer: &mut dyn Peer, samples: &mut Samples) -> Result {
+    /// It does not start; interruption. What was measured before is in `samples`.
+    pub(crate) fn peer(
+        &mut self,
+        peer: &mut dyn Peer,
+        samples: &mut Samples,
+    ) -> Result<Vec<String>> {
         let name = peer.name();
         self.progress.say(format!("{name}: start"));
         let rig = Rig::build(self.cpus, peer.kernel_work(), self.plan.uplink)?;
@@ -95,18 +108,45 @@ impl Round<'_> {
                 words.collect::<String>()
             )));
         }
-        let passes = self.does(Measure::Df) && df::passes(&rig)?;
-        self.traffic(name, Some(&*running.peer), &on, samples)?;
-        if self.does(Measure::Df) {
-            let passes = passes && df::passes(&rig)?;
-            samples.add(Figure::Df, None, f64::from(u8::from(passes)));
+        self.troubles.clear();
+        self.all(name, running.peer, &on, samples)?;
+        Ok(std::mem::take(&mut self.troubles))
+    }
+
+    /// All measurements of a peer that runs.
+    fn all(
+        &mut self,
+        name: &str,
+        peer: &mut dyn Peer,
+        on: &Setup<'_>,
+        samples: &mut Samples,
+    ) -> Result {
+        let (rig, does_df) = (on.rig, self.does(Measure::Df));
+        let df = attempt::plain(&[Figure::Df]);
+        let mut passed = None;
+        if does_df {
+            self.attempt(rig, samples, &df, |_, _| {
+                passed = Some(df::passes(rig)?);
+                Ok(())
+            })?;
+        }
+        self.traffic(name, Some(&*peer), on, samples)?;
+        if let Some(passed) = passed {
+            self.attempt(rig, samples, &df, |_, samples| {
+                let passes = passed && df::passes(rig)?;
+                samples.add(Figure::Df, None, f64::from(u8::from(passes)));
+                Ok(())
+            })?;
         }
         if self.does(Measure::Memory) {
-            samples.add(Figure::Rss, None, memory::resident(&rig) as f64);
+            samples.add(Figure::Rss, None, memory::resident(rig) as f64);
         }
         if self.does(Measure::Recovery) && self.number < self.plan.recoveries {
             self.progress.say(format!("{name}: kill and restart"));
-            self.recovery(running.peer, &on, samples)?;
+            let kind = attempt::plain(&[Figure::Recovery]);
+            self.attempt(rig, samples, &kind, |round, samples| {
+                round.recovery(peer, on, samples)
+            })?;
         }
         Ok(())
     }
@@ -122,31 +162,28 @@ impl Round<'_> {
         on: &Setup<'_>,
         samples: &mut Samples,
     ) -> Result {
+        let rig = on.rig;
         if self.does(Measure::Rtt) {
             self.progress.say(format!("{name}: round trips"));
-            let times = rtt::round_trips(on.rig, self.plan.time)?;
-            samples.add(Figure::RttIdleP50, None, times.p50);
-            samples.add(Figure::RttIdleP99, None, times.p99);
+            let kind = attempt::plain(&load::IDLE);
+            self.attempt(rig, samples, &kind, |round, samples| {
+                let times = rtt::round_trips(rig, round.plan.time)?;
+                load::add_round_trips(samples, load::IDLE, &times);
+                Ok(())
+            })?;
         }
         if self.does(Measure::Tcp) {
             self.progress.say(format!("{name}: TCP"));
-            self.tcp(peer, on.rig, samples)?;
+            let kind = attempt::plain(&attempt::TCP);
+            self.attempt(rig, samples, &kind, |round, samples| {
+                round.tcp(peer, rig, samples)
+            })?;
         }
         let by_frames = [Measure::Frames, Measure::Loss, Measure::Rtt];
-        if by_frames.into_iter().any(|measure| self.does(measure)) {
-            let bench = Bench::open(on.rig)?;
-            let mut load = None;
-            for &sizes in &self.plan.sizes {
-                let rate = self.frames(name, peer, on, &bench, sizes, samples)?;
-                load = load.or(rate);
-            }
-            if let Some((sizes, rate)) = load.filter(|_| self.does(Measure::Rtt)) {
-                self.progress
-                    .say(format!("{name}: round trips beside half load"));
-                self.loaded(on.rig, &bench, sizes, rate / 2.0, samples)?;
-            }
+        match by_frames.into_iter().any(|measure| self.does(measure)) {
+            true => self.by_frames(name, peer, on, samples),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     fn tcp(&self, peer: Option<&dyn Peer>, rig: &Rig, samples: &mut Samples) -> Result {

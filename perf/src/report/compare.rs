@@ -57,7 +57,7 @@ pub(super) fn compare(runs: &[Run]) -> Option<Markup> {
     if set.items.is_empty() {
         return None;
     }
-    let absent = |r: &Record| r.text("figure") == Some("absent");
+    let absent = |r: &Record| matches!(r.text("figure"), Some("absent" | "incomplete"));
     let present = set.only(|r| !absent(r));
     let (peers, columns) = arrange(&present);
     let (main, more): (Vec<_>, Vec<_>) = columns.iter().partition(|c| c.figure.main);
@@ -67,7 +67,9 @@ pub(super) fn compare(runs: &[Run]) -> Option<Markup> {
             p.note {
                 "Same rig, same pinning, same traffic, in turns. Medians of the rounds, whiskers from the least to the most. "
                 "Filled bars encrypt; hollow, dashed ones do not, and are for reference. A dashed mark is what the harness itself "
-                "can do; \u{2020} is a value that the harness limits, so the peer may do more."
+                "can do; \u{2020} is a value that the harness limits, so the peer may do more. "
+                "CPU time is that of the one CPU that both gateways share: what the hosts\u{2019} CPU does for them, such as receiving what the "
+                "generator sends, is not in it."
             }
             (tables::missing(&set.only(absent)))
             (tables::brief(&peers, &columns))

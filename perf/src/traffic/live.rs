@@ -33,10 +33,14 @@ const BATCH: f64 = 64.0;
 const BATCH_TIME: f64 = 50e-6;
 
 /// More frames per second than this the kernel does not make: it bounds the runs of a call.
-const MOST_FRAMES_PER_S: f64 = 2e7;
+pub(crate) const MOST_FRAMES_PER_S: f64 = 2e7;
 
-/// How much faster than the last time a saturating call may be. Runs that find the time over cost some 40 ns.
-const FASTER: f64 = 1.5;
+/// How much faster than the last time a saturating call may be: that one may have been disturbed. Runs that find the time
+/// over cost some 40 ns.
+const FASTER: f64 = 4.0;
+
+/// A saturating call may always be as fast as this: it is little to wait for, 40 ms for each second.
+const LEAST_FRAMES_PER_S: f64 = 1e6;
 
 /// The shortest that a run waits for its turn before it gives up, in seconds: [`perf::LOOKS`] at 5 ns.
 const SHORTEST_WAIT: f64 = perf::LOOKS as f64 * 5e-9;
@@ -53,9 +57,16 @@ pub(crate) struct Sent {
     pub(crate) refused: u64,
     /// From the first to the last.
     pub(crate) elapsed: Duration,
+    /// Whether the runs of a saturating call were used up before its time was over: there is silence at its end.
+    pub(crate) ran_out: bool,
 }
 
 impl Sent {
+    /// Frames made in a second, those that the link refused included.
+    pub(crate) fn offered_per_s(&self) -> f64 {
+        self.frames_per_s() + self.refused as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+
     /// Frames taken in a second.
     pub(crate) fn frames_per_s(&self) -> f64 {
         self.frames as f64 / self.elapsed.as_secs_f64().max(1e-9)
@@ -124,8 +135,7 @@ impl LiveGenerator {
         };
         let runs = self.fastest * time.min(LONGEST).as_secs_f64();
         let sent = self.send(config, runs, BATCH)?;
-        let offered = sent.frames_per_s() + sent.refused as f64 / sent.elapsed.as_secs_f64();
-        self.fastest = (offered * FASTER).clamp(1e5, MOST_FRAMES_PER_S);
+        self.fastest = fastest_after(&sent);
         Ok(sent)
     }
 
@@ -158,10 +168,12 @@ impl LiveGenerator {
         let after = link.info()?;
         interrupt::check()?;
         let refused = after.tx_dropped.saturating_sub(before.tx_dropped);
+        let ran_out = config.period == 0 && state.frames >= u64::from(runs as u32);
         Ok(Sent {
             frames: state.frames.saturating_sub(refused),
             refused,
             elapsed: elapsed(&state, &config),
+            ran_out,
         })
     }
 
@@ -196,6 +208,14 @@ impl LiveGenerator {
     }
 }
 
+/// Frames per second that the saturating call after `sent` may reach.
+fn fastest_after(sent: &Sent) -> f64 {
+    match sent.ran_out {
+        true => MOST_FRAMES_PER_S,
+        false => (sent.offered_per_s() * FASTER).clamp(LEAST_FRAMES_PER_S, MOST_FRAMES_PER_S),
+    }
+}
+
 /// From the first frame to the last, and the time that belongs to the last.
 fn elapsed(state: &GeneratorState, config: &GeneratorConfig) -> Duration {
     let time = Duration::from_nanos(state.last - state.start);
@@ -204,5 +224,24 @@ fn elapsed(state: &GeneratorState, config: &GeneratorConfig) -> Duration {
         time
     } else {
         time.max(due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disturbed_call_does_not_starve_the_next() {
+        let sent = |frames, ran_out| Sent {
+            frames,
+            refused: frames,
+            elapsed: Duration::from_secs(2),
+            ran_out,
+        };
+        assert_eq!(fastest_after(&sent(2_000_000, false)), 8e6);
+        assert_eq!(fastest_after(&sent(0, false)), LEAST_FRAMES_PER_S);
+        assert_eq!(fastest_after(&sent(90_000_000, false)), MOST_FRAMES_PER_S);
+        assert_eq!(fastest_after(&sent(2_000, true)), MOST_FRAMES_PER_S);
     }
 }

@@ -1,6 +1,7 @@
 //! The counters that a frame passes: causeway's own, or those of the kernel's interfaces.
 
 use causeway::status::{PeerStatus, Status, WorkerStatus};
+use causeway_tunnel::DropReason;
 
 use crate::{
     compare::{
@@ -16,23 +17,43 @@ use crate::{
 /// causeway reads the kernel's counters four times a second.
 const STATUS_AGE: std::time::Duration = std::time::Duration::from_millis(350);
 
-/// Reasons of causeway that are about frames coming from the tunnel; those from the LAN drop before `tx_frames`.
-const AFTER_TX: [&str; 14] = [
-    "uplink_full",
-    "malformed_datagram",
-    "unknown_spi",
-    "replayed",
-    "too_old",
-    "bad_tag",
-    "unknown_payload",
-    "malformed_bundle",
-    "incomplete",
-    "spoofed_source",
-    "split_horizon",
-    "link_local",
-    "lan_mtu",
-    "lan_full",
-];
+/// What a drop counter of causeway counts of frames that go from the site to the cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Frames,
+    /// Each with an unknown number of frames.
+    Datagrams,
+    /// Nothing of this direction.
+    Nothing,
+}
+
+/// What a reason counts at the site (frames from the LAN, datagrams to the uplink), and at the cloud (datagrams from the
+/// uplink, frames to the LAN). A new reason does not compile before it has its place here.
+const fn counted(reason: DropReason) -> [Unit; 2] {
+    use DropReason as R;
+    use Unit::{Datagrams, Frames, Nothing};
+    match reason {
+        R::BadFrameLength => [Frames, Frames],
+        R::KeyWorn => [Frames, Datagrams],
+        R::NoStation | R::SourceNotOurs | R::NoSession | R::NoPath | R::FloodLimit => {
+            [Frames, Nothing]
+        }
+        R::UplinkFull => [Datagrams, Nothing],
+        R::MalformedDatagram
+        | R::UnknownSpi
+        | R::Replayed
+        | R::TooOld
+        | R::BadTag
+        | R::UnknownPayload
+        | R::MalformedBundle => [Nothing, Datagrams],
+        R::Incomplete
+        | R::SpoofedSource
+        | R::SplitHorizon
+        | R::LinkLocal
+        | R::LanMtu
+        | R::LanFull => [Nothing, Frames],
+    }
+}
 
 /// A counter on the way, in the order of the way, and what was lost on the way to it by counters of losses.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +61,8 @@ pub(super) struct Station {
     pub(super) name: &'static str,
     pub(super) frames: i128,
     pub(super) losses: Vec<(String, i128)>,
+    /// Datagrams lost on the way to it, each with an unknown number of frames.
+    pub(super) datagrams: Vec<(String, i128)>,
 }
 
 /// The counters along the way, at one moment.
@@ -77,6 +100,7 @@ fn of_interfaces(peer: &dyn Peer, on: &Setup<'_>) -> Result<Vec<Station>> {
             .iter()
             .map(|(name, n)| ((*name).into(), (*n).into()))
             .collect(),
+        datagrams: Vec::new(),
     };
     let (lan_a, lan_b) = (info(Side::A, "lan")?, info(Side::B, "lan")?);
     let behind_lan = ("dropped behind gwA's lan", lan_a.rx_dropped);
@@ -140,12 +164,14 @@ fn of_causeway(site: &Status, cloud: &Status) -> Vec<Station> {
             sum(&status.workers, name),
         )
     };
-    let drops = |status: &Status, after_tx: bool| {
-        let drops = status.drops.iter();
-        let drops = drops.filter(|(name, _)| AFTER_TX.contains(&name.as_str()) == after_tx);
-        let role = &status.role;
-        let drops = drops.map(|(name, n)| (format!("{role} drop {name}"), i128::from(*n)));
-        drops.collect::<Vec<_>>()
+    let drops = |status: &Status, end: usize, unit: Unit| {
+        let reasons = DropReason::ALL.iter();
+        let reasons = reasons.filter(|reason| counted(**reason)[end] == unit);
+        let named = reasons.map(|reason| {
+            let n = status.drops.get(reason.label()).copied().unwrap_or(0);
+            (format!("{} drop {reason}", status.role), i128::from(n))
+        });
+        named.collect::<Vec<_>>()
     };
     let verdicts = |taken: bool| {
         let verdicts = site.verdicts.iter();
@@ -162,16 +188,18 @@ fn of_causeway(site: &Status, cloud: &Status) -> Vec<Station> {
             .map(|peer| i128::from(pick(peer)))
             .sum::<i128>()
     };
-    let datagrams =
-        sum(&site.workers, "wan_tx_datagrams") - sum(&cloud.workers, "wan_rx_datagrams");
-    let mut tunnel = drops(cloud, true);
-    tunnel.extend(drops(site, true));
-    tunnel.push((DATAGRAMS.into(), datagrams));
-    tunnel.push((OVERFLOW.into(), sum(&cloud.workers, OVERFLOW)));
+    let lost = sum(&site.workers, "wan_tx_datagrams") - sum(&cloud.workers, "wan_rx_datagrams");
+    let mut datagrams = vec![
+        ("lost".into(), lost),
+        (OVERFLOW.into(), sum(&cloud.workers, OVERFLOW)),
+    ];
+    datagrams.extend(drops(site, 0, Unit::Datagrams));
+    datagrams.extend(drops(cloud, 1, Unit::Datagrams));
     let station = |name, frames, losses| Station {
         name,
         frames,
         losses,
+        datagrams: Vec::new(),
     };
     vec![
         station(
@@ -195,13 +223,14 @@ fn of_causeway(site: &Status, cloud: &Status) -> Vec<Station> {
         station(
             "site tx_frames",
             frames(site, |peer| peer.tx_frames),
-            drops(site, false),
+            drops(site, 0, Unit::Frames),
         ),
-        station(
-            "cloud rx_frames",
-            frames(cloud, |peer| peer.rx_frames),
-            tunnel,
-        ),
+        Station {
+            name: "cloud rx_frames",
+            frames: frames(cloud, |peer| peer.rx_frames),
+            losses: drops(cloud, 1, Unit::Frames),
+            datagrams,
+        },
         station(
             "cloud lan_tx_frames",
             sum(&cloud.workers, "lan_tx_frames"),
@@ -210,15 +239,42 @@ fn of_causeway(site: &Status, cloud: &Status) -> Vec<Station> {
     ]
 }
 
-/// Datagrams between two counters, each with an unknown number of frames.
-pub(super) const DATAGRAMS: &str = "lost datagrams";
-
-/// Those of them that the receiving socket had no room for.
+/// Those of the lost datagrams that the receiving socket had no room for.
 pub(super) const OVERFLOW: &str = "wan_rx_overflow";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn datagrams_are_not_frames() {
+        let mut site = Status {
+            role: "site".into(),
+            ..Status::default()
+        };
+        let mut cloud = Status {
+            role: "cloud".into(),
+            ..Status::default()
+        };
+        for reason in DropReason::ALL {
+            site.drops.insert(reason.label().into(), 1);
+            cloud.drops.insert(reason.label().into(), 100);
+        }
+        let stations = of_causeway(&site, &cloud);
+        let total = |of: &[(String, i128)]| of.iter().map(|(_, n)| n).sum::<i128>();
+        let station = |name| stations.iter().find(|s| s.name == name).expect("a station");
+        // What the site got from the cloud, and the cloud from its LAN, went the other way.
+        assert_eq!(total(&station("site tx_frames").losses), 7);
+        let tunnel = station("cloud rx_frames");
+        assert_eq!(total(&tunnel.losses), 700);
+        assert_eq!(total(&tunnel.datagrams), 801);
+        let names: Vec<_> = tunnel
+            .datagrams
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert!(names.contains(&"cloud drop bad_tag") && names.contains(&"site drop uplink_full"));
+    }
 
     #[test]
     fn lines_of_snmp() {

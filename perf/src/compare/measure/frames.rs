@@ -1,6 +1,7 @@
 //! Frames of the kernel's generator at dc, counted at the driver of vm.
 
 use std::{
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -25,6 +26,11 @@ const WARM_UP: Duration = Duration::from_millis(250);
 
 /// From its last look to its end.
 const TAIL: Duration = Duration::from_millis(100);
+
+/// A load is that much longer than what it is for should take, and goes on in pieces of a second if that takes longer:
+/// between two pieces there is a pause, which a load should not have.
+const SPARE: Duration = Duration::from_millis(300);
+const MORE: Duration = Duration::from_secs(1);
 
 /// How long the first frame of a run may take.
 const FIRST: Duration = Duration::from_secs(1);
@@ -56,7 +62,9 @@ pub(crate) struct Saturated {
     pub(crate) seconds: f64,
     /// What the gateways' CPU did in it.
     pub(crate) usage: Usage,
-    /// What was sent in the whole run.
+    /// What the generator made in a second of the run, refused frames included: nobody could deliver more.
+    pub(crate) offered_per_s: f64,
+    /// What was sent in the whole run, and in those before it that could not be looked at.
     pub(crate) sent: Sent,
     /// What arrived of that in the end.
     pub(crate) delivered: u64,
@@ -137,18 +145,23 @@ impl<'a> Bench<'a> {
         time: Duration,
     ) -> Result<Saturated> {
         let before = self.drained(QUIET, None)?;
-        let mut all = Sent::default();
+        let (mut all, mut ran_out) = (Sent::default(), false);
         for _ in 0..TRIES {
             let (sent, window) = self.look_into(generator, time)?;
             all.frames += sent.frames;
             all.refused += sent.refused;
             all.elapsed += sent.elapsed;
             let delivered = self.drained(QUIET_FOR_SURE, None)? - before;
+            ran_out = sent.ran_out;
+            if ran_out {
+                continue; // the window may hold silence
+            }
             if let Some([first, last]) = window.filter(|_| delivered > 0) {
                 return Ok(Saturated {
                     frames: last.frames - first.frames,
                     seconds: (last.at - first.at).as_secs_f64(),
                     usage: last.usage - first.usage,
+                    offered_per_s: sent.offered_per_s(),
                     sent: all,
                     delivered,
                 });
@@ -158,13 +171,18 @@ impl<'a> Bench<'a> {
                     frames: 0,
                     seconds: all.elapsed.as_secs_f64(),
                     usage: Usage::default(),
+                    offered_per_s: sent.offered_per_s(),
                     sent: all,
                     delivered,
                 });
             }
         }
         Err(Error::Failed(
-            "the machine is too busy: no run could be looked at before it was over".into(),
+            match ran_out {
+                true => "the machine is too busy: the generator stopped before the end of each run",
+                false => "the machine is too busy: no run could be looked at before it was over",
+            }
+            .into(),
         ))
     }
 
@@ -223,8 +241,8 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Does `work` beside a load of so many frames per second, which starts before and ends after `time`. The
-    /// generator yields to all else on the hosts' CPU: it waits there for each frame's turn, and what is
+    /// Does `work` beside a load of so many frames per second, which starts before and ends after it, and is to take
+    /// about `time`; and the frames per second that were sent. The generator yields to all else on the hosts' CPU: it waits there for each frame's turn, and what is
     /// measured beside it should not wait for it.
     ///
     /// # Errors
@@ -236,15 +254,22 @@ impl<'a> Bench<'a> {
         frames_per_s: f64,
         time: Duration,
         work: impl FnOnce() -> Result<T>,
-    ) -> Result<T> {
+    ) -> Result<(T, f64)> {
+        let over = AtomicBool::new(false);
         thread::scope(|scope| {
             let sender = scope.spawn(|| {
                 setpriority_process(None, 19).map_err(Error::failed("setpriority"))?;
-                generator.paced(frames_per_s, WARM_UP + time + TAIL)
+                load(
+                    generator,
+                    frames_per_s,
+                    WARM_UP + time * 3 / 2 + SPARE,
+                    &over,
+                )
             });
             let result = interrupt::sleep(WARM_UP).and_then(|()| work());
-            joined(sender)?;
-            result
+            over.store(true, Ordering::Relaxed);
+            let sent_per_s = joined(sender)?;
+            Ok((result?, sent_per_s))
         })
     }
 
@@ -269,7 +294,28 @@ impl Drop for Bench<'_> {
     }
 }
 
-fn joined(sender: thread::ScopedJoinHandle<'_, Result<Sent>>) -> Result<Sent> {
+/// Sends for `time`, and on until it is over; frames per second from the first to the last, pauses between calls
+/// included.
+fn load(
+    generator: &mut LiveGenerator,
+    frames_per_s: f64,
+    time: Duration,
+    over: &AtomicBool,
+) -> Result<f64> {
+    let begin = Instant::now();
+    let mut all = generator.paced(frames_per_s, time)?;
+    // What the first call took beside sending is before its first frame, or after all.
+    let beside = begin.elapsed().saturating_sub(all.elapsed);
+    while !over.load(Ordering::Relaxed) {
+        let more = generator.paced(frames_per_s, MORE)?;
+        all.frames += more.frames;
+        all.refused += more.refused;
+        all.elapsed = begin.elapsed().saturating_sub(beside);
+    }
+    Ok(all.offered_per_s())
+}
+
+fn joined<T>(sender: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     match sender.join() {
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic),

@@ -2,24 +2,77 @@
 
 use std::time::Duration;
 
-use super::{Round, cpu};
+use super::{
+    Round,
+    attempt::{self, Kind},
+    cpu,
+};
 use crate::{
     compare::{
         figures::{Figure, Samples},
-        measure::{account::Ledger, counters::Counters, frames::Bench, rtt, search},
+        measure::{
+            account::Ledger,
+            counters::Counters,
+            frames::Bench,
+            rtt,
+            search::{self, Range},
+        },
         peer::{Peer, Setup},
         plan::Measure,
     },
-    error::Result,
+    error::{Error, Result},
     rig::Rig,
     sizes::FrameSizes,
-    traffic::live::LiveGenerator,
+    traffic::live::{LiveGenerator, MOST_FRAMES_PER_S},
 };
 
 /// Above what arrives at saturation the search for a rate begins by this factor: some deliver less when they get too much.
 const ABOVE_SATURATION: f64 = 1.5;
 
 impl Round<'_> {
+    /// All that test frames are for.
+    pub(super) fn by_frames(
+        &mut self,
+        name: &str,
+        peer: Option<&dyn Peer>,
+        on: &Setup<'_>,
+        samples: &mut Samples,
+    ) -> Result {
+        let rig = on.rig;
+        let sizes = self.plan.sizes.clone();
+        let mut loaded = attempt::plain(&LOADED);
+        loaded.push((Figure::RttLoad, sizes.first().copied()));
+        loaded.retain(|_| self.does(Measure::Rtt));
+        let mut all: Kind = sizes.iter().flat_map(|s| self.frame_figures(*s)).collect();
+        all.extend(&loaded);
+        let mut bench = None;
+        self.attempt(rig, samples, &all, |_, _| {
+            bench = Some(Bench::open(rig)?);
+            Ok(())
+        })?;
+        let Some(bench) = bench else { return Ok(()) };
+        let mut load = None;
+        for size in sizes {
+            let kind = self.frame_figures(size);
+            self.attempt(rig, samples, &kind, |round, samples| {
+                let rate = round.frames(name, peer, on, &bench, size, samples)?;
+                load = load.or(rate);
+                Ok(())
+            })?;
+        }
+        if loaded.is_empty() {
+            return Ok(());
+        }
+        self.progress
+            .say(format!("{name}: round trips beside half load"));
+        self.attempt(rig, samples, &loaded, |round, samples| {
+            let (size, rate) = load.ok_or_else(|| {
+                Error::Failed("no rate is known of which half would be a load".into())
+            })?;
+            round.loaded(rig, &bench, size, rate / 2.0, samples)
+        })
+    }
+
     /// Saturation and the searches for one size; the rate of which half is a load.
     pub(super) fn frames(
         &mut self,
@@ -37,11 +90,12 @@ impl Round<'_> {
         let before = Counters::read(peer, on)?;
         let run = bench.saturate(&mut generator, self.plan.time)?;
         let after = Counters::read(peer, on)?;
-        let ledger = Ledger::new(run.sent, run.delivered, &before, &after);
+        let ledger = Ledger::new(run.sent, sizes, run.delivered, &before, &after);
         if self.does(Measure::Frames) {
             self.progress
                 .note(format!("{name}, {sizes} bytes: {ledger}"));
             samples.add(Figure::Saturation, Some(sizes), run.per_s());
+            samples.add(Figure::Offered, Some(sizes), run.offered_per_s);
             samples.add(
                 Figure::Unaccounted,
                 Some(sizes),
@@ -78,11 +132,15 @@ impl Round<'_> {
         saturation: f64,
         samples: &mut Samples,
     ) -> Result<Option<f64>> {
-        let mut top = saturation * ABOVE_SATURATION;
+        let mut range = Range {
+            top: saturation * ABOVE_SATURATION,
+            most: MOST_FRAMES_PER_S,
+            steps: self.plan.steps,
+        };
         let mut result = None;
         for (figure, limit) in [(Figure::Loss1Percent, 0.01), (Figure::Loss01Percent, 0.001)] {
-            let found = match top > 0.0 {
-                true => search::highest(limit, top, self.plan.steps, |rate| {
+            let found = match range.top > 0.0 {
+                true => search::highest(limit, range, |rate| {
                     bench.trial(generator, rate, self.plan.trial)
                 })?,
                 false => None,
@@ -92,7 +150,9 @@ impl Round<'_> {
                 Some(sizes),
                 found.map_or(0.0, |trial| trial.delivered_per_s()),
             );
-            top = found.map_or(0.0, |trial| trial.offered_per_s());
+            // What loses too much for the one loses too much for the other.
+            range.top = found.map_or(0.0, |trial| trial.offered_per_s());
+            range.most = range.top;
             result = result.or(found.map(|trial| trial.delivered_per_s()));
         }
         Ok(result)
@@ -108,10 +168,33 @@ impl Round<'_> {
     ) -> Result {
         let mut generator = bench.generator(sizes)?;
         let time = self.plan.time;
-        let times = bench.beside(&mut generator, rate, time, || rtt::round_trips(rig, time))?;
-        samples.add(Figure::RttLoadP50, None, times.p50);
-        samples.add(Figure::RttLoadP99, None, times.p99);
-        samples.add(Figure::RttLoad, Some(sizes), rate);
+        let work = || rtt::round_trips(rig, time);
+        let (times, sent_per_s) = bench.beside(&mut generator, rate, time, work)?;
+        add_round_trips(samples, LOADED, &times);
+        samples.add(Figure::RttLoad, Some(sizes), sent_per_s);
         Ok(())
     }
+}
+
+/// Median, 99th percentile, and lost part.
+type RoundTripFigures = [Figure; 3];
+
+pub(super) const IDLE: RoundTripFigures =
+    [Figure::RttIdleP50, Figure::RttIdleP99, Figure::RttIdleLost];
+
+pub(super) const LOADED: RoundTripFigures =
+    [Figure::RttLoadP50, Figure::RttLoadP99, Figure::RttLoadLost];
+
+pub(super) fn add_round_trips(
+    samples: &mut Samples,
+    [p50, p99, lost]: RoundTripFigures,
+    times: &rtt::RoundTrips,
+) {
+    for (figure, part) in [(p50, 0.5), (p99, 0.99)] {
+        match times.percentile(part) {
+            Ok(time) => samples.add(figure, None, time),
+            Err(why) => samples.add_nothing(figure, None, why),
+        }
+    }
+    samples.add(lost, None, times.lost_ratio());
 }

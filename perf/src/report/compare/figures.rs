@@ -110,10 +110,16 @@ const KNOWN: &[Known] = {
             Lower,
             true,
         ),
-        ("cpu_s_per_gb", "CPU per gigabyte", NO_UNIT, Lower, true),
+        (
+            "cpu_s_per_gb",
+            "Gateways' CPU per gigabyte",
+            NO_UNIT,
+            Lower,
+            true,
+        ),
         (
             "cpu_s_per_million_frames",
-            "CPU per million frames",
+            "Gateways' CPU per million frames",
             NO_UNIT,
             Lower,
             true,

@@ -18,8 +18,9 @@ pub(super) fn missing(absent: &Set<'_>) -> Markup {
             ul.absent {
                 @for item in &absent.items {
                     @let peer = item.record.text("peer").unwrap_or("(no name)");
+                    @let what = item.record.text("figure").unwrap_or("absent");
                     li {
-                        b { (absent.tagged(peer, item.run)) } " is absent: "
+                        b { (absent.tagged(peer, item.run)) } " is " (what) ": "
                         (item.record.text("reason").unwrap_or("no reason is given"))
                     }
                 }
