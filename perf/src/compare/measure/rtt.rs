@@ -47,7 +47,7 @@ pub(crate) fn round_trips(rig: &Rig, time: Duration) -> Result<RoundTrips> {
 impl RoundTrips {
     /// The part of the pings that was not answered.
     pub(crate) fn lost_ratio(&self) -> f64 {
-        1.0 - self.answers.len() as f64 / self.sent.max(1) as f64
+        (self.sent - self.answers.len()) as f64 / self.sent.max(1) as f64
     }
 
     /// So long took this part of the pings at most, in seconds; an answer that did not come took for ever.
