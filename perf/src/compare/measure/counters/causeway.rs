@@ -36,7 +36,8 @@ const fn counted(reason: DropReason) -> [Unit; 2] {
         | R::TooOld
         | R::BadTag
         | R::UnknownPayload
-        | R::MalformedBundle => [Nothing, Datagrams],
+        | R::MalformedBundle
+        | R::HandoverFull => [Nothing, Datagrams],
         R::Incomplete
         | R::SpoofedSource
         | R::SplitHorizon
