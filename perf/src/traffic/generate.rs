@@ -163,7 +163,11 @@ fn live(options: &Options, stream: &Stream, rate: Option<f64>) -> Result<Sent> {
             Ok(part) => {
                 sent.frames += part.frames;
                 sent.refused += part.refused;
-                sent.elapsed += part.elapsed;
+                // Paced frames that it gave up before the slice's end are late, not fast.
+                sent.elapsed += match rate {
+                    Some(_) => part.elapsed.max(slice),
+                    None => part.elapsed,
+                };
             }
             Err(_) if interrupt::raised() => {
                 eprintln!("causeway-perf: the frames of the last {LIVE_SLICE:?} are not counted");

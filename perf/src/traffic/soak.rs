@@ -199,7 +199,9 @@ fn soak(options: &Options, plan: &Plan) -> Result<Outcome> {
     let refused = watch.refused()?;
     // What the port refused was not sent.
     let sent = generated.frames.saturating_sub(refused) as f64;
-    let excess = excess.or_else(|| (sent < due * KEPT).then(|| not_kept(sent, due)));
+    // A pause just before a signal is not made up for: interrupted it has failed anyway.
+    let kept = sent >= due * KEPT || interrupt::raised();
+    let excess = excess.or_else(|| (!kept).then(|| not_kept(sent, due)));
     let latency = watch.latency;
     Ok(Outcome {
         generated,

@@ -19,7 +19,7 @@ use crate::{
         account::Account,
         counter::FrameCounter,
         generator::{Generator, Remote},
-        live::LiveGenerator,
+        live::{self, LiveGenerator},
         options::GeneratorKind,
         sink::Sink,
     },
@@ -186,7 +186,14 @@ fn send_live(generator: &mut LiveGenerator, rate: Option<f64>, time: Duration) -
     while !left.is_zero() {
         let slice = left.min(SLICE);
         let sent = match rate {
-            Some(rate) => generator.paced(rate, slice)?,
+            // It may give up before its time: what it did not send then is late, not fast.
+            Some(rate) => {
+                let sent = generator.paced(rate, slice)?;
+                live::Sent {
+                    elapsed: sent.elapsed.max(slice),
+                    ..sent
+                }
+            }
             None => generator.saturate(slice)?,
         };
         all.frames += sent.frames;
