@@ -47,7 +47,7 @@ fn start(arguments: &[&str]) -> Child {
 /// Namespaces and folders of a run.
 fn leftovers(pid: u32) -> Vec<PathBuf> {
     let prefix = format!("cwperf-{pid}-");
-    let folders = [PathBuf::from("/run/netns"), std::env::temp_dir()];
+    let folders = ["/run/netns", "/run"].map(PathBuf::from);
     let entries = folders
         .iter()
         .flat_map(|folder| fs::read_dir(folder).into_iter().flatten());

@@ -45,6 +45,9 @@ const LEAST_FRAMES_PER_S: f64 = 1e6;
 /// The shortest that a run waits for its turn before it gives up, in seconds: [`perf::LOOKS`] at 5 ns.
 const SHORTEST_WAIT: f64 = perf::LOOKS as f64 * 5e-9;
 
+/// How long a paced call may be kept from its CPU, beside as long again as it takes.
+const LATEST: Duration = Duration::from_secs(1);
+
 /// Longest call: it cannot be interrupted.
 const LONGEST: Duration = Duration::from_secs(10);
 
@@ -150,8 +153,8 @@ impl LiveGenerator {
         let frames = (frames_per_s * time).round().max(1.0);
         let config = GeneratorConfig {
             frames: frames as u64,
-            // Twice the time is a generator that cannot keep up.
-            nanoseconds: (time * 2e9) as u64 + 1_000_000,
+            // By then it is a generator that cannot keep up.
+            nanoseconds: (time * 2e9) as u64 + LATEST.as_nanos() as u64,
             period: (1e9 / frames_per_s * f64::from(1 << PERIOD_SHIFT)) as u64,
             ..self.config
         };

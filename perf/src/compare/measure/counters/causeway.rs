@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(total(&station("site tx_frames").losses), 7);
         let tunnel = station("cloud rx_frames");
         assert_eq!(total(&tunnel.losses), 700);
-        assert_eq!(total(&tunnel.datagrams), 801);
+        assert_eq!(total(&tunnel.datagrams), 901);
         let names: Vec<_> = tunnel
             .datagrams
             .iter()
