@@ -1,57 +1,40 @@
 //! The kernel's side of test traffic, between network namespaces.
 
 use std::{
-    process::Command,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
 use super::{Link, Stream, counter::FrameCounter, forward::Forwarder, live::LiveGenerator};
-use crate::sizes::FrameSizes;
+use crate::{rig::netns::Namespace, sizes::FrameSizes};
 
 /// Namespaces in a row, each joined to the next by a veth pair `right` - `left`.
-struct Row(Vec<String>);
+struct Row(Vec<Namespace>);
 
 impl Row {
     fn new(count: usize) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let lab = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = |i| format!("perf-test-{}-{lab}-{i}", std::process::id());
-        let row = Self((0..count).map(name).collect());
-        for name in &row.0 {
-            ip(&["netns", "add", name]);
-            for scope in ["all", "default"] {
-                let setting = format!("net.ipv6.conf.{scope}.disable_ipv6=1");
-                ip(&["netns", "exec", name, "sysctl", "-qw", &setting]);
-            }
-        }
+        let create = |i| Namespace::create(&format!("row{lab}-{i}")).expect("a namespace");
+        let row = Self((0..count).map(create).collect());
         for pair in row.0.windows(2) {
-            ip(&[
-                "-n", &pair[0], "link", "add", "right", "type", "veth", "peer", "left", "netns",
-                &pair[1],
-            ]);
-            ip(&["-n", &pair[0], "link", "set", "right", "up"]);
-            ip(&["-n", &pair[1], "link", "set", "left", "up"]);
+            let veth = [
+                "link", "add", "right", "type", "veth", "peer", "left", "netns",
+            ];
+            ip(&pair[0], &[&veth[..], &[pair[1].name()]].concat());
+            ip(&pair[0], &["link", "set", "right", "up"]);
+            ip(&pair[1], &["link", "set", "left", "up"]);
         }
         row
     }
 
     fn link(&self, i: usize, interface: &str) -> Link {
-        Link::new(&self.0[i], interface)
+        Link::new(self.0[i].name(), interface)
     }
 }
 
-impl Drop for Row {
-    fn drop(&mut self) {
-        for name in &self.0 {
-            let _ = Command::new("ip").args(["netns", "del", name]).status();
-        }
-    }
-}
-
-fn ip(arguments: &[&str]) {
-    let status = Command::new("ip").args(arguments).status().expect("ip");
-    assert!(status.success(), "ip {arguments:?}");
+fn ip(namespace: &Namespace, arguments: &[&str]) {
+    namespace.ip(arguments.iter().copied()).expect("ip");
 }
 
 fn stream(sizes: FrameSizes, vlan: Option<u16>) -> Stream {
@@ -122,7 +105,7 @@ fn frames_that_do_not_fit_are_refused_before_anything_is_sent() {
         let error = open(sizes, vlan).expect("impossible").to_string();
         assert!(error.contains(hint), "{error}");
     }
-    ip(&["-n", &row.0[0], "link", "set", "right", "down"]);
+    ip(&row.0[0], &["link", "set", "right", "down"]);
     let error = open(FrameSizes::Imix, None).expect("down").to_string();
     assert!(error.contains("link set right up"), "{error}");
 }
