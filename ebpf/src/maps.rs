@@ -192,7 +192,7 @@ impl LanConfig {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UplinkConfig {
-    /// Longest frame, in bytes, that a chunk of frame memory holds.
+    /// Longest frame, in bytes, that the AF_XDP sockets take.
     max_frame: u16,
     mac: [u8; 6],
 }
@@ -209,7 +209,7 @@ impl UplinkConfig {
         &self.mac
     }
 
-    /// Longest frame that a chunk holds.
+    /// Longest frame that the sockets take.
     #[inline(always)]
     pub const fn max_frame(&self) -> usize {
         self.max_frame as usize

@@ -34,7 +34,7 @@ static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Verdict::COUNT
 static LAN_SOCKETS: XskMap = XskMap::with_max_entries(MAX_LAN_QUEUES, 0);
 
 /// The program of the lan port.
-#[xdp]
+#[xdp(frags)]
 fn causeway_lan(ctx: XdpContext) -> u32 {
     match try_lan(&ctx) {
         Ok(action) => action.code(),

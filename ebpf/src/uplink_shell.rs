@@ -32,7 +32,7 @@ static UPLINK_COUNTERS: PerCpuArray<u64> =
 static UPLINK_SOCKETS: XskMap = XskMap::with_max_entries(MAX_UPLINK_QUEUES, 0);
 
 /// The program of the uplink.
-#[xdp]
+#[xdp(frags)]
 fn causeway_uplink(ctx: XdpContext) -> u32 {
     match try_uplink(&ctx) {
         Ok(action) => action.code(),

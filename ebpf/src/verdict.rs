@@ -109,7 +109,7 @@ verdicts! {
         Esp = "esp" => Redirect,
         /// For one of our ports, and QUIC (or too short to be ESP): to the kernel's socket.
         Quic = "quic" => Pass,
-        /// An ESP datagram for one of our ports, in a frame that no chunk of frame memory holds: to
+        /// An ESP datagram for one of our ports, in a frame longer than the AF_XDP sockets take: to
         /// the kernel's socket.
         TooLong = "too_long" => Pass,
         /// A UDP fragment, IPv4 options or IPv6 extension headers: to the kernel, which puts

@@ -18,6 +18,7 @@ use causeway_ebpf::maps::LanConfig;
 use causeway_tunnel::{
     identity::PrivateKey,
     session::{Endpoint, SessionOptions},
+    wire::MAX_FRAME,
 };
 use socket2::SockRef;
 use tokio::sync::mpsc;
@@ -86,8 +87,8 @@ async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
     let hellos = Hellos::new(config.role, workers, lan.max_frame(), config.cipher)?;
     let hellos = Arc::new(hellos);
     let choice = uplink::choose(&config, &lan, workers).await?;
-    let largest = choice.max_udp_payload();
-    let (endpoint, sockets) = open_sockets(&config, workers, key, &hellos, largest)?;
+    let (endpoint, sockets) =
+        open_sockets(&config, workers, key, &hellos, uplink::MAX_UDP_PAYLOAD)?;
     let (uplink, uplinks) = unite(sockets, choice.xdp);
     let ports = open_ports(&config, workers, &lan, &mut program)?;
     let copy_mode = ports[0].copy_mode();
@@ -129,6 +130,13 @@ fn find_lan(config: &Config) -> Result<Device, String> {
         return Err(format!(
             "interface {} is down: ip link set {} up",
             lan.name, lan.name
+        ));
+    }
+    if lan.max_frame() > MAX_FRAME {
+        let most = MAX_FRAME - (lan.max_frame() - lan.mtu as usize);
+        return Err(format!(
+            "interface {} has an MTU of {}, and frames to {MAX_FRAME} bytes can cross: ip link set {} mtu {most}",
+            lan.name, lan.mtu, lan.name
         ));
     }
     Ok(lan)

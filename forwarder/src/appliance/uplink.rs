@@ -11,7 +11,7 @@ use crate::{
     device::Device,
     options::UplinkKind,
     routes::{self, Snapshot},
-    sys::xsk::{CopyMode, MAX_CHUNK_FRAME, XskConfig, XskError, XskPort},
+    sys::xsk::{CopyMode, MAX_FRAME, XskConfig, XskError, XskPort},
     uplink::Target,
     xdp::{AttachMode, UplinkProgram},
 };
@@ -20,11 +20,15 @@ use crate::{
 /// `--uplink xdp`, and for `auto`, which is not to hold up the start.
 const LOOKUP: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(300));
 
-/// Of datagrams through the socket: what fits the largest MTU that is looked for.
-const MAX_UDP_PAYLOAD: u32 = 9_188;
+/// The largest datagram to look for: what an IPv4 path of MTU 9,216 carries.
+pub(super) const MAX_UDP_PAYLOAD: u32 = 9_188;
 
 /// Ethernet with two VLAN tags, IPv6, UDP.
 const MOST_HEADERS: usize = 14 + 2 * 4 + 40 + 8;
+
+// If one did not fit, large datagrams would take the kernel's way and small ones AF_XDP's, and frames
+// would change places.
+const _: () = assert!(MAX_UDP_PAYLOAD as usize + MOST_HEADERS <= MAX_FRAME);
 
 /// Entries of the rings of a port that only tries.
 const TRIAL_RING: u32 = 64;
@@ -60,15 +64,6 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    /// The largest datagram to look for. With AF_XDP it fits a chunk, behind the longest headers: if it did
-    /// not, large datagrams would take the kernel's way and small ones ours, and frames would change places.
-    pub(super) fn max_udp_payload(&self) -> u32 {
-        match self.xdp {
-            Some(_) => (MAX_CHUNK_FRAME - MOST_HEADERS) as u32,
-            None => MAX_UDP_PAYLOAD,
-        }
-    }
-
     fn udp(why: impl Into<String>) -> Self {
         let why = why.into();
         Self { xdp: None, why }
@@ -124,7 +119,7 @@ fn xsk_config(config: &Config, device: &Device, queue: u32, ring_size: u32) -> X
         interface: device.name.clone(),
         queue,
         ring_size: ring_size.min(config.ring_size),
-        max_frame: device.max_frame().min(MAX_CHUNK_FRAME),
+        max_frame: device.max_frame().min(MAX_FRAME),
     }
 }
 
@@ -149,7 +144,7 @@ fn open(
         return Err(format!("XDP on {} is generic, which is slow", device.name));
     }
     let mut port = UplinkPort {
-        max_frame: device.max_frame().min(MAX_CHUNK_FRAME),
+        max_frame: device.max_frame().min(MAX_FRAME),
         copy_mode: ports[0].copy_mode(),
         device,
         program,

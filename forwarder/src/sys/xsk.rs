@@ -12,6 +12,7 @@
 //! submit before kicking, and take ENOBUFS, EAGAIN, EBUSY and ENETDOWN from a
 //! kick as "later".
 
+mod multi_buffer;
 mod open;
 
 use std::{
@@ -25,7 +26,8 @@ use rustix::{
 };
 use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, TxQueue, Umem};
 
-pub use self::open::{CopyMode, MAX_CHUNK_FRAME, XskConfig, XskError};
+use self::multi_buffer::Assembly;
+pub use self::open::{CopyMode, MAX_CHUNK_FRAME, MAX_FRAME, XskConfig, XskError};
 use super::sockopt;
 
 /// Largest number of frames taken from or given to a ring at once.
@@ -103,6 +105,10 @@ pub struct XskPort {
     in_flight: usize,
     /// Room for descriptors on their way through [`Self::receive`].
     scratch: Vec<FrameDesc>,
+    /// A frame in several chunks, of which [`Self::receive`] has not seen the last.
+    assembly: Assembly,
+    /// Bytes of a frame that fit a chunk.
+    chunk_room: usize,
     chunks: usize,
     ring_size: usize,
     max_frame: usize,
@@ -157,6 +163,8 @@ impl XskPort {
             written: Vec::with_capacity(config.ring_size as usize),
             in_flight: 0,
             scratch: vec![FrameDesc::default(); BATCH],
+            assembly: Assembly::default(),
+            chunk_room: open::chunk_room(chunk),
             chunks: chunks as usize,
             ring_size: config.ring_size as usize,
             max_frame: config.max_frame,
@@ -211,31 +219,33 @@ impl XskPort {
     /// Lends up to `limit` received frames to `visit`, oldest first; returns their number.
     pub fn receive(&mut self, limit: usize, mut visit: impl FnMut(&mut [u8])) -> usize {
         self.refill();
-        let mut total = 0;
+        let (mut total, mut received) = (0, 0);
         while total < limit {
             let want = BATCH.min(limit - total);
             // SAFETY: the scratch descriptors are overwritten with what the RX ring holds, which
             // the kernel took from our fill ring: chunks of this UMEM that nobody else refers to.
             let got = unsafe { self.rx.consume(&mut self.scratch[..want]) };
             for desc in &mut self.scratch[..got] {
+                let continued = desc.has_more_frames();
                 // SAFETY: the chunk came out of the RX ring just now, so it is ours alone until
                 // it goes back to the fill ring.
                 let mut data = unsafe { self.umem.data_mut(desc) };
-                visit(data.contents_mut());
+                let part = data.contents_mut();
+                total += self.assembly.add(part, continued, &mut visit);
             }
             self.free.extend_from_slice(&self.scratch[..got]);
-            total += got;
+            received += got;
             if got < want {
                 break;
             }
         }
-        if total > 0 {
+        if received > 0 {
             self.refill();
         }
         total
     }
 
-    /// Copies `frame` into a chunk for transmission; [`Self::flush`] hands it to the kernel.
+    /// Copies `frame` into a chunk for transmission, or into several if it is longer than one; [`Self::flush`] hands it to the kernel.
     ///
     /// # Errors
     ///
@@ -257,9 +267,12 @@ impl XskPort {
         if length < MIN_FRAME {
             return Err(TransmitError::TooShort);
         }
-        if !self.can_write() {
+        if length > self.chunk_room {
+            return self.transmit_in_chunks(headers, body);
+        }
+        if !self.can_write(1) {
             self.flush();
-            if !self.can_write() {
+            if !self.can_write(1) {
                 return Err(TransmitError::Full);
             }
         }
@@ -282,9 +295,9 @@ impl XskPort {
         Ok(())
     }
 
-    /// Whether there is a chunk, and room in the TX and the completion ring for it.
-    fn can_write(&self) -> bool {
-        self.written.len() + self.in_flight < self.ring_size && !self.free.is_empty()
+    /// Whether there are so many chunks, and room in the TX and the completion ring for them.
+    fn can_write(&self, chunks: usize) -> bool {
+        self.written.len() + self.in_flight + chunks <= self.ring_size && self.free.len() >= chunks
     }
 
     /// Submits what was written, has the kernel send it, and takes back what it has sent.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::{
     Lab, frame,
-    netns::{PATIENCE, in_namespace},
+    netns::{Namespace, PATIENCE, in_namespace},
     number_of,
 };
 
@@ -34,34 +34,104 @@ fn every_length_is_received_and_transmitted_unchanged() {
     });
 }
 
+/// A lab whose wire and port take frames of `max_frame` bytes.
+fn lab_for(namespace: &Namespace, mtu: &str, max_frame: usize) -> Lab {
+    let mut lab = Lab::new(namespace, 64);
+    drop(lab.port);
+    for end in [crate::LAN, crate::FAR] {
+        namespace.ip(&["link", "set", end, "mtu", mtu]);
+    }
+    let mut config = crate::config(64);
+    config.max_frame = max_frame;
+    lab.port = causeway::sys::xsk::XskPort::open(&config).expect("free again");
+    let socket = &std::os::fd::AsFd::as_fd(&lab.port);
+    lab.program.set_socket(0, socket).expect("a socket");
+    lab
+}
+
+/// A frame of each length crosses both ways.
+#[track_caller]
+fn assert_both_ways(lab: &mut Lab, lengths: &[usize]) {
+    for &length in lengths {
+        let sent = frame(7, length);
+        assert!(lab.far.send(&sent));
+        let mut got = Vec::new();
+        crate::wait_until("a large frame", || {
+            lab.port.receive(64, |frame| got.push(frame.to_vec()));
+            !got.is_empty()
+        });
+        assert!(got == [sent.clone()], "received at length {length}");
+        lab.port.transmit(&sent).expect("room");
+        lab.port.flush();
+        assert!(
+            lab.far.receive(PATIENCE) == Some(sent),
+            "transmitted at length {length}"
+        );
+    }
+}
+
 #[test]
 fn the_longest_frames_of_large_chunks() {
     in_namespace(|namespace| {
-        let mut lab = Lab::new(namespace, 64);
-        drop(lab.port);
-        for end in [crate::LAN, crate::FAR] {
-            namespace.ip(&["link", "set", end, "mtu", "3000"]);
-        }
-        let mut config = crate::config(64);
-        config.max_frame = 3_840;
-        lab.port = causeway::sys::xsk::XskPort::open(&config).expect("free again");
-        let socket = &std::os::fd::AsFd::as_fd(&lab.port);
-        lab.program.set_socket(0, socket).expect("a socket");
-        for length in [1_792, 1_793, 2_048, 3_014] {
-            let sent = frame(7, length);
-            assert!(lab.far.send(&sent));
-            let mut got = Vec::new();
-            crate::wait_until("a large frame", || {
-                lab.port.receive(64, |frame| got.push(frame.to_vec()));
-                !got.is_empty()
+        let mut lab = lab_for(namespace, "3000", 3_840);
+        assert_both_ways(&mut lab, &[1_792, 1_793, 2_048, 3_014]);
+        lab.settle();
+    });
+}
+
+#[test]
+fn jumbo_frames_in_several_chunks() {
+    in_namespace(|namespace| {
+        let mut lab = lab_for(namespace, "9194", 9_216);
+        let around_chunks = [3_839, 3_840, 3_841, 7_679, 7_680, 7_681];
+        assert_both_ways(
+            &mut lab,
+            &[&[60, 1_514], &around_chunks[..], &[9_208]].concat(),
+        );
+        lab.settle();
+    });
+}
+
+/// More than both rings hold at once: they are received whole and in order however the limit cuts
+/// the descriptors, and the port takes only what has room for all its chunks.
+#[test]
+fn jumbo_frames_fill_the_rings() {
+    in_namespace(|namespace| {
+        let mut lab = lab_for(namespace, "9194", 9_216);
+        for round in 0..4 {
+            for number in 0..21 {
+                assert!(lab.far.send(&frame(number, 9_208 - 7 * number as usize)));
+            }
+            let mut numbers = Vec::new();
+            crate::wait_until("21 frames of 3 chunks", || {
+                let lent = lab
+                    .port
+                    .receive(1 + round, |frame| numbers.push(number_of(frame)));
+                assert!(lent <= 1 + round, "{lent} lent");
+                numbers.len() == 21
             });
-            assert!(got == [sent.clone()], "received at length {length}");
-            lab.port.transmit(&sent).expect("room");
+            assert!(numbers.into_iter().eq(0..21));
+            lab.settle();
+        }
+        // The device is down, so nothing drains: 64 entries of the TX ring are 21 frames and a rest.
+        namespace.ip(&["link", "set", crate::LAN, "down"]);
+        let taken = (0..64)
+            .take_while(|&number| lab.port.transmit(&frame(number, 9_000)).is_ok())
+            .count();
+        assert_eq!(taken, 21);
+        assert_eq!(
+            lab.port.transmit(&frame(0, 60)),
+            Ok(()),
+            "there is room for one chunk"
+        );
+        namespace.ip(&["link", "set", crate::LAN, "up"]);
+        crate::wait_until("the device to take them", || {
             lab.port.flush();
-            assert!(
-                lab.far.receive(PATIENCE) == Some(sent),
-                "transmitted at length {length}"
-            );
+            lab.port.chunks().transmit == 0
+        });
+        for number in 0..21 {
+            let got = lab.far.receive(PATIENCE).expect("a frame");
+            assert_eq!((number_of(&got), got.len()), (number, 9_000));
         }
         lab.settle();
     });

@@ -48,20 +48,20 @@ fn a_queue_or_device_that_is_not_there_is_named() {
 }
 
 #[test]
-fn frames_have_to_fit_a_chunk() {
+fn frames_have_to_fit_three_chunks() {
     in_namespace(|namespace| {
         namespace.veth(LAN, FAR);
-        for fits in [60, 1_792, 1_793, 3_840] {
+        for fits in [60, 1_792, 1_793, 3_840, 3_841, 9_216, 11_520] {
             let mut config = config(64);
             config.max_frame = fits;
             XskPort::open(&config).unwrap_or_else(|e| panic!("{fits}: {e}"));
         }
         let mut large = config(64);
-        large.max_frame = 3_841;
+        large.max_frame = 11_521;
         let error = refused(&large);
         assert!(matches!(
             error,
-            XskError::FrameTooLarge { limit: 3_840, .. }
+            XskError::FrameTooLarge { limit: 11_520, .. }
         ));
         assert!(
             error.to_string().contains("lower the MTU of lan0"),

@@ -21,7 +21,13 @@ use xsk_rs::{
 const XDP_HEADROOM: usize = 256;
 
 /// The longest frame that fits the largest chunk.
-pub const MAX_CHUNK_FRAME: usize = 4096 - XDP_HEADROOM;
+pub const MAX_CHUNK_FRAME: usize = MAX_CHUNK - XDP_HEADROOM;
+
+/// The largest chunk: a page (`xdp_umem_reg`, net/xdp/xdp_umem.c).
+const MAX_CHUNK: usize = 4096;
+
+/// The longest frame, in three chunks: what jumbo LANs and uplinks of MTU 9,216 have, and room for headers.
+pub const MAX_FRAME: usize = 3 * MAX_CHUNK_FRAME;
 
 /// A queue is busy for some milliseconds after its socket was closed, by us or by a process that was
 /// killed: the kernel releases it from a work queue (`xp_release_deferred`, net/xdp/xsk_buff_pool.c).
@@ -62,9 +68,9 @@ impl CopyMode {
 /// Why a port could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum XskError {
-    /// The frames would not fit a chunk.
+    /// The frames would take too many chunks.
     #[error(
-        "frames of {max_frame} bytes do not fit an AF_XDP chunk (at most {limit}): lower the MTU of {interface}"
+        "frames of {max_frame} bytes are longer than AF_XDP is used for here (at most {limit}): lower the MTU of {interface}"
     )]
     FrameTooLarge {
         /// The device.
@@ -102,14 +108,24 @@ pub enum XskError {
 }
 
 pub(super) fn chunk_size(config: &XskConfig) -> Result<u32, XskError> {
-    [XDP_UMEM_MIN_CHUNK_SIZE, 4096]
-        .into_iter()
-        .find(|chunk| config.max_frame <= *chunk as usize - XDP_HEADROOM)
-        .ok_or_else(|| XskError::FrameTooLarge {
+    if config.max_frame > MAX_FRAME {
+        return Err(XskError::FrameTooLarge {
             interface: config.interface.clone(),
             max_frame: config.max_frame,
-            limit: MAX_CHUNK_FRAME,
-        })
+            limit: MAX_FRAME,
+        });
+    }
+    let small = config.max_frame <= chunk_room(XDP_UMEM_MIN_CHUNK_SIZE);
+    Ok(if small {
+        XDP_UMEM_MIN_CHUNK_SIZE
+    } else {
+        MAX_CHUNK as u32
+    })
+}
+
+/// Bytes of a frame that fit a chunk of that size.
+pub(super) const fn chunk_room(chunk: u32) -> usize {
+    chunk as usize - XDP_HEADROOM
 }
 
 pub(super) fn checked_ring_size(size: u32) -> Result<QueueSize, XskError> {
@@ -179,6 +195,11 @@ fn bind_now(
     let name = CString::new(config.interface.as_str()).unwrap_or_default();
     let interface = Interface::new(name);
     let mut last = io::Error::from(io::ErrorKind::Unsupported);
+    // Without it the kernel drops what does not fit a chunk, and spares itself the question.
+    let multi_buffer = match config.max_frame > MAX_CHUNK_FRAME {
+        true => BindFlags::XDP_USE_SG,
+        false => BindFlags::empty(),
+    };
     for mode in modes {
         let flag = match mode {
             CopyMode::ZeroCopy => BindFlags::XDP_ZEROCOPY,
@@ -188,7 +209,7 @@ fn bind_now(
             .rx_queue_size(ring_size)
             .tx_queue_size(ring_size)
             .libxdp_flags(LibxdpFlags::XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD)
-            .bind_flags(BindFlags::XDP_USE_NEED_WAKEUP | flag)
+            .bind_flags(BindFlags::XDP_USE_NEED_WAKEUP | multi_buffer | flag)
             .build();
         // SAFETY: this UMEM has no other socket, so no fill or completion ring is shared with
         // another (device, queue) pair.
