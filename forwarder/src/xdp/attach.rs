@@ -14,7 +14,8 @@ const ENOSPC: i32 = 28;
 const DOING: &str = "attach the XDP program";
 
 /// Frames that one page holds beside what XDP needs of it: 4,096 less 256 bytes of headroom,
-/// 320 of `skb_shared_info` and the 14 of the Ethernet header. Drivers differ by a few bytes.
+/// 320 of `skb_shared_info` and the 14 of the Ethernet header. Drivers differ by a few bytes. More takes
+/// a driver with multi-buffer XDP, which the programs are made for (`xdp.frags`).
 const PAGE_MTU: u32 = 3_506;
 
 /// Where in the receive path the program runs.
@@ -154,8 +155,8 @@ fn hint(interface: &str, errno: Option<i32>) -> String {
         .and_then(|text| text.trim().parse::<u32>().ok());
     match mtu {
         Some(mtu) if mtu > PAGE_MTU => format!(
-            "; its MTU of {mtu} is more than XDP in the driver takes without fragments: try \
-             `ip link set dev {interface} mtu {PAGE_MTU}` or less, on both ends of a veth"
+            "; its MTU of {mtu} is more than a driver without multi-buffer XDP takes: try \
+             `ip link set dev {interface} mtu {PAGE_MTU}` or less"
         ),
         _ => String::new(),
     }

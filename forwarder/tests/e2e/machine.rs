@@ -99,11 +99,15 @@ fn what_is_missing_on_the_machine_is_named_with_the_mend() {
         &["--lan", "idle"],
         &["interface idle is down: ip link set idle up"],
     );
-    add_interface(&lab, "jumbo", "9000", true);
+    add_interface(&lab, "jumbo", "9195", true);
     refused(
         &[],
         &["--lan", "jumbo"],
-        &["9022 bytes", "lower the MTU of jumbo"],
+        &[
+            "jumbo has an MTU of 9195",
+            "frames to 9216 bytes",
+            "ip link set jumbo mtu 9194",
+        ],
     );
     refused(
         &[],

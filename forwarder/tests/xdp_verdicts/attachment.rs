@@ -85,12 +85,13 @@ fn a_driver_without_xdp_gets_generic_mode() {
 }
 
 #[test]
-fn an_mtu_that_the_driver_refuses_gets_generic_mode() {
+fn a_driver_with_multi_buffer_xdp_takes_it_at_the_mtu_of_jumbo_frames() {
     lab::in_namespace(|namespace| {
         namespace.ip(&["link", "set", LAN, "mtu", "9000"]);
         namespace.ip(&["link", "set", PEER, "mtu", "9000"]);
         let mut program = load_world(Role::Site);
-        assert_eq!(program.attach(LAN).expect("attach"), AttachMode::Generic);
+        assert_eq!(program.attach(LAN).expect("attach"), AttachMode::Driver);
+        assert_eq!(namespace.xdp_mode(LAN), Some(1));
     });
 }
 
