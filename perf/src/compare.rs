@@ -6,8 +6,10 @@
 
 mod entries;
 pub(crate) mod figures;
+mod interval;
 mod measure;
 mod options;
+mod pace;
 mod peer;
 pub(crate) mod peers;
 mod plan;
@@ -22,9 +24,11 @@ pub(crate) use self::options::Options;
 use self::{
     entries::Entry,
     figures::Samples,
+    interval::Scatter,
+    pace::Pace,
     plan::Plan,
     programs::Programs,
-    records::{About, Remark},
+    records::{About, Noise, Remark},
     round::Round,
     versions::Tools,
 };
@@ -54,7 +58,7 @@ pub(crate) fn run(options: &Options) -> Result {
     }
     let cpus = preflight::choose(options.cpus)?;
     preflight::requirements()?;
-    preflight::quiet(options.force)?;
+    let is_quiet = preflight::quiet(options.force)?;
     if cfg!(debug_assertions) {
         eprintln!("causeway-perf: a debug build: it generates as fast, but measure with --release");
     }
@@ -62,23 +66,32 @@ pub(crate) fn run(options: &Options) -> Result {
     preflight::settle(cpus)?;
     netns::remove_leftovers();
     let mut ceiling = Samples::default();
+    let mut pace = Pace::watch(cpus)?;
     let result = if entries.iter().all(|entry| entry.trouble.is_some()) {
         Ok(())
     } else {
-        rounds(&plan, cpus, &programs, &mut entries, &mut ceiling)
+        rounds(&plan, &mut pace, &programs, &mut entries, &mut ceiling)
     };
-    report(&plan, cpus, &entries, &ceiling, &mut output)?;
+    // What other work makes of the machine is not the machine's pace.
+    let seen = pace.seen(programs.cache(), is_quiet && result.is_ok());
+    let all = entries.iter().map(|entry| &entry.samples).chain([&ceiling]);
+    let noise = Noise {
+        scatter: Scatter::of(all, seen.sigma),
+        seen,
+    };
+    report(&plan, cpus, &entries, &ceiling, &noise, &mut output)?;
     output.finish()?;
     result
 }
 
 fn rounds(
     plan: &Plan,
-    cpus: Cpus,
+    pace: &mut Pace,
     programs: &Programs,
     entries: &mut [Entry],
     ceiling: &mut Samples,
 ) -> Result {
+    let cpus = pace.cpus();
     let _loops = IdleLoops::start(&[cpus.hosts, cpus.gateways])?;
     let present = entries
         .iter()
@@ -96,6 +109,7 @@ fn rounds(
             programs,
             number,
             progress: &mut progress,
+            pace,
             troubles: Vec::new(),
         };
         round.ceiling(ceiling)?;
@@ -128,6 +142,7 @@ fn report(
     cpus: Cpus,
     entries: &[Entry],
     ceiling: &Samples,
+    noise: &Noise,
     output: &mut Output,
 ) -> Result {
     let tools = Tools::find();
@@ -154,7 +169,7 @@ fn report(
             encrypted,
             version: version.as_deref(),
         };
-        for record in samples.records(about, &tools, ceiling) {
+        for record in samples.records(about, &tools, ceiling, noise) {
             output.push(&record);
         }
     }
@@ -163,12 +178,14 @@ fn report(
         cpus.hosts,
         cpus.gateways,
         match plan.uplink {
-            Uplink::Plain => "",
-            Uplink::Offloads => " but for the uplink's",
+            Uplink::None => "",
+            Uplink::Gro => " but for GRO of the uplink",
+            Uplink::All => " but for the uplink's",
         }
     ))?;
     if !ceiling.is_empty() || !lines.is_empty() {
-        output.print(report::tables(plan, ceiling, &lines))?;
+        output.print(report::tables(plan, ceiling, &lines, noise))?;
+        output.print(report::pace(&noise.seen))?;
     }
     for Entry {
         peer,

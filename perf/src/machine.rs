@@ -30,6 +30,13 @@ pub(crate) struct Machine {
     is_virtual: bool,
 }
 
+impl Machine {
+    /// The CPU's model.
+    pub(crate) fn cpu(&self) -> &str {
+        &self.cpu
+    }
+}
+
 /// Versions of what does the work.
 #[derive(Serialize)]
 pub(crate) struct Versions {

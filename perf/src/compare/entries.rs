@@ -2,6 +2,11 @@
 
 use std::io::{IsTerminal, Write};
 
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
+
 use super::{
     figures::Samples,
     peer::Peer,
@@ -11,6 +16,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    interrupt,
     output::Output,
 };
 
@@ -116,11 +122,30 @@ fn ask(missing: &[Program], programs: &Programs) -> Result<bool> {
     }
     eprint!("Run that? [y/N] ");
     let mut answer = String::new();
-    let read = std::io::stderr()
+    std::io::stderr()
         .flush()
-        .and_then(|()| std::io::stdin().read_line(&mut answer));
+        .map_err(Error::failed("cannot ask"))?;
+    await_line()?;
+    let read = std::io::stdin().read_line(&mut answer);
     read.map_err(Error::failed("cannot ask"))?;
     Ok(answer.trim().eq_ignore_ascii_case("y"))
+}
+
+/// Waits for a line at the terminal. A read would go on after a signal, until there is one.
+fn await_line() -> Result {
+    let stdin = std::io::stdin();
+    let glance = Timespec {
+        tv_sec: 0,
+        tv_nsec: 50_000_000,
+    };
+    loop {
+        interrupt::check()?;
+        match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&glance)) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => return Ok(()),
+            Err(error) => return Err(Error::Failed(format!("cannot ask: {error}"))),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod counters;
 pub(crate) mod cpu;
 pub(crate) mod df;
+pub(crate) mod endurance;
 pub(crate) mod frames;
 pub(crate) mod memory;
 pub(crate) mod reach;

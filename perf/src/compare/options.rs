@@ -8,6 +8,7 @@ use super::plan::{Measure, Plan};
 use crate::{
     output::JsonOption,
     rig::{Cpus, Uplink},
+    seconds::up_to_an_hour,
     sizes::{FCS, FrameSizes},
 };
 
@@ -29,7 +30,7 @@ pub(crate) struct Options {
     /// Less of everything: under 5 minutes for two or three peers
     #[arg(long)]
     pub(super) quick: bool,
-    /// What to measure [default: all]
+    /// What to measure [default: all but endurance]
     #[arg(long, value_name = "WHAT", value_delimiter = ',', num_args = 1..)]
     measure: Vec<Measure>,
     /// Seconds of each measurement [default: 2; --quick: 0.5]
@@ -42,9 +43,13 @@ pub(crate) struct Options {
     /// The CPU of dc and vm, and that of both gateways [default: the first two]
     #[arg(long, value_name = "HOSTS,GATEWAYS", value_parser = cpus)]
     pub(super) cpus: Option<Cpus>,
-    /// Leave the uplink segmentation and GRO, as good network cards have them, for all peers
-    #[arg(long)]
-    uplink_offloads: bool,
+    /// What the uplink does for the kernel, for all peers: GRO, or segmentation too; `all` without a value [default: none]
+    #[arg(long, value_name = "WHAT", value_enum, num_args = 0..=1, require_equals = true,
+          default_missing_value = "all")]
+    uplink_offloads: Option<Uplink>,
+    /// Seconds of `--measure endurance`, in the first round [default: 600]
+    #[arg(long, value_name = "S", value_parser = up_to_an_hour)]
+    endurance_seconds: Option<Duration>,
     /// causeway's binary [default: the one beside this program]
     #[arg(long, value_name = "PATH")]
     pub(super) causeway: Option<PathBuf>,
@@ -105,8 +110,11 @@ impl Options {
         if let Some(rounds) = self.rounds {
             plan.rounds = rounds.into();
         }
-        if self.uplink_offloads {
-            plan.uplink = Uplink::Offloads;
+        if let Some(uplink) = self.uplink_offloads {
+            plan.uplink = uplink;
+        }
+        if let Some(time) = self.endurance_seconds {
+            plan.endurance = time;
         }
         if !self.measure.is_empty() {
             plan.measures = self.measure.iter().copied().collect();

@@ -25,8 +25,10 @@ pub(crate) trait Peer {
     /// Whether the path sees no plaintext.
     fn encrypted(&self) -> bool;
 
-    /// Programs that it runs.
-    fn needs(&self) -> &'static [Program];
+    /// Programs that it runs; none if it is the kernel's alone.
+    fn needs(&self) -> &'static [Program] {
+        &[]
+    }
 
     /// Where the kernel does the gateways' receive work.
     fn kernel_work(&self) -> KernelWork {
@@ -40,7 +42,7 @@ pub(crate) trait Peer {
 
     /// Whether there is a process at the far end that can be killed.
     fn is_process(&self) -> bool {
-        true
+        !self.needs().is_empty()
     }
 
     /// Whether the gateways' work is done on the gateways' CPU, so that their CPU time can be told.

@@ -19,8 +19,8 @@ pub(crate) fn all() -> Vec<Box<dyn Peer>> {
     vec![
         Box::new(causeway::AES256),
         Box::new(causeway::AES128),
-        Box::new(kernel::Bridge),
-        Box::new(kernel::Vxlan),
+        Box::new(kernel::BRIDGE),
+        Box::new(kernel::VXLAN),
         Box::new(xdp::Redirect::default()),
         Box::new(testpmd::AF_XDP),
         Box::new(testpmd::AF_PACKET),

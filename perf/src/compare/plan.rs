@@ -23,6 +23,16 @@ pub(crate) enum Measure {
     Df,
     /// Traffic again after the far end was killed and restarted.
     Recovery,
+    /// Saturation for minutes: no frame unaccounted for, memory flat, no ring stuck. Not among all.
+    Endurance,
+}
+
+impl Measure {
+    /// What is measured where nothing is asked for: all that takes seconds rather than minutes.
+    fn usual() -> BTreeSet<Self> {
+        let all = Self::value_variants().iter().copied();
+        all.filter(|measure| *measure != Self::Endurance).collect()
+    }
 }
 
 /// The plan of a comparison.
@@ -46,6 +56,8 @@ pub(crate) struct Plan {
     pub(crate) recovery_limit: Duration,
     /// In how many rounds recovery is measured.
     pub(crate) recoveries: usize,
+    /// How long a peer is saturated for endurance.
+    pub(crate) endurance: Duration,
     /// Offloads of the uplink.
     pub(crate) uplink: Uplink,
 }
@@ -54,7 +66,7 @@ impl Plan {
     /// The usual one: about 70 seconds for each peer and round.
     pub(crate) fn thorough(sizes: Vec<FrameSizes>) -> Self {
         Self {
-            measures: Measure::value_variants().iter().copied().collect(),
+            measures: Measure::usual(),
             rounds: 3,
             time: Duration::from_secs(2),
             trial: Duration::from_millis(500),
@@ -63,7 +75,8 @@ impl Plan {
             sizes,
             recovery_limit: Duration::from_secs(60),
             recoveries: usize::MAX,
-            uplink: Uplink::Plain,
+            endurance: Duration::from_secs(600),
+            uplink: Uplink::None,
         }
     }
 

@@ -116,21 +116,21 @@ pub(crate) fn settle(cpus: Cpus) -> Result {
     sched_setaffinity(None, &set).map_err(Error::failed("sched_setaffinity"))
 }
 
-/// Looks for other work on the machine.
+/// Looks for other work on the machine: whether there is none worth a word.
 ///
 /// # Errors
 ///
 /// [`Error::CannotRun`] if there is much, unless `force`.
-pub(crate) fn quiet(force: bool) -> Result {
+pub(crate) fn quiet(force: bool) -> Result<bool> {
     let before = (busy_and_all(), processes());
     interrupt::sleep(WATCH)?;
     let (Some(a), Some(b)) = (before.0, busy_and_all()) else {
-        return Ok(());
+        return Ok(true);
     };
     let cpus = std::thread::available_parallelism().map_or(1, usize::from) as f64;
     let busy = (b.0 - a.0) as f64 / (b.1 - a.1).max(1) as f64 * cpus;
     if busy < BUSY[0] {
-        return Ok(());
+        return Ok(true);
     }
     let who = busiest(&before.1, &processes());
     let text = format!("the machine is busy: {busy:.1} of {cpus} CPUs with other work{who}");
@@ -140,7 +140,7 @@ pub(crate) fn quiet(force: bool) -> Result {
         )));
     }
     eprintln!("causeway-perf: {text}; the figures will spread");
-    Ok(())
+    Ok(false)
 }
 
 /// Name and ticks by process.

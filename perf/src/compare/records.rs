@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use super::{
     figures::{Bound, Figure, Samples, Summary},
+    interval::Scatter,
+    pace::Seen,
     versions::Tools,
 };
 use crate::sizes::FrameSizes;
@@ -18,9 +20,14 @@ impl Samples {
         about: About<'a>,
         tools: &'a Tools,
         ceiling: &'a Samples,
+        noise: &'a Noise,
     ) -> impl Iterator<Item = Record<'a>> {
         self.0.iter().map(move |((figure, sizes), values)| {
             let summary = Summary::of(values);
+            let interval = summary.spread.map(|_| {
+                let values = self.of(*figure, *sizes);
+                noise.scatter.interval(*figure, &values)
+            });
             let ceiling = ceiling.spread(*figure, *sizes).map(|spread| spread.median);
             let ceiling = ceiling.filter(|_| figure.bound() != Bound::None);
             let median = summary.spread.map(|spread| spread.median);
@@ -37,6 +44,9 @@ impl Samples {
                 median,
                 min: summary.spread.map(|spread| spread.min),
                 max: summary.spread.map(|spread| spread.max),
+                low: interval.map(|(low, _)| low),
+                high: interval.map(|(_, high)| high),
+                pace: noise.seen.pace.map(|pace| pace.median),
                 runs: values.len(),
                 ceiling,
                 limited_by_harness: is_limited(
@@ -91,6 +101,15 @@ fn is_limited(bound: Bound, median: Option<f64>, ceiling: Option<f64>) -> bool {
     }
 }
 
+/// What is known of the noise of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Noise {
+    /// From round to round, and to another run.
+    pub(crate) scatter: Scatter,
+    /// The machine's pace.
+    pub(crate) seen: Seen,
+}
+
 /// Whose records they are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct About<'a> {
@@ -120,6 +139,9 @@ pub(crate) struct Record<'a> {
     median: Option<f64>,
     min: Option<f64>,
     max: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
+    pace: Option<f64>,
     /// Rounds, those without a number included.
     runs: usize,
     ceiling: Option<f64>,
@@ -173,18 +195,24 @@ mod tests {
         }
         samples.add_nothing(Figure::Recovery, None, "never in 60 s");
         let (tools, version) = (Tools::default(), Some("p 1.2"));
+        let noise = Noise::default();
         let about = About {
             peer: "p",
             encrypted: true,
             version,
         };
-        let records: Vec<_> = samples.records(about, &tools, &ceiling).collect();
-        let json = serde_json::to_value(&records).expect("JSON");
+        let records: Vec<_> = samples.records(about, &tools, &ceiling, &noise).collect();
+        let mut json = serde_json::to_value(&records).expect("JSON");
+        let bound = json[0]["low"].take().as_f64().expect("a number");
+        assert!(bound < 70.0, "{bound}");
+        let bound = json[0]["high"].take().as_f64().expect("a number");
+        assert!(bound > 90.0, "{bound}");
         assert_eq!(
             json[0],
             serde_json::json!({
                 "test": "compare", "peer": "p", "encrypted": true, "version": "p 1.2", "figure": "frames_per_s", "unit": "1/s",
                 "frame_bytes": 64, "frame_sizes": "64", "median": 81.0, "min": 70.0, "max": 90.0,
+                "low": null, "high": null, "pace": null,
                 "runs": 3, "ceiling": 100.0, "limited_by_harness": true,
             })
         );

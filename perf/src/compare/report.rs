@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use super::{
     figures::{Figure, Samples},
+    pace::Seen,
     plan::{Measure, Plan},
+    records::Noise,
 };
 use crate::{output::Table, sizes::FrameSizes};
 
@@ -38,8 +40,8 @@ impl Column {
         }
     }
 
-    /// `median (min-max)`, with a mark if the harness is what was measured.
-    fn cell(&self, samples: &Samples, ceiling: Option<&Samples>) -> String {
+    /// `median (low-high)`, with a mark if the harness is what was measured.
+    fn cell(&self, samples: &Samples, ceiling: Option<&Samples>, noise: &Noise) -> String {
         let Some(spread) = samples.spread(self.figure, self.sizes) else {
             let reason = samples.reason(self.figure, self.sizes);
             return reason.unwrap_or("-").into();
@@ -49,8 +51,10 @@ impl Column {
         }
         let text = |value: f64| format!("{:.*}", self.digits, value / self.scale);
         let mut cell = text(spread.median);
-        if spread.min < spread.max {
-            let _ = write!(cell, " ({}-{})", text(spread.min), text(spread.max));
+        let values = samples.of(self.figure, self.sizes);
+        let (low, high) = noise.scatter.interval(self.figure, &values);
+        if low < high {
+            let _ = write!(cell, " ({}-{})", text(low), text(high));
         }
         if ceiling.is_some_and(|own| samples.is_limited(self.figure, self.sizes, own)) {
             cell += LIMITED;
@@ -60,14 +64,21 @@ impl Column {
 }
 
 /// Tables with a title each.
-pub(crate) fn tables(plan: &Plan, ceiling: &Samples, peers: &[(&str, &Samples)]) -> String {
+pub(crate) fn tables(
+    plan: &Plan,
+    ceiling: &Samples,
+    peers: &[(&str, &Samples)],
+    noise: &Noise,
+) -> String {
     let mut text = String::new();
     for (title, columns) in columns(plan) {
         let headings = columns.iter().map(|column| column.heading.as_str());
         let headings: Vec<_> = [title].into_iter().chain(headings).collect();
         let mut table = Table::new(&headings);
         let mut row = |name: &str, samples: &Samples, own: Option<&Samples>| {
-            let cells = columns.iter().map(|column| column.cell(samples, own));
+            let cells = columns
+                .iter()
+                .map(|column| column.cell(samples, own, noise));
             table.row([name.to_owned()].into_iter().chain(cells).collect());
         };
         row("harness alone", ceiling, None);
@@ -76,7 +87,32 @@ pub(crate) fn tables(plan: &Plan, ceiling: &Samples, peers: &[(&str, &Samples)])
         }
         let _ = writeln!(text, "{table}\n");
     }
-    text + "medians (min-max); † within 20 % of what the harness alone has, or of what its generator offered: the harness's limit, or close to it"
+    text + "medians (where that of a second run is to be expected, 95 %); † within 20 % of what the harness alone has, or of what its generator offered: the harness's limit, or close to it"
+}
+
+/// What the machine did meanwhile.
+pub(crate) fn pace(seen: &Seen) -> String {
+    let Some(pace) = seen.pace else {
+        return "the machine's pace was not watched: nothing of it was measured".into();
+    };
+    let percent = |part: f64| format!("{:.0}", part * 100.0);
+    let mut text = format!(
+        "the machine's pace: {} % ({}-{}) of the fastest run known here, of {}; between runs it changes by ±{} %",
+        percent(pace.median),
+        percent(pace.min),
+        percent(pace.max),
+        seen.known + 1,
+        percent(seen.sigma),
+    );
+    if seen.is_assumed() {
+        text += " (assumed: too few runs are known)";
+    }
+    let _ = write!(
+        text,
+        "; {} of {} trials were repeated, as it changed in them",
+        seen.repeated, seen.trials
+    );
+    text
 }
 
 fn columns(plan: &Plan) -> Vec<(&'static str, Vec<Column>)> {
@@ -98,6 +134,9 @@ fn columns(plan: &Plan) -> Vec<(&'static str, Vec<Column>)> {
     }
     if does(Measure::Rtt) {
         tables.push(("round trip, µs", round_trips()));
+    }
+    if does(Measure::Endurance) {
+        tables.push(("endurance", endurance()));
     }
     let cost = cost(plan);
     if !cost.is_empty() {
@@ -131,6 +170,20 @@ fn round_trips() -> Vec<Column> {
         ("half load p99", Figure::RttLoadP99),
     ]
     .map(|(heading, figure)| Column::new(heading, figure, 1e-6, 0))
+    .into()
+}
+
+fn endurance() -> Vec<Column> {
+    [
+        ("s", Figure::EnduranceTime, 1.0, 0),
+        ("1,000 frames/s", Figure::EnduranceRate, 1e3, 1),
+        ("unaccounted", Figure::EnduranceUnaccounted, 1.0, 0),
+        ("longest silence s", Figure::EnduranceSilence, 1.0, 2),
+        ("memory MB", Figure::EnduranceRss, 1e6, 1),
+        ("growth kB", Figure::EnduranceGrowth, 1e3, 0),
+        ("arrive after it %", Figure::EnduranceAfter, 0.01, 2),
+    ]
+    .map(|(heading, figure, scale, digits)| Column::new(heading, figure, scale, digits))
     .into()
 }
 
@@ -179,10 +232,14 @@ mod tests {
         samples.add(Figure::Offered, Some(sizes[0]), 2e6);
         samples.add(Figure::Df, None, 1.0);
         samples.add_nothing(Figure::Recovery, None, "never in 60 s");
-        let text = tables(&plan, &ceiling, &[("some-peer", &samples)]);
+        let noise = Noise::default();
+        let text = tables(&plan, &ceiling, &[("some-peer", &samples)], &noise);
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[1].starts_with("harness alone") && lines[1].contains("1000.0"));
-        assert!(lines[2].contains("900.0 (800.0-950.0) †"), "{text}");
+        assert!(
+            lines[2].contains("900.0 (") && lines[2].contains(") †"),
+            "{text}"
+        );
         assert!(lines[2].ends_with("2000.0"), "{text}");
         let cost = lines.iter().rfind(|line| line.starts_with("some-peer"));
         assert!(

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod cpu;
+mod endurance;
 mod load;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::{
         df, memory, reach, recovery, rtt,
         tcp::{Direction, Server},
     },
+    pace::Pace,
     peer::{Peer, Setup},
     plan::{Measure, Plan},
     programs::Programs,
@@ -35,6 +37,8 @@ pub(crate) struct Round<'a> {
     pub(crate) programs: &'a Programs,
     /// Its number, from 0.
     pub(crate) number: usize,
+    /// The machine's, beside which trials are done.
+    pub(crate) pace: &'a mut Pace,
     /// Where to say what is going on.
     pub(crate) progress: &'a mut Progress,
     /// What failed of the present peer.
@@ -138,6 +142,9 @@ impl Round<'_> {
                 Ok(())
             })?;
         }
+        if self.does(Measure::Endurance) && self.number == 0 {
+            self.endurance(name, &*peer, on, samples)?;
+        }
         if self.does(Measure::Memory) {
             samples.add(Figure::Rss, None, memory::resident(rig) as f64);
         }
@@ -167,7 +174,8 @@ impl Round<'_> {
             self.progress.say(format!("{name}: round trips"));
             let kind = attempt::plain(&load::IDLE);
             self.attempt(rig, samples, &kind, |round, samples| {
-                let times = rtt::round_trips(rig, round.plan.time)?;
+                let time = round.plan.time;
+                let times = round.pace.steady(|| rtt::round_trips(rig, time))?;
                 load::add_round_trips(samples, load::IDLE, &times);
                 Ok(())
             })?;
@@ -186,7 +194,7 @@ impl Round<'_> {
         }
     }
 
-    fn tcp(&self, peer: Option<&dyn Peer>, rig: &Rig, samples: &mut Samples) -> Result {
+    fn tcp(&mut self, peer: Option<&dyn Peer>, rig: &Rig, samples: &mut Samples) -> Result {
         let server = Server::start(rig)?;
         for (figure, streams, direction) in [
             (Figure::Tcp1, 1, Direction::Out),
@@ -194,7 +202,9 @@ impl Round<'_> {
             (Figure::Tcp4, 4, Direction::Out),
             (Figure::Tcp4Reverse, 4, Direction::Back),
         ] {
-            let transfer = server.transfer(streams, direction, self.plan.time)?;
+            let time = self.plan.time;
+            let transfer = || server.transfer(streams, direction, time);
+            let transfer = self.pace.steady(transfer)?;
             samples.add(figure, None, transfer.bits_per_s);
             if let Some(peer) = peer.filter(|_| figure == Figure::Tcp1) {
                 let gigabytes = transfer.bytes / 1e9;

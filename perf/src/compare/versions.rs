@@ -96,7 +96,14 @@ impl Tools {
             | F::CpuPerMillionUser
             | F::CpuPerMillionSystem
             | F::CpuPerMillionSoftirq
-            | F::Rss => return None,
+            | F::Rss
+            | F::EnduranceTime
+            | F::EnduranceRate
+            | F::EnduranceUnaccounted
+            | F::EnduranceSilence
+            | F::EnduranceRss
+            | F::EnduranceGrowth
+            | F::EnduranceAfter => return None,
         };
         tool.as_deref()
     }

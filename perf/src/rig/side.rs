@@ -53,15 +53,14 @@ impl Gateway {
         self.ip("link set br0 mtu 1500 up".split(' '))?;
         self.ip("link set lan up promisc on".split(' '))?;
         for interface in ["lan", "wan"] {
-            if interface == "lan" || uplink == Uplink::Plain {
-                // Off with gso alone, a veth still takes 64 kB of UDP datagrams at once.
-                let off = ["tso", "gso", "gro", "tx-udp-segmentation"].map(|what| [what, "off"]);
-                let ethtool = self.netns.tool("ethtool").args(["-K", interface]);
-                ethtool.args(off.concat()).run()?;
-            } else {
-                let ethtool = self.netns.tool("ethtool");
-                ethtool.args(["-K", interface, "gro", "on"]).run()?;
-            }
+            self.set_offloads(
+                interface,
+                if interface == "lan" {
+                    Uplink::None
+                } else {
+                    uplink
+                },
+            )?;
             if kernel_work == KernelWork::OnGateways {
                 let mask = mask(self.cpus.gateways);
                 self.netns
@@ -69,6 +68,22 @@ impl Gateway {
             }
         }
         Ok(())
+    }
+
+    fn set_offloads(&self, interface: &str, offloads: Uplink) -> Result {
+        let gro = if offloads == Uplink::None {
+            "off"
+        } else {
+            "on"
+        };
+        let ethtool = self.netns.tool("ethtool");
+        let mut ethtool = ethtool.args(["-K", interface, "gro", gro]);
+        if offloads != Uplink::All {
+            // Off with gso alone, a veth still takes 64 kB of UDP datagrams at once.
+            let off = ["tso", "gso", "tx-udp-segmentation"].map(|what| [what, "off"]);
+            ethtool = ethtool.args(off.concat());
+        }
+        ethtool.run().map(drop)
     }
 
     /// Its namespace.

@@ -1,5 +1,7 @@
 //! The words of the rig: its sides, its CPUs, and what its kernel does where.
 
+use clap::ValueEnum;
+
 /// One of the two gateways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -62,12 +64,14 @@ pub(crate) enum KernelWork {
 }
 
 /// What the two ends of the uplink do for the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Uplink {
-    /// Nothing: each packet crosses by itself.
-    Plain,
-    /// Segmentation and GRO, as good network cards: here 64 kB of datagrams may cross at once.
-    Offloads,
+    /// Nothing: each packet crosses by itself, and is received by itself.
+    None,
+    /// Each packet crosses by itself, and the receiving end merges those of a flow, as the driver of a network card does.
+    Gro,
+    /// Segmentation too, which a veth need not do: 64 kB of datagrams may cross at once, and are never apart.
+    All,
 }
 
 /// A MAC address.

@@ -1,7 +1,10 @@
 //! Where the frames of a run went: from counter to counter along their way, to the frame.
 
+mod follow;
+
 use std::fmt;
 
+pub(crate) use self::follow::followed;
 use super::counters::{Counters, OVERFLOW};
 use crate::{
     sizes::{FCS, FrameSizes},

@@ -9,13 +9,9 @@ use crate::{
         peers::causeway as ends,
     },
     error::Result,
-    interrupt,
     rig::Side,
     traffic::Link,
 };
-
-/// causeway reads the kernel's counters four times a second.
-const STATUS_AGE: std::time::Duration = std::time::Duration::from_millis(350);
 
 /// A counter on the way, in the order of the way, and what was lost on the way to it by counters of losses.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,11 +24,11 @@ pub(super) struct Station {
 }
 
 /// The counters along the way, at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Counters(pub(super) Vec<Station>);
 
 impl Counters {
-    /// Reads them all. Nothing may be under way.
+    /// Reads them all. causeway's of the kernel's counters are up to 250 ms old.
     ///
     /// # Errors
     ///
@@ -42,7 +38,6 @@ impl Counters {
             return Ok(Self(Vec::new()));
         };
         if peer.counts_frames() {
-            interrupt::sleep(STATUS_AGE)?;
             let (site, cloud) = (ends::status(on, Side::A)?, ends::status(on, Side::B)?);
             return Ok(Self(causeway::stations(&site, &cloud)));
         }

@@ -60,8 +60,6 @@ pub(crate) struct Saturated {
     pub(crate) offered_per_s: f64,
     /// What was sent in the whole run, and in those before it that could not be looked at.
     pub(crate) sent: Sent,
-    /// What arrived of that in the end.
-    pub(crate) delivered: u64,
 }
 
 /// How far things were at one moment.
@@ -124,7 +122,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Test frames that have arrived so far.
-    fn count(&self) -> Result<u64> {
+    pub(crate) fn count(&self) -> Result<u64> {
         Ok(self.counter.counts()?.frames)
     }
 
@@ -142,9 +140,7 @@ impl<'a> Bench<'a> {
         let (mut all, mut ran_out) = (Sent::default(), false);
         for _ in 0..TRIES {
             let (sent, window) = self.look_into(generator, time)?;
-            all.frames += sent.frames;
-            all.refused += sent.refused;
-            all.elapsed += sent.elapsed;
+            all.add(&sent);
             let delivered = self.drained(QUIET_FOR_SURE, None)? - before;
             ran_out = sent.ran_out;
             if ran_out {
@@ -157,7 +153,6 @@ impl<'a> Bench<'a> {
                     usage: last.usage - first.usage,
                     offered_per_s: sent.offered_per_s(),
                     sent: all,
-                    delivered,
                 });
             }
             if delivered == 0 {
@@ -167,7 +162,6 @@ impl<'a> Bench<'a> {
                     usage: Usage::default(),
                     offered_per_s: sent.offered_per_s(),
                     sent: all,
-                    delivered,
                 });
             }
         }
@@ -234,7 +228,7 @@ impl Drop for Bench<'_> {
     }
 }
 
-fn joined<T>(sender: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+pub(super) fn joined<T>(sender: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     match sender.join() {
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic),

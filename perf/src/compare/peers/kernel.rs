@@ -1,71 +1,50 @@
 //! The kernel by itself, without a tunnel or without a cipher: what a bridge and an encapsulation cost.
 
 use crate::{
-    compare::{
-        peer::{Peer, Setup},
-        programs::Program,
-    },
+    compare::peer::{Peer, Setup},
     error::Result,
     rig::{KernelWork, Side},
 };
 
-/// No tunnel: the uplink is one more port of each bridge.
-pub(crate) struct Bridge;
-
-impl Peer for Bridge {
-    fn name(&self) -> &'static str {
-        "bridge"
-    }
-
-    fn about(&self) -> &'static str {
-        "kernel bridges, no tunnel"
-    }
-
-    fn encrypted(&self) -> bool {
-        false
-    }
-
-    fn needs(&self) -> &'static [Program] {
-        &[]
-    }
-
-    fn kernel_work(&self) -> KernelWork {
-        KernelWork::OnGateways
-    }
-
-    fn port(&self) -> Option<&'static str> {
-        Some("wan")
-    }
-
-    fn is_process(&self) -> bool {
-        false
-    }
-
-    fn start(&mut self, on: &Setup<'_>, side: Side) -> Result {
-        on.rig
-            .gateway(side)
-            .ip("link set wan master br0".split(' '))
-    }
+/// Something that the kernel does by itself.
+pub(crate) struct Kernel {
+    name: &'static str,
+    about: &'static str,
+    /// The tunnel's port of each bridge.
+    port: &'static str,
+    start: fn(&Setup<'_>, Side) -> Result,
 }
 
-/// The kernel's VXLAN, without a cipher.
-pub(crate) struct Vxlan;
+/// No tunnel: the uplink is one more port of each bridge.
+pub(crate) const BRIDGE: Kernel = Kernel {
+    name: "bridge",
+    about: "kernel bridges, no tunnel",
+    port: "wan",
+    start: |on, side| {
+        let gateway = on.rig.gateway(side);
+        gateway.ip("link set wan master br0".split(' '))
+    },
+};
 
-impl Peer for Vxlan {
+/// The kernel's VXLAN, without a cipher.
+pub(crate) const VXLAN: Kernel = Kernel {
+    name: "vxlan",
+    about: "VXLAN of the kernel, no cipher",
+    port: "vx0",
+    start: |on, side| vxlan(on, side, side.wan(), side.other().wan()),
+};
+
+impl Peer for Kernel {
     fn name(&self) -> &'static str {
-        "vxlan"
+        self.name
     }
 
     fn about(&self) -> &'static str {
-        "VXLAN of the kernel, no cipher"
+        self.about
     }
 
     fn encrypted(&self) -> bool {
         false
-    }
-
-    fn needs(&self) -> &'static [Program] {
-        &[]
     }
 
     fn kernel_work(&self) -> KernelWork {
@@ -73,15 +52,11 @@ impl Peer for Vxlan {
     }
 
     fn port(&self) -> Option<&'static str> {
-        Some("vx0")
-    }
-
-    fn is_process(&self) -> bool {
-        false
+        Some(self.port)
     }
 
     fn start(&mut self, on: &Setup<'_>, side: Side) -> Result {
-        vxlan(on, side, side.wan(), side.other().wan())
+        (self.start)(on, side)
     }
 }
 

@@ -1,10 +1,7 @@
 //! XDP redirect in both gateways: what the kernel forwards at best, without a tunnel.
 
 use crate::{
-    compare::{
-        peer::{Peer, Setup},
-        programs::Program,
-    },
+    compare::peer::{Peer, Setup},
     error::Result,
     rig::Side,
     traffic::{Link, forward::Forwarder},
@@ -26,14 +23,6 @@ impl Peer for Redirect {
     }
 
     fn encrypted(&self) -> bool {
-        false
-    }
-
-    fn needs(&self) -> &'static [Program] {
-        &[]
-    }
-
-    fn is_process(&self) -> bool {
         false
     }
 

@@ -105,7 +105,7 @@ impl Round<'_> {
 mod tests {
     use super::*;
     use crate::{
-        compare::{plan::Plan, preflight, programs::Programs},
+        compare::{pace::Pace, plan::Plan, preflight, programs::Programs},
         progress::Progress,
     };
 
@@ -119,6 +119,7 @@ mod tests {
             programs: &Programs::new("/nonesuch".into(), "/nonesuch".into()),
             number: 0,
             progress: &mut Progress::new(1),
+            pace: &mut Pace::watch(cpus).expect("pipes"),
             troubles: Vec::new(),
         };
         let mut samples = Samples::default();

@@ -11,8 +11,7 @@ use crate::{
     compare::{
         figures::{Figure, Samples},
         measure::{
-            account::Ledger,
-            counters::Counters,
+            account::{self, Ledger},
             frames::Bench,
             rtt,
             search::{self, Range},
@@ -86,21 +85,27 @@ impl Round<'_> {
         self.progress
             .say(format!("{name}: frames of {sizes} bytes"));
         let mut generator = bench.generator(sizes)?;
-        generator.saturate(self.plan.time.min(Duration::from_millis(100)))?;
-        let before = Counters::read(peer, on)?;
-        let run = bench.saturate(&mut generator, self.plan.time)?;
-        let after = Counters::read(peer, on)?;
-        let ledger = Ledger::new(run.sent, sizes, run.delivered, &before, &after);
+        let time = self.plan.time;
+        generator.saturate(time.min(Duration::from_millis(100)))?;
+        let mut ledgers = Vec::new();
+        let run = self.pace.steady(|| {
+            let (run, ledger) = account::followed(bench, peer, on, sizes, || {
+                let run = bench.saturate(&mut generator, time)?;
+                Ok((run.sent, run))
+            })?;
+            ledgers.push(ledger);
+            Ok(run)
+        })?;
         if self.does(Measure::Frames) {
-            self.progress
-                .note(format!("{name}, {sizes} bytes: {ledger}"));
+            for ledger in &ledgers {
+                self.progress
+                    .note(format!("{name}, {sizes} bytes: {ledger}"));
+            }
+            // Also those of trials that were repeated.
+            let unaccounted: u64 = ledgers.iter().map(Ledger::unaccounted).sum();
             samples.add(Figure::Saturation, Some(sizes), run.per_s());
             samples.add(Figure::Offered, Some(sizes), run.offered_per_s);
-            samples.add(
-                Figure::Unaccounted,
-                Some(sizes),
-                ledger.unaccounted() as f64,
-            );
+            samples.add(Figure::Unaccounted, Some(sizes), unaccounted as f64);
             if let Some(peer) = peer.filter(|_| run.frames > 0) {
                 let millions = run.frames as f64 / 1e6;
                 cpu::add(
@@ -159,7 +164,7 @@ impl Round<'_> {
     }
 
     pub(super) fn loaded(
-        &self,
+        &mut self,
         rig: &Rig,
         bench: &Bench<'_>,
         sizes: FrameSizes,
@@ -168,8 +173,10 @@ impl Round<'_> {
     ) -> Result {
         let mut generator = bench.generator(sizes)?;
         let time = self.plan.time;
-        let work = || rtt::round_trips(rig, time);
-        let (times, sent_per_s) = bench.beside(&mut generator, rate, time, work)?;
+        let (times, sent_per_s) = self.pace.steady(|| {
+            let work = || rtt::round_trips(rig, time);
+            bench.beside(&mut generator, rate, time, work)
+        })?;
         add_round_trips(samples, LOADED, &times);
         samples.add(Figure::RttLoad, Some(sizes), sent_per_s);
         Ok(())
