@@ -65,7 +65,7 @@ pub(super) fn compare(runs: &[Run]) -> Option<Markup> {
         section {
             h2 { "causeway beside its peers" }
             p.note {
-                "Same rig, same pinning, same traffic, in turns. Medians of the rounds, whiskers from the least to the most. "
+                "Same rig, same pinning, same traffic, in turns. Medians of the rounds; whiskers show where the median of a second run is to be expected. "
                 "Filled bars encrypt; hollow, dashed ones do not, and are for reference. A dashed mark is what the harness itself "
                 "can do; \u{2020} is a value that the harness limits, so the peer may do more. "
                 "CPU time is that of the one CPU that both gateways share: what the hosts\u{2019} CPU does for them, such as receiving what the "
@@ -145,9 +145,10 @@ fn look(record: &Record) -> Look {
     }
 }
 
-/// The least and the most of the rounds.
+/// Where the median of a second run is to be expected; in older files the least and the most of the rounds.
 fn range(record: &Record) -> Option<(f64, f64)> {
-    Some((record.number("min")?, record.number("max")?))
+    let bound = |new, old| record.number(new).or_else(|| record.number(old));
+    Some((bound("low", "min")?, bound("high", "max")?))
 }
 
 /// The best on top, those without a value at the end.
