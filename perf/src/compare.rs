@@ -185,7 +185,7 @@ fn report(
     ))?;
     if !ceiling.is_empty() || !lines.is_empty() {
         output.print(report::tables(plan, ceiling, &lines, noise))?;
-        output.print(report::pace(&noise.seen))?;
+        output.print(noise.seen)?;
     }
     for Entry {
         peer,

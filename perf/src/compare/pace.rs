@@ -5,10 +5,12 @@
 //! changes between runs nobody sees in one run: [`history`] remembers the others, and the spread that is printed has it.
 
 mod history;
+mod seen;
 mod work;
 
 use std::{fs, path::Path, thread};
 
+pub(crate) use self::seen::Seen;
 use self::{history::History, work::Work};
 use crate::{
     error::{Error, Result},
@@ -30,12 +32,6 @@ const STOLEN: f64 = 0.03;
 
 /// Below so many ticks of /proc/stat (10 ms each) it is no matter: they are counted in whole ones.
 const STOLEN_TICKS: u64 = 3;
-
-/// Standard deviation, as a part, that is taken for the change of pace between runs of which none is known yet.
-const UNKNOWN: f64 = 0.1;
-
-/// Runs from which on their scatter is known.
-const KNOWN: usize = 4;
 
 /// Watches the pace of one run.
 pub(crate) struct Pace {
@@ -126,50 +122,6 @@ impl Pace {
             trials: self.trials,
             repeated: self.repeated,
             ..seen
-        }
-    }
-}
-
-/// The pace of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Seen {
-    /// Its median, as a part of the fastest run that is known: 1 is that.
-    pub(crate) pace: Option<Spread>,
-    /// Earlier runs that are known.
-    pub(crate) known: usize,
-    /// Standard deviation of the pace between runs, of its logarithm.
-    pub(crate) sigma: f64,
-    /// Trials that were watched.
-    pub(crate) trials: usize,
-    /// Repetitions.
-    pub(crate) repeated: usize,
-}
-
-impl Seen {
-    /// Whether too few runs are known to tell how the pace changes between them.
-    pub(crate) fn is_assumed(&self) -> bool {
-        self.known + 1 < KNOWN
-    }
-
-    fn of(references: &[f64], runs: &[f64]) -> Self {
-        let own = Spread::of(references.iter().copied());
-        let all: Vec<_> = runs.iter().copied().chain([own.median]).collect();
-        let fastest = all.iter().copied().fold(f64::INFINITY, f64::min);
-        let between = match all.len() >= KNOWN {
-            true => deviation(&all),
-            false => deviation(&all).max(UNKNOWN),
-        };
-        Self {
-            pace: Some(Spread {
-                median: fastest / own.median,
-                min: fastest / own.max,
-                max: fastest / own.min,
-            }),
-            known: runs.len(),
-            // A run that saw the pace change has seen what may happen between two.
-            sigma: between.max(drift(references)),
-            trials: 0,
-            repeated: 0,
         }
     }
 }

@@ -12,7 +12,7 @@ use rustix::{
     thread::{CpuSet, sched_getaffinity, sched_setaffinity},
 };
 
-use super::measure::cpu::busy_and_all;
+use super::measure::cpu::Ticks;
 use crate::{
     error::{Error, Result},
     interrupt,
@@ -116,19 +116,22 @@ pub(crate) fn settle(cpus: Cpus) -> Result {
     sched_setaffinity(None, &set).map_err(Error::failed("sched_setaffinity"))
 }
 
-/// Looks for other work on the machine: whether there is none worth a word.
+/// Looks for other work on the machine: whether there is none that would be seen in its pace.
 ///
 /// # Errors
 ///
 /// [`Error::CannotRun`] if there is much, unless `force`.
 pub(crate) fn quiet(force: bool) -> Result<bool> {
-    let before = (busy_and_all(), processes());
+    let before = (Ticks::now(), processes());
     interrupt::sleep(WATCH)?;
-    let (Some(a), Some(b)) = (before.0, busy_and_all()) else {
+    let (Some(a), Some(b)) = (before.0, Ticks::now()) else {
         return Ok(true);
     };
     let cpus = std::thread::available_parallelism().map_or(1, usize::from) as f64;
-    let busy = (b.0 - a.0) as f64 / (b.1 - a.1).max(1) as f64 * cpus;
+    let part = |ticks: u64| ticks as f64 / (b.all - a.all).max(1) as f64 * cpus;
+    let busy = part(b.busy - a.busy);
+    // That yields to us.
+    let is_quiet = busy - part(b.nice - a.nice) < BUSY[0];
     if busy < BUSY[0] {
         return Ok(true);
     }
@@ -140,7 +143,7 @@ pub(crate) fn quiet(force: bool) -> Result<bool> {
         )));
     }
     eprintln!("causeway-perf: {text}; the figures will spread");
-    Ok(false)
+    Ok(is_quiet)
 }
 
 /// Name and ticks by process.

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use super::{
     figures::{Figure, Samples},
-    pace::Seen,
     plan::{Measure, Plan},
     records::Noise,
 };
@@ -88,31 +87,6 @@ pub(crate) fn tables(
         let _ = writeln!(text, "{table}\n");
     }
     text + "medians (where that of a second run is to be expected, 95 %); † within 20 % of what the harness alone has, or of what its generator offered: the harness's limit, or close to it"
-}
-
-/// What the machine did meanwhile.
-pub(crate) fn pace(seen: &Seen) -> String {
-    let Some(pace) = seen.pace else {
-        return "the machine's pace was not watched: nothing of it was measured".into();
-    };
-    let percent = |part: f64| format!("{:.0}", part * 100.0);
-    let mut text = format!(
-        "the machine's pace: {} % ({}-{}) of the fastest run known here, of {}; between runs it changes by ±{} %",
-        percent(pace.median),
-        percent(pace.min),
-        percent(pace.max),
-        seen.known + 1,
-        percent(seen.sigma),
-    );
-    if seen.is_assumed() {
-        text += " (assumed: too few runs are known)";
-    }
-    let _ = write!(
-        text,
-        "; {} of {} trials were repeated, as it changed in them",
-        seen.repeated, seen.trials
-    );
-    text
 }
 
 fn columns(plan: &Plan) -> Vec<(&'static str, Vec<Column>)> {

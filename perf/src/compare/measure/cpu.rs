@@ -47,13 +47,30 @@ impl Sub for Usage {
     }
 }
 
-/// Busy and all ticks of the machine, the nice ones counted: how busy it is.
-pub(crate) fn busy_and_all() -> Option<(u64, u64)> {
-    let text = fs::read_to_string("/proc/stat").ok()?;
-    let fields = fields(&text, "cpu")?;
-    let idle = fields.get(3)? + fields.get(4)?;
-    let all = fields.iter().take(8).sum::<u64>();
-    Some((all - idle, all))
+/// Ticks of the machine: how busy it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticks {
+    /// Of all work, the niced too.
+    pub(crate) busy: u64,
+    /// Of the niced: what runs only where nothing else wants to is among it.
+    pub(crate) nice: u64,
+    /// All.
+    pub(crate) all: u64,
+}
+
+impl Ticks {
+    /// Since the machine started.
+    pub(crate) fn now() -> Option<Self> {
+        let text = fs::read_to_string("/proc/stat").ok()?;
+        let fields = fields(&text, "cpu")?;
+        let idle = fields.get(3)? + fields.get(4)?;
+        let all = fields.iter().take(8).sum::<u64>();
+        Some(Self {
+            busy: all - idle,
+            nice: *fields.get(1)?,
+            all,
+        })
+    }
 }
 
 /// user, nice, system, idle, iowait, irq, softirq, steal, …: see proc(5).
@@ -97,7 +114,7 @@ mod tests {
     fn this_machine() {
         let usage = Usage::now(0).expect("a first CPU");
         assert!(usage.total() > 0.0);
-        let (busy, all) = busy_and_all().expect("/proc/stat");
-        assert!(busy <= all && all > 0);
+        let ticks = Ticks::now().expect("/proc/stat");
+        assert!(ticks.nice <= ticks.busy && ticks.busy <= ticks.all && ticks.all > 0);
     }
 }

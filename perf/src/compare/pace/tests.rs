@@ -1,6 +1,6 @@
 use std::cell::Cell;
 
-use super::*;
+use super::{seen::UNKNOWN, *};
 use crate::compare::preflight;
 
 #[test]
