@@ -257,7 +257,7 @@ fn at_a_terminal(answer: &str) -> (String, Option<i32>) {
     fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).expect("ours");
     let us = env!("CARGO_BIN_EXE_causeway-perf");
     let compare = format!(
-        "PATH={}:/usr/bin:/bin exec {us} compare --force --peer vpncloud-aes256 --cache /nonesuch",
+        "PATH={}:$PATH exec {us} compare --force --peer vpncloud-aes256 --cache /nonesuch",
         folder.display()
     );
     let mut script = Command::new("script");
