@@ -8,6 +8,8 @@
 //! It works on the calling thread's CPU; on a veth that includes the receiving end's driver, as its
 //! receive work runs where the frame was sent.
 
+mod sustain;
+
 use std::time::Duration;
 
 use aya::{
@@ -65,14 +67,6 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// And what another call sent.
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.frames += other.frames;
-        self.refused += other.refused;
-        self.elapsed += other.elapsed;
-        self.ran_out |= other.ran_out;
-    }
-
     /// Frames made in a second, those that the link refused included.
     pub(crate) fn offered_per_s(&self) -> f64 {
         self.frames_per_s() + self.refused as f64 / self.elapsed.as_secs_f64().max(1e-9)

@@ -18,7 +18,10 @@ use crate::{
 };
 
 /// One call of the generator: between two there is a pause of some 20 ms.
-const CALL: Duration = Duration::from_secs(5);
+const CALL: Duration = Duration::from_secs(2);
+
+/// The first, which finds how fast it is.
+const FIRST_CALL: Duration = Duration::from_millis(100);
 
 /// Time between two looks at the sink and at the memory.
 const LOOK: Duration = Duration::from_millis(250);
@@ -89,13 +92,14 @@ pub(crate) fn saturate(
 
 /// Call after call.
 fn calls(generator: &mut LiveGenerator, time: Duration, over: &AtomicBool) -> Result<Sent> {
-    let (mut all, end) = (Sent::default(), Instant::now() + time);
+    let end = Instant::now() + time;
+    let mut all = generator.saturate(FIRST_CALL)?;
     loop {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() || over.load(Ordering::Relaxed) {
             return Ok(all);
         }
-        all.add(&generator.saturate(left.min(CALL))?);
+        all.add(&generator.sustain(left.min(CALL))?);
     }
 }
 
