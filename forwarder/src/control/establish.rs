@@ -20,9 +20,10 @@ use tokio::{sync::oneshot, time::timeout};
 
 use super::event::SessionId;
 use crate::{
+    counters::SharedCounter,
     sa_log::SaLog,
     stations::PeerIndex,
-    worker::{Command, WorkerSender},
+    worker::{Command, LiveSpis, WorkerSender},
 };
 
 /// The exchange of `Lanes` takes one round trip; this is plenty.
@@ -63,7 +64,32 @@ impl Context {
             worker.tell(Command::RemoveRx(u32::from(*spi)));
             in_use.remove(spi);
         }
+        drop(in_use);
+        self.publish_live();
     }
+
+    /// Tells the workers what all of them receive on; gives what is told when each of them knows it.
+    fn publish_live(&self) -> Vec<oneshot::Receiver<()>> {
+        if self.workers.len() < 2 {
+            return Vec::new();
+        }
+        let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let live: Arc<LiveSpis> = Arc::new(in_use.iter().map(|spi| u32::from(*spi)).collect());
+        let tell = |worker: &WorkerSender| {
+            let (done, is_done) = oneshot::channel();
+            worker.tell(Command::LiveSpis(Arc::clone(&live), done));
+            is_done
+        };
+        self.workers.iter().map(tell).collect()
+    }
+}
+
+/// A lane that we receive on.
+#[derive(Clone)]
+pub(super) struct Receiving {
+    pub(super) spi: Spi,
+    /// The highest sequence number that its worker has received.
+    pub(super) highest: SharedCounter,
 }
 
 /// A session that is about to be.
@@ -76,8 +102,8 @@ pub(super) struct Candidate {
 /// A session whose two ends are ready to receive on all lanes.
 pub(super) struct Established {
     pub(super) candidate: Candidate,
-    /// What we receive on.
-    pub(super) receive: Vec<Spi>,
+    /// What we receive on, by the peer's lane.
+    pub(super) receive: Vec<Receiving>,
     /// What we send on, with keys; by worker.
     pub(super) send: Vec<(Spi, SaKeys)>,
 }
@@ -112,7 +138,7 @@ pub(super) async fn establish(
             "the peer did not name its lanes in time: are both ends of the same version?".into()
         }
     };
-    context.remove(&receive);
+    context.remove(&receive.iter().map(|lane| lane.spi).collect::<Vec<_>>());
     let given_up = matches!(
         candidate.session.close_reason(),
         Some(SessionError::ClosedByPeer(_))
@@ -134,7 +160,7 @@ type Send = Vec<(Spi, SaKeys)>;
 async fn exchange(
     candidate: &Candidate,
     context: &Context,
-    receive: &mut Vec<Spi>,
+    receive: &mut Vec<Receiving>,
 ) -> Result<Send, String> {
     let text = |e: SessionError| e.to_string();
     let session = &candidate.session;
@@ -148,7 +174,7 @@ async fn exchange(
     for done in ready {
         done.await.map_err(|_| "a worker has ended".to_owned())?;
     }
-    let spis = receive.iter().map(|spi| u32::from(*spi)).collect();
+    let spis = receive.iter().map(|lane| lane.spi.into()).collect();
     session
         .send(&Message::Lanes(Lanes { spis }))
         .await
@@ -165,14 +191,19 @@ async fn exchange(
 fn install_receive(
     candidate: &Candidate,
     context: &Context,
-    receive: &mut Vec<Spi>,
+    receive: &mut Vec<Receiving>,
 ) -> Result<Vec<oneshot::Receiver<()>>, String> {
     let dialled = candidate.session.is_dialer();
     let mut ready = Vec::new();
     for remote_lane in 0..candidate.session.hello().lanes {
         let worker = usize::from(remote_lane) % context.workers.len();
         let spi = context.new_spi(worker as u8)?;
-        receive.push(spi);
+        let highest = SharedCounter::default();
+        let lane = Receiving {
+            spi,
+            highest: SharedCounter::clone(&highest),
+        };
+        receive.push(lane);
         let keys = keys(candidate, context, spi, !dialled)?;
         let (done, is_done) = oneshot::channel();
         context.workers[worker].tell(Command::InstallRx {
@@ -182,10 +213,13 @@ fn install_receive(
             keys,
             limits: context.limits,
             learns_path: !dialled,
+            highest,
             done,
         });
         ready.push(is_done);
     }
+    // What comes in at another worker is theirs to hand over from then on.
+    ready.extend(context.publish_live());
     Ok(ready)
 }
 
