@@ -79,7 +79,10 @@ fn documented_examples() {
     );
     let lane = |spi, highest| HeardLane { spi, highest };
     let lanes = vec![lane(0x1001, 300), lane(0x8200_1002, 0)];
-    check(Message::Heard(Heard { lanes }), "");
+    check(
+        Message::Heard(Heard { lanes }),
+        "000000138204a100828219100119012c821a8200100200",
+    );
 }
 
 fn any_hello() -> impl Strategy<Value = Hello> {
