@@ -52,8 +52,9 @@ pub struct PeerCounters {
 /// A counter of its own, that its writer and a reader hold.
 pub type SharedCounter = Arc<CachePadded<Counter>>;
 
-/// All counters of a worker.
+/// All counters of a worker, on cache lines of their own: what other workers count takes none away.
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct WorkerCounters {
     /// Frames taken from the LAN port.
     pub lan_rx_frames: Counter,
