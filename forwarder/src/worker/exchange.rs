@@ -69,6 +69,10 @@ pub struct Mailbox {
     bells: Arc<[Bell]>,
     live: Arc<LiveSpis>,
     /// Buffers at hand, and how many there are wherever they are.
+    #[expect(
+        clippy::vec_box,
+        reason = "they come from queues of pointers and go to such"
+    )]
     spare: Vec<Box<Parcel>>,
     made: usize,
     /// Workers that something was left for in this batch, a bit each.
