@@ -7,6 +7,7 @@
 //! peers (`next_hops`), answering at the control socket ([`api`]).
 
 pub mod api;
+mod context;
 mod dial;
 mod establish;
 mod event;
@@ -56,7 +57,7 @@ use crate::{
     worker::{Command, WorkerHandle},
     xdp::{AttachMode, LanProgram},
 };
-use establish::Context;
+use context::Context;
 use event::{Event, SessionId};
 pub use hello::Hellos;
 use peer::Peer;

@@ -7,6 +7,7 @@ mod attack;
 mod carry;
 mod cli;
 mod configuration;
+mod dead_lanes;
 mod dialling;
 mod dishonest;
 mod flows;
