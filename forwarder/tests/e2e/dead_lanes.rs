@@ -32,21 +32,20 @@ fn port(lab: &Lab, worker: usize) -> String {
     uplink.rsplit_once(':').unwrap().1.to_owned()
 }
 
-/// Some flows stopped and came back within a few seconds, once; the others were not disturbed.
+/// Some flows stopped and came back within a few seconds, once; the others went on all the time. A machine that is
+/// busy may lose a few of those, too, but no second of them.
 #[track_caller]
 fn assert_one_lane_was_hit(flows: &Flows) {
     flows.assert_in_order();
-    let (hit, whole): (Vec<&Flow>, Vec<&Flow>) = flows
-        .flows
-        .iter()
-        .partition(|flow| flow.received < flow.sent);
+    let (hit, whole): (Vec<&Flow>, Vec<&Flow>) = flows.flows.iter().partition(|flow| flow.gaps > 0);
     assert!(!hit.is_empty() && whole.len() > hit.len(), "{flows:?}");
     for flow in hit {
         // Three seconds until it is dead, a second between reports, and a busy machine.
-        assert!(
-            flow.gaps == 1 && flow.longest < 10.0 && flow.late < 1.0,
-            "{flow:?}"
-        );
+        let back = flow.gaps == 1 && flow.longest < 10.0 && flow.late < 1.0;
+        assert!(back, "{flow:?}");
+    }
+    for flow in whole {
+        assert!(10 * flow.received >= 9 * flow.sent, "{flow:?}");
     }
 }
 

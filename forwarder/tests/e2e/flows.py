@@ -8,8 +8,8 @@ Sends to ADDRESS, which is TO's, `rate` datagrams a second in each flow for `tim
     total sent N received N reordered N duplicated N
     flow F sent N received N longest S gaps N late S
 
-for each flow: the longest time in which nothing of it arrived, how many such times were longer than half a
-second, and how long before the end of sending the last one to arrive was sent.
+for each flow: the longest time in which nothing of it arrived, how many such times were longer than a second,
+and how long before the end of sending the last one to arrive was sent.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import threading
 import time
 
 PORT = 9000
-GAP = 0.5
+GAP = 1.0
 
 
 def udp_socket(namespace):

@@ -9,7 +9,7 @@ pub(crate) struct Flow {
     pub(crate) received: u64,
     /// The longest time without one, in seconds.
     pub(crate) longest: f64,
-    /// Times without one that were longer than half a second.
+    /// Times without one that were longer than a second.
     pub(crate) gaps: u64,
     /// How long before the end the last one to arrive was sent, in seconds.
     pub(crate) late: f64,
