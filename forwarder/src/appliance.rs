@@ -93,12 +93,15 @@ async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
     let ports = open_ports(&config, workers, &lan, &mut program)?;
     let copy_mode = ports[0].copy_mode();
     let (learnt, learnt_inbox) = mpsc::unbounded_channel();
-    let addresses: Vec<_> = uplinks.iter().map(|u| u.udp().local_address()).collect();
+    let addresses = uplinks.iter().map(|u| u.udp().local_address());
+    let addresses = addresses
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| format!("cannot tell the port of a UDP socket: {e}"))?;
     let workers = spawn_workers(&config, &lan, ports, uplinks, &learnt)?;
     let promiscuous = config.promisc.then(|| promiscuous(&lan)).transpose()?;
     let attach_mode = program.attach(&lan.name).map_err(|e| e.to_string())?;
     let uplink = uplink.map(|mut port| {
-        let numbers = addresses.iter().flatten().map(SocketAddr::port);
+        let numbers = addresses.iter().map(SocketAddr::port);
         uplink::add_ports(&mut port, numbers).map(|()| port)
     });
     Ok(Parts {
@@ -111,10 +114,7 @@ async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
         copy_mode,
         promiscuous,
         workers,
-        uplinks: addresses
-            .into_iter()
-            .map(|a| a.map_or_else(|e| e.to_string(), |a| a.to_string()))
-            .collect(),
+        uplinks: addresses,
         uplink: uplink.transpose()?,
         uplink_why: choice.why,
         learnt: learnt_inbox,
@@ -235,8 +235,7 @@ fn open_sockets(
         .map_err(cannot)?;
     let mut sockets = Vec::new();
     for _ in 0..workers {
-        let socket = bind(config.listen, true).map_err(cannot)?;
-        sockets.push(UdpUplink::new(socket).map_err(cannot)?);
+        sockets.push(open_socket(config.listen).map_err(cannot)?);
     }
     if config.listen.is_some() {
         sockopt::attach_reuseport_selector(quic.as_fd())
@@ -254,6 +253,15 @@ fn open_sockets(
     );
     let endpoint = endpoint.map_err(|e| format!("cannot open the QUIC endpoint: {e}"))?;
     Ok((endpoint, sockets))
+}
+
+/// A worker's socket, on the port that all share where we listen, on one of the kernel's choice where not.
+///
+/// # Errors
+///
+/// What the kernel answers.
+pub(crate) fn open_socket(listen: Option<SocketAddr>) -> std::io::Result<UdpUplink> {
+    UdpUplink::new(bind(listen, true)?)
 }
 
 fn bind(listen: Option<SocketAddr>, share: bool) -> std::io::Result<UdpSocket> {
@@ -316,12 +324,13 @@ fn spawn_workers(
     let cannot = |e: std::io::Error| format!("cannot start a worker thread: {e}");
     let mailboxes = Mailbox::for_workers(ports.len()).map_err(cannot)?;
     let mut workers = Vec::new();
-    for (index, (port, uplink)) in ports.into_iter().zip(uplinks).enumerate() {
+    let opened = ports.into_iter().zip(uplinks).zip(mailboxes);
+    for (index, ((port, uplink), mailbox)) in opened.enumerate() {
         let worker = WorkerHandle::spawn(WorkerConfig {
             index: index as u8,
             port,
             uplink,
-            mailboxes: Arc::clone(&mailboxes),
+            mailbox,
             cpu: config.cpus.get(index % config.cpus.len().max(1)).copied(),
             batch: config.batch,
             flood_limit: config.flood_limit,

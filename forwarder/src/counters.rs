@@ -1,6 +1,9 @@
 //! Counters that one worker writes and everybody may read.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use causeway_tunnel::DropReason;
 use crossbeam::utils::CachePadded;
@@ -44,12 +47,14 @@ pub struct PeerCounters {
     pub rx_bytes: Counter,
     /// Authentic datagrams of the peer.
     pub rx_datagrams: Counter,
-    /// Highest sequence number received in the current session.
-    pub rx_highest: Counter,
 }
 
-/// All counters of a worker.
+/// A counter of its own, that its writer and a reader hold.
+pub type SharedCounter = Arc<CachePadded<Counter>>;
+
+/// All counters of a worker, on cache lines of their own: what other workers count takes none away.
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct WorkerCounters {
     /// Frames taken from the LAN port.
     pub lan_rx_frames: Counter,
@@ -59,7 +64,7 @@ pub struct WorkerCounters {
     pub wan_rx_datagrams: Counter,
     /// Datagrams that its AF_XDP port on the uplink received, for itself or for another worker.
     pub wan_xdp_rx: Counter,
-    /// Those of them that it handed over to the worker that they are for.
+    /// Datagrams that arrived here and were handed over to the worker that they are for.
     pub wan_handed_over: Counter,
     /// Datagrams that the kernel dropped because the socket's receive buffer was full.
     pub wan_rx_overflow: Counter,

@@ -118,6 +118,10 @@ pub struct PeerStatus {
     pub session: Option<SessionStatus>,
     /// Sessions since the start, rekeys included.
     pub sessions: u64,
+    /// Sending lanes that are dead now.
+    pub lanes_dead: u64,
+    /// How often sending lanes were moved since the start.
+    pub lane_moves: u64,
     /// Why the last session or attempt ended.
     pub last_error: Option<String>,
     /// Frames accepted for it.
@@ -164,6 +168,14 @@ pub struct LaneStatus {
     pub path: Option<String>,
     /// Datagrams sent, or the highest sequence number received.
     pub sequence: u64,
+    /// Of a sending lane, the highest sequence number that the peer has received; `null` while it does not tell.
+    pub heard: Option<u64>,
+    /// For how long a sending lane has been dead; `null` if it is not.
+    pub dead_s: Option<f64>,
+    /// How often it was moved, over all sessions.
+    pub moves: u64,
+    /// At a listening end: the lane of the peer at whose address its datagrams go in, if it was moved there.
+    pub detour: Option<u8>,
 }
 
 /// Where a station lives.

@@ -11,7 +11,7 @@ use causeway_ebpf::ethernet::{EthernetHeader, is_group, is_link_local};
 use causeway_tunnel::{DropReason, lane::RxLane};
 
 use crate::{
-    counters::WorkerCounters,
+    counters::{SharedCounter, WorkerCounters},
     stations::{KeyHasher, PeerIndex, Place, Role, StationTable},
     sys::xsk::{TransmitError, XskPort},
     uplink::Path,
@@ -85,6 +85,8 @@ pub struct InboundLane {
     pub peer: PeerIndex,
     /// The number of the peer's sending lane.
     pub remote_lane: u8,
+    /// The highest sequence number received, for the control plane.
+    pub highest: SharedCounter,
     /// The later of two was installed later.
     pub generation: u64,
     /// Whether we are to learn the peer's address from it: we are the listening end, and nothing
@@ -160,7 +162,7 @@ impl<P: FrameSink> WanToLan<'_, P> {
         if !received.newest {
             return Ok(None);
         }
-        of_peer.rx_highest.set(inbound.lane.highest());
+        inbound.highest.set(inbound.lane.highest());
         if !inbound.learns_path || inbound.path == Some(from) {
             return Ok(None);
         }

@@ -1,7 +1,7 @@
 //! A worker: one pinned thread that runs both directions to completion, batch by batch.
 //!
 //! The thread owns its LAN port, its uplink and its lanes; nothing on the way of a frame is
-//! shared with another thread, but where the uplink's device brings a datagram to the wrong one
+//! shared with another thread, but where the uplink brings a datagram to the wrong one
 //! ([`Mailbox`]). The control plane talks to it through a channel that is read
 //! between batches; the worker never waits for the control plane.
 
@@ -22,9 +22,9 @@ use core_affinity::CoreId;
 use crossbeam::channel::Receiver;
 use tokio::sync::mpsc;
 
-use self::{exchange::Exchange, sleep::RETRY};
+use self::sleep::RETRY;
 pub use self::{
-    exchange::Mailbox,
+    exchange::{LiveSpis, Mailbox},
     handle::{Command, WorkerConfig, WorkerHandle, WorkerSender},
 };
 use crate::{
@@ -148,33 +148,33 @@ impl Worker {
                 follow(peers, news, learnt);
             }
         };
-        let (uplink, mailboxes) = (&mut self.config.uplink, &self.config.mailboxes);
-        let mut others = Exchange::new(mailboxes, self.config.index, counters);
+        let (uplink, mailbox) = (&mut self.config.uplink, &mut self.config.mailbox);
+        let left = mailbox.empty(most, &mut take);
+        let mut take_or_hand_over = |datagram: &mut [u8], from| match mailbox.owner(datagram) {
+            None => take(datagram, from),
+            Some(worker) => mailbox.hand_over(worker, datagram, from, counters),
+        };
         let by_xdp = uplink.receive_xdp(most, |received| match received {
-            Some((datagram, from)) => match others.owner(datagram) {
-                None => take(datagram, from),
-                Some(worker) => others.hand_over(worker, datagram, from),
-            },
+            Some((datagram, from)) => take_or_hand_over(datagram, from),
             None => {
                 counters.wan_rx_datagrams.add(1);
                 counters.drop_one(DropReason::MalformedDatagram);
             }
         });
-        drop(others);
         counters.wan_xdp_rx.add(by_xdp as u64);
-        let own = &mailboxes[usize::from(self.config.index)];
-        let mut total = by_xdp + own.empty(most, &mut take);
+        let mut total = by_xdp + left;
         if uplink.socket_is_due(total) {
             // No more than a batch and what one call brings: the other direction has its turn then.
             let limit = total + most;
             while total < limit {
-                let datagrams = uplink.receive_udp(&mut take);
+                let datagrams = uplink.receive_udp(&mut take_or_hand_over);
                 total += datagrams;
                 if datagrams == 0 {
                     break;
                 }
             }
         }
+        self.config.mailbox.ring();
         if total > 0 || self.config.port.has_unsent() {
             self.config.port.flush();
         }

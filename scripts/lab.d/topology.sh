@@ -60,9 +60,15 @@ set_sysctl() {
 }
 
 # cable NAMESPACE INTERFACE MAC|- NAMESPACE2 INTERFACE2 [MTU]
-# QUEUES each way on both ends, which a veth only gets when it is made: one per worker of the appliance.
+# QUEUES each way on both ends, or CLOUD_QUEUES on the cloud's side, which a veth only gets when it is made: one per
+# worker of the appliance.
 cable() {
-  local mac=() cable_mtu=${6:-$LAN_MTU} queues=(numtxqueues "$QUEUES" numrxqueues "$QUEUES")
+  local mac=() cable_mtu=${6:-$LAN_MTU} count=$QUEUES queues
+  [[ ! $1:$4 =~ ^(cloud:|.*:new$) ]] || count=$CLOUD_QUEUES
+  # A switch forwards what came by queue N > 0 by queue N - 1 (the kernel has one field for both, skb_rx_queue_recorded):
+  # with as many queues at the hosts as at the appliances, the last of these would get nothing.
+  [[ $2 != eth0 || $count == 1 ]] || count=$((count + 1))
+  queues=(numtxqueues "$count" numrxqueues "$count")
   [[ $3 == - ]] || mac=(address "$3")
   ip link add "$2" netns "$LAB-$1" "${mac[@]}" mtu "$cable_mtu" "${queues[@]}" type veth \
     peer name "$5" netns "$LAB-$4" mtu "$cable_mtu" "${queues[@]}"

@@ -10,7 +10,9 @@ use crate::aead::Cipher;
 use crate::stations::Stations;
 
 mod bye;
+mod heard;
 pub use bye::{Bye, ByeReason};
+pub use heard::{Heard, HeardLane};
 
 /// Version of the control protocol. Both ends must have the same.
 pub const PROTOCOL_VERSION: u16 = 1;
@@ -139,6 +141,8 @@ pub enum Message {
     Stations(Stations),
     /// Type 3, last.
     Bye(Bye),
+    /// Type 4, every second or so.
+    Heard(Heard),
 }
 
 /// Message types on the wire.
@@ -147,6 +151,7 @@ mod kind {
     pub(super) const LANES: u32 = 1;
     pub(super) const STATIONS: u32 = 2;
     pub(super) const BYE: u32 = 3;
+    pub(super) const HEARD: u32 = 4;
 }
 
 impl Message {
@@ -176,6 +181,7 @@ impl Message {
             Message::Lanes(body) => cbor.u32(kind::LANES)?.encode(body)?,
             Message::Stations(body) => cbor.u32(kind::STATIONS)?.encode(body)?,
             Message::Bye(body) => cbor.u32(kind::BYE)?.encode(body)?,
+            Message::Heard(body) => cbor.u32(kind::HEARD)?.encode(body)?,
         };
         Ok(())
     }
@@ -201,6 +207,7 @@ impl Message {
             kind::LANES => Message::Lanes(cbor.decode()?),
             kind::STATIONS => Message::Stations(cbor.decode()?),
             kind::BYE => Message::Bye(cbor.decode()?),
+            kind::HEARD => Message::Heard(cbor.decode()?),
             _ => return Ok(None),
         };
         Ok(Some(message))

@@ -3,27 +3,18 @@
 //! Each end installs what it receives on before it tells the other (make before break): when
 //! `Lanes` has arrived, everything it names can be sent to.
 
-use std::{
-    collections::HashSet,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use causeway_tunnel::{
     message::{Bye, ByeReason, Lanes, Message},
-    sa::{IpFamily, Limits, SaKeys},
+    sa::{IpFamily, SaKeys},
     session::{Session, SessionError},
     spi::Spi,
 };
 use tokio::{sync::oneshot, time::timeout};
 
-use super::event::SessionId;
-use crate::{
-    sa_log::SaLog,
-    stations::PeerIndex,
-    worker::{Command, WorkerSender},
-};
+use super::{context::Context, event::SessionId};
+use crate::{counters::SharedCounter, stations::PeerIndex, worker::Command};
 
 /// The exchange of `Lanes` takes one round trip; this is plenty.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,39 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Workers of an end, and so lanes of a peer, are at most this many.
 const MOST_LANES: u8 = 64;
 
-/// What all sessions have in common.
-pub(super) struct Context {
-    pub(super) workers: Vec<WorkerSender>,
-    pub(super) limits: Limits,
-    pub(super) sa_log: Option<SaLog>,
-    /// SPIs that we receive on.
-    pub(super) in_use: Mutex<HashSet<Spi>>,
-}
-
-impl Context {
-    /// An SPI of the worker that is not in use.
-    fn new_spi(&self, worker: u8) -> Result<Spi, String> {
-        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let mut random = [0; 4];
-            rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
-                .map_err(|e| format!("no random numbers: {e}"))?;
-            let spi = Spi::new(u32::from_ne_bytes(random), worker);
-            if in_use.insert(spi) {
-                return Ok(spi);
-            }
-        }
-    }
-
-    /// Has the workers forget what they received on.
-    pub(super) fn remove(&self, receive: &[Spi]) {
-        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        for spi in receive {
-            let worker = &self.workers[usize::from(spi.worker()) % self.workers.len()];
-            worker.tell(Command::RemoveRx(u32::from(*spi)));
-            in_use.remove(spi);
-        }
-    }
+/// A lane that we receive on.
+#[derive(Clone)]
+pub(super) struct Receiving {
+    pub(super) spi: Spi,
+    /// The highest sequence number that its worker has received.
+    pub(super) highest: SharedCounter,
 }
 
 /// A session that is about to be.
@@ -76,8 +40,8 @@ pub(super) struct Candidate {
 /// A session whose two ends are ready to receive on all lanes.
 pub(super) struct Established {
     pub(super) candidate: Candidate,
-    /// What we receive on.
-    pub(super) receive: Vec<Spi>,
+    /// What we receive on, by the peer's lane.
+    pub(super) receive: Vec<Receiving>,
     /// What we send on, with keys; by worker.
     pub(super) send: Vec<(Spi, SaKeys)>,
 }
@@ -112,7 +76,7 @@ pub(super) async fn establish(
             "the peer did not name its lanes in time: are both ends of the same version?".into()
         }
     };
-    context.remove(&receive);
+    context.remove(&receive.iter().map(|lane| lane.spi).collect::<Vec<_>>());
     let given_up = matches!(
         candidate.session.close_reason(),
         Some(SessionError::ClosedByPeer(_))
@@ -134,7 +98,7 @@ type Send = Vec<(Spi, SaKeys)>;
 async fn exchange(
     candidate: &Candidate,
     context: &Context,
-    receive: &mut Vec<Spi>,
+    receive: &mut Vec<Receiving>,
 ) -> Result<Send, String> {
     let text = |e: SessionError| e.to_string();
     let session = &candidate.session;
@@ -148,7 +112,7 @@ async fn exchange(
     for done in ready {
         done.await.map_err(|_| "a worker has ended".to_owned())?;
     }
-    let spis = receive.iter().map(|spi| u32::from(*spi)).collect();
+    let spis = receive.iter().map(|lane| lane.spi.into()).collect();
     session
         .send(&Message::Lanes(Lanes { spis }))
         .await
@@ -165,14 +129,19 @@ async fn exchange(
 fn install_receive(
     candidate: &Candidate,
     context: &Context,
-    receive: &mut Vec<Spi>,
+    receive: &mut Vec<Receiving>,
 ) -> Result<Vec<oneshot::Receiver<()>>, String> {
     let dialled = candidate.session.is_dialer();
     let mut ready = Vec::new();
     for remote_lane in 0..candidate.session.hello().lanes {
         let worker = usize::from(remote_lane) % context.workers.len();
         let spi = context.new_spi(worker as u8)?;
-        receive.push(spi);
+        let highest = SharedCounter::default();
+        let lane = Receiving {
+            spi,
+            highest: SharedCounter::clone(&highest),
+        };
+        receive.push(lane);
         let keys = keys(candidate, context, spi, !dialled)?;
         let (done, is_done) = oneshot::channel();
         context.workers[worker].tell(Command::InstallRx {
@@ -182,10 +151,13 @@ fn install_receive(
             keys,
             limits: context.limits,
             learns_path: !dialled,
+            highest,
             done,
         });
         ready.push(is_done);
     }
+    // What comes in at another worker is theirs to hand over from then on.
+    ready.extend(context.publish_live());
     Ok(ready)
 }
 

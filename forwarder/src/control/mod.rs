@@ -7,10 +7,13 @@
 //! peers (`next_hops`), answering at the control socket ([`api`]).
 
 pub mod api;
+mod context;
 mod dial;
 mod establish;
 mod event;
 mod hello;
+mod lanes;
+mod liveness;
 mod next_hops;
 mod own_addresses;
 mod peer;
@@ -21,6 +24,7 @@ mod uplink;
 
 use std::{
     collections::{BTreeSet, HashSet},
+    net::SocketAddr,
     os::unix::net::UnixListener,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -53,7 +57,7 @@ use crate::{
     worker::{Command, WorkerHandle},
     xdp::{AttachMode, LanProgram},
 };
-use establish::Context;
+use context::Context;
 use event::{Event, SessionId};
 pub use hello::Hellos;
 use peer::Peer;
@@ -90,7 +94,7 @@ pub struct Parts {
     /// The workers.
     pub workers: Vec<WorkerHandle>,
     /// Their UDP addresses.
-    pub uplinks: Vec<String>,
+    pub uplinks: Vec<SocketAddr>,
     /// AF_XDP on the uplink, if it is used.
     pub uplink: Option<UplinkPort>,
     /// Why it is, or is not.
@@ -275,6 +279,7 @@ impl Control {
     fn message(&mut self, peer: PeerIndex, id: SessionId, message: Message) {
         match message {
             Message::Stations(stations) => self.take_stations(peer, id, stations),
+            Message::Heard(heard) => self.heard(peer, id, &heard),
             Message::Bye(_) => {}
             Message::Hello(_) | Message::Lanes(_) => {
                 let name = &self.peers[usize::from(peer)].spec.name;

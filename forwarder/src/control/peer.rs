@@ -8,7 +8,7 @@ use std::{
 use causeway_tunnel::{message::Applied, session::Session, spi::Spi, stations::StationsJoiner};
 use tokio::task::AbortHandle;
 
-use super::event::SessionId;
+use super::{establish::Receiving, event::SessionId, liveness::Liveness};
 use crate::{spec::PeerSpec, uplink::Path};
 
 /// Datagrams under one key after which a new session is due, whatever its age.
@@ -42,7 +42,7 @@ pub(super) struct Live {
     pub(super) id: SessionId,
     pub(super) session: Session,
     pub(super) since: Instant,
-    pub(super) receive: Vec<Spi>,
+    pub(super) receive: Vec<Receiving>,
     pub(super) send: Vec<Spi>,
     /// Whether its control connection stands. The lanes outlive it until the keys are worn.
     pub(super) connected: bool,
@@ -114,6 +114,8 @@ pub(super) struct Peer {
     pub(super) candidates: usize,
     /// Where each of the peer's workers is, as learnt from its datagrams.
     pub(super) paths: HashMap<u8, Path>,
+    /// Our sending lanes, by worker, over all sessions.
+    pub(super) lanes: Vec<Liveness>,
     /// UDP payload of our datagrams.
     pub(super) datagram_size: u16,
     /// While a rekey's path MTU search runs, the size found before is kept.
@@ -135,6 +137,7 @@ impl Peer {
             call: None,
             candidates: 0,
             paths: HashMap::new(),
+            lanes: Vec::new(),
             datagram_size: LEAST_DATAGRAM,
             sessions: 0,
             last_error: None,
@@ -166,10 +169,12 @@ impl Peer {
     /// Makes a session the live one; gives the one before.
     pub(super) fn replace(&mut self, live: Live, now: Instant) -> Option<Live> {
         let remote = live.session.remote_address();
+        self.lanes.resize_with(live.send.len(), Liveness::default);
+        self.lanes.iter_mut().for_each(Liveness::rekeyed);
         let before = self.live.replace(live);
         self.keep_size_until = None;
         if let Some(before) = &before {
-            self.retire(before.receive.clone(), now);
+            self.retire(before.receive.iter().map(|lane| lane.spi).collect(), now);
             let same_path = before.connected && before.session.remote_address() == remote;
             self.keep_size_until = same_path.then_some(now + SEARCH);
         }

@@ -1,5 +1,7 @@
 //! Puts the status together.
 
+mod session;
+
 use std::{collections::BTreeMap, time::Instant};
 
 use causeway_ebpf::Verdict;
@@ -7,6 +9,7 @@ use causeway_tunnel::DropReason;
 
 use super::{
     Control,
+    liveness::PATIENCE,
     peer::{Live, Peer, ahead_or_behind},
 };
 use crate::{
@@ -14,9 +17,7 @@ use crate::{
     preflight,
     spec::{MacName, StationName},
     stations::{Place, Role},
-    status::{
-        LanStatus, LaneStatus, PeerStatus, SessionStatus, StationStatus, Status, WorkerStatus,
-    },
+    status::{LanStatus, PeerStatus, StationStatus, Status, WorkerStatus},
 };
 
 impl Control {
@@ -90,7 +91,7 @@ impl Control {
     }
 
     fn peer_status(&self, index: usize) -> PeerStatus {
-        let peer = &self.peers[index];
+        let (peer, now) = (&self.peers[index], Instant::now());
         let sum = |of: fn(&crate::counters::PeerCounters) -> &Counter| {
             self.sum(|c: &WorkerCounters| of(&c.peers[index]).get())
         };
@@ -102,54 +103,15 @@ impl Control {
             session: peer
                 .live
                 .as_ref()
-                .map(|live| self.session_status(index, peer, live)),
+                .map(|live| self.session_status(index, peer, live, now)),
             sessions: peer.sessions,
+            lanes_dead: peer.dead_lanes(now).count() as u64,
+            lane_moves: peer.lanes.iter().map(|lane| lane.moves).sum(),
             last_error: peer.last_error.clone(),
             tx_frames: sum(|c| &c.tx_frames),
             tx_bytes: sum(|c| &c.tx_bytes),
             rx_frames: sum(|c| &c.rx_frames),
             rx_bytes: sum(|c| &c.rx_bytes),
-        }
-    }
-
-    fn session_status(&self, index: usize, peer: &Peer, live: &Live) -> SessionStatus {
-        let remote = live.session.remote_address();
-        let of_worker = |worker: usize| &self.parts.workers[worker].counters.peers[index];
-        let tx = live
-            .send
-            .iter()
-            .enumerate()
-            .map(|(worker, spi)| LaneStatus {
-                spi: spi.to_string(),
-                worker,
-                path: if live.session.is_dialer() {
-                    Some(remote.to_string())
-                } else {
-                    peer.paths
-                        .get(&spi.worker())
-                        .map(|path| path.remote.to_string())
-                },
-                sequence: of_worker(worker).tx_datagrams.get(),
-            });
-        let rx = live.receive.iter().map(|spi| {
-            let worker = usize::from(spi.worker());
-            LaneStatus {
-                spi: spi.to_string(),
-                worker,
-                path: None,
-                sequence: of_worker(worker).rx_highest.get(),
-            }
-        });
-        SessionStatus {
-            age_s: Instant::now().duration_since(live.since).as_secs_f64(),
-            dialled: live.session.is_dialer(),
-            remote: remote.to_string(),
-            rtt_s: live.session.rtt().as_secs_f64(),
-            path_mtu: peer.datagram_size,
-            cipher: live.session.cipher().to_string(),
-            software: live.software(),
-            tx_lanes: tx.collect(),
-            rx_lanes: rx.collect(),
         }
     }
 
@@ -165,7 +127,7 @@ impl Control {
             .map(|(i, (worker, uplink))| WorkerStatus {
                 counters: worker_counters(&worker.counters),
                 cpu: cpu(i),
-                uplink: uplink.clone(),
+                uplink: uplink.to_string(),
             })
             .collect()
     }
@@ -203,6 +165,15 @@ impl Control {
                 .is_some_and(|live| live.since.elapsed() > self.context.limits.lifetime)
             {
                 warnings.push(format!("the keys of peer {name} are worn and no new session came: nothing is sent to it"));
+            }
+            for (lane, dead) in peer
+                .dead_lanes(Instant::now())
+                .filter(|(_, dead)| *dead >= 2 * PATIENCE)
+            {
+                warnings.push(format!(
+                    "lane {lane} to peer {name}: dead for {} s, and another UDP port does not help: does a firewall on the way limit ports, or a queue over there stand still?",
+                    dead.as_secs()
+                ));
             }
             if !peer.is_connected() {
                 let why = peer

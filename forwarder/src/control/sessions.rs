@@ -18,12 +18,12 @@ use super::{
     Control, dial,
     establish::{Candidate, Established, Failed, establish},
     event::{Event, SessionId},
+    lanes,
     peer::{CANDIDATES, GRACE, Live, ahead_or_behind},
 };
 use crate::{
     stations::PeerIndex,
     uplink::Path,
-    wan_to_lan::LearntPath,
     worker::{Command, WorkerHandle},
 };
 
@@ -62,9 +62,12 @@ impl Control {
     fn datagrams_under_key(&self, peer: PeerIndex) -> u64 {
         let of_worker = |worker: &WorkerHandle| {
             let counters = &worker.counters.peers[usize::from(peer)];
-            counters.tx_datagrams.get().max(counters.rx_highest.get())
+            counters.tx_datagrams.get()
         };
-        self.parts.workers.iter().map(of_worker).max().unwrap_or(0)
+        let sent = self.parts.workers.iter().map(of_worker);
+        let live = self.peers[usize::from(peer)].live.iter();
+        let received = live.flat_map(|l| l.receive.iter().map(|lane| lane.highest.get()));
+        sent.chain(received).max().unwrap_or(0)
     }
 
     pub(super) fn accepted(&mut self, session: Session) {
@@ -122,7 +125,7 @@ impl Control {
             id,
             session: session.clone(),
             since: now,
-            receive,
+            receive: receive.clone(),
             send,
             connected: true,
         };
@@ -139,6 +142,7 @@ impl Control {
             };
             close_replaced(before.session, patience);
         }
+        tokio::spawn(lanes::report(session.clone(), receive));
         tokio::spawn(read(session, index, id, self.events.clone()));
         self.offer_stations(index);
     }
@@ -160,7 +164,7 @@ impl Control {
                     local: None,
                 })
             } else {
-                peer.paths.get(&spi.worker()).copied()
+                peer.learnt_path(spis.len(), spi.worker())
             };
             spis.push(spi);
             worker.tell(Command::InstallTx {
@@ -259,24 +263,6 @@ impl Control {
             _ => self.complain(index, &format!("session ended: {error}")),
         }
         self.call_if_due(index, Instant::now());
-    }
-
-    /// A worker has learnt where one of the peer's workers is: all that send there follow.
-    ///
-    /// Also the one that told us: its sending lane may have been installed in between.
-    pub(super) fn learn(&mut self, news: LearntPath) {
-        let peer = &mut self.peers[usize::from(news.peer)];
-        peer.paths.insert(news.remote_lane, news.path);
-        debug!(
-            "peer {}: lane {} is at {}",
-            peer.spec.name, news.remote_lane, news.path.remote
-        );
-        let Some(live) = &peer.live else { return };
-        for (worker, spi) in live.send.iter().enumerate() {
-            if spi.worker() == news.remote_lane {
-                self.context.workers[worker].tell(Command::SetPath(news.peer, news.path));
-            }
-        }
     }
 }
 

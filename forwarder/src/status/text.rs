@@ -116,11 +116,18 @@ fn write_peer(out: &mut String, peer: &PeerStatus) -> std::fmt::Result {
         )?;
         for lane in &s.tx_lanes {
             let path = lane.path.as_deref().unwrap_or("not known yet");
-            writeln!(
+            write!(
                 out,
                 "  sends on {} to {path}, {} datagrams",
                 lane.spi, lane.sequence
             )?;
+            if lane.moves > 0 {
+                write!(out, ", moved {} times", lane.moves)?;
+            }
+            if let Some(seconds) = lane.dead_s {
+                write!(out, ", DEAD for {}", period(seconds))?;
+            }
+            writeln!(out)?;
         }
         for lane in &s.rx_lanes {
             writeln!(

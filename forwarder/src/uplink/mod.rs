@@ -79,6 +79,14 @@ impl Uplink {
         self.xdp.as_ref()
     }
 
+    /// Sends from this socket's port from now on, by AF_XDP as well, and receives at it.
+    pub fn replace_socket(&mut self, udp: UdpUplink) {
+        if let (Some(xdp), Ok(address)) = (&mut self.xdp, udp.local_address()) {
+            xdp.set_source_port(address.port());
+        }
+        self.udp = udp;
+    }
+
     /// How long a run may be for one call.
     pub fn run_limits(&self) -> RunLimits {
         self.udp.run_limits()

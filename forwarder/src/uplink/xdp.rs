@@ -62,6 +62,11 @@ impl XdpUplink {
         self.port.statistics()
     }
 
+    pub(super) fn set_source_port(&mut self, port: u16) {
+        self.source_port = port;
+        self.last = None;
+    }
+
     pub(super) fn set_next_hops(&mut self, hops: Arc<NextHops>) {
         self.hops = hops;
         self.last = None;

@@ -1,182 +1,275 @@
-//! Datagrams that came in on one worker's queue of the uplink and are for another.
+//! Datagrams that came in at one worker and are for another.
 //!
-//! The device spreads datagrams over its receive queues as it likes; what a security association has
-//! received is its own worker's to know. So a datagram goes to that worker (the last byte of its SPI), in a
-//! copy and through a queue that neither side waits for. On the normal way, where queue and worker
-//! agree, nothing here is touched but for a look at whether the own queue is empty.
+//! The uplink's device spreads datagrams over its receive queues as it likes, and a peer may send those of
+//! one lane to the socket of another; what a security association has received is its own worker's to know.
+//! So a datagram goes to that worker (the last byte of its SPI) in a copy, through a queue that neither side
+//! waits for. On the normal way, where queue and worker agree, nothing here is touched but for a look at
+//! whether something has come.
+//!
+//! Between each two workers and in each direction there is a queue of one writer and one reader, and one for
+//! the way back of the buffers: no atomic read-modify-write for a datagram, and no allocation once the buffers
+//! are there. A sender has at most [`POOL`] of them. Only what carries an SPI that the other worker receives on
+//! ([`LiveSpis`]) is handed over: an SPI that somebody made up costs the others nothing.
 
-use std::{io, os::fd::OwnedFd, sync::Arc};
+use std::{
+    collections::HashSet,
+    hash::BuildHasherDefault,
+    io,
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use causeway_tunnel::DropReason;
-use crossbeam::queue::ArrayQueue;
+use crossbeam::utils::CachePadded;
+use rtrb::{Consumer, Producer, RingBuffer};
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::{counters::WorkerCounters, uplink::Path};
+use crate::{counters::WorkerCounters, stations::KeyHasher, uplink::Path};
 
-/// Datagrams that wait for a worker at most: what two full batches bring.
+/// Datagrams of one worker that wait for one other at most: what two full batches bring.
 const ROOM: usize = 512;
+
+/// Datagrams of one worker that are on their way to others, or back as empty buffers, at most.
+const POOL: usize = 2 * ROOM;
+
+/// The SPIs that any worker of ours receives on.
+pub type LiveSpis = HashSet<u32, BuildHasherDefault<KeyHasher>>;
 
 /// A datagram for another worker, and where it came from.
 struct Parcel {
-    datagram: Vec<u8>,
+    bytes: Vec<u8>,
     from: Path,
 }
 
-/// Where other workers leave what is for this one, and what wakes it.
+/// What one worker and one other have in common.
+struct Link {
+    outgoing: Producer<Box<Parcel>>,
+    /// Our buffers, when the other has done with them.
+    returned: Consumer<Box<Parcel>>,
+    incoming: Consumer<Box<Parcel>>,
+    /// The other's buffers, when we have.
+    give_back: Producer<Box<Parcel>>,
+}
+
+/// How a worker is told that something was left for it.
+struct Bell {
+    /// A bit for each worker that has left something since the owner last looked.
+    senders: CachePadded<AtomicU64>,
+    wake: Arc<OwnedFd>,
+}
+
+/// A worker's ways to all others and from them.
 pub struct Mailbox {
-    parcels: ArrayQueue<Parcel>,
-    pub(super) wake: Arc<OwnedFd>,
+    own: usize,
+    /// By worker; none to itself.
+    links: Vec<Option<Link>>,
+    bells: Arc<[Bell]>,
+    live: Arc<LiveSpis>,
+    /// Buffers at hand, and how many there are wherever they are.
+    #[expect(
+        clippy::vec_box,
+        reason = "they come from queues of pointers and go to such"
+    )]
+    spare: Vec<Box<Parcel>>,
+    made: usize,
+    /// Workers that something was left for in this batch, a bit each.
+    to_ring: u64,
+    /// Workers whose queue to us is not known to be empty, a bit each.
+    to_empty: u64,
+    /// Whose turn it is to be first.
+    turn: u32,
 }
 
 impl Mailbox {
-    /// One for each of `workers` workers.
+    /// One for each of `workers` workers, in their order.
     ///
     /// # Errors
     ///
     /// What the kernel answers to `eventfd`.
-    pub fn for_workers(workers: usize) -> io::Result<Arc<[Self]>> {
-        let one = |_| {
-            Ok(Self {
-                parcels: ArrayQueue::new(ROOM),
+    pub fn for_workers(workers: usize) -> io::Result<Vec<Self>> {
+        let bell = |_| {
+            Ok(Bell {
+                senders: CachePadded::default(),
                 wake: Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?),
             })
         };
-        (0..workers).map(one).collect()
+        let bells: Arc<[Bell]> = (0..workers).map(bell).collect::<io::Result<_>>()?;
+        let alone = |own| Self {
+            own,
+            links: (0..workers).map(|_| None).collect(),
+            bells: Arc::clone(&bells),
+            live: Arc::default(),
+            spare: Vec::with_capacity(POOL),
+            made: 0,
+            to_ring: 0,
+            to_empty: 0,
+            turn: 0,
+        };
+        let mut all: Vec<Self> = (0..workers).map(alone).collect();
+        for a in 0..workers {
+            for b in 0..a {
+                let (at_a, at_b) = link();
+                (all[a].links[b], all[b].links[a]) = (Some(at_a), Some(at_b));
+            }
+        }
+        Ok(all)
     }
 
-    /// Lends up to `limit` of those that wait to `visit`; returns their number.
-    pub(super) fn empty(&self, limit: usize, mut visit: impl FnMut(&mut [u8], Path)) -> usize {
+    /// What wakes this worker.
+    pub(super) fn wake(&self) -> &Arc<OwnedFd> {
+        &self.bells[self.own].wake
+    }
+
+    /// From now on these are the SPIs to hand over.
+    pub(super) fn set_live(&mut self, live: Arc<LiveSpis>) {
+        self.live = live;
+    }
+
+    /// The other worker that the datagram is for, by its SPI. `None`: ours or nobody's, as we shall see.
+    #[inline]
+    pub(super) fn owner(&self, datagram: &[u8]) -> Option<usize> {
+        let worker = usize::from(*datagram.get(3)?);
+        if worker == self.own || worker >= self.links.len() {
+            return None;
+        }
+        let spi = u32::from_be_bytes(*datagram.first_chunk()?);
+        self.live.contains(&spi).then_some(worker)
+    }
+
+    /// Leaves a copy of the datagram for `worker`, or counts why not. It is told by [`Self::ring`].
+    pub(super) fn hand_over(
+        &mut self,
+        worker: usize,
+        datagram: &[u8],
+        from: Path,
+        counters: &WorkerCounters,
+    ) {
+        if self.leave(worker, datagram, from) {
+            counters.wan_handed_over.add(1);
+            self.to_ring |= 1 << worker;
+        } else {
+            counters.wan_rx_datagrams.add(1);
+            counters.drop_one(DropReason::HandoverFull);
+        }
+    }
+
+    fn leave(&mut self, worker: usize, datagram: &[u8], from: Path) -> bool {
+        let Some(mut parcel) = self.buffer() else {
+            return false;
+        };
+        parcel.bytes.clear();
+        parcel.bytes.extend_from_slice(datagram);
+        parcel.from = from;
+        let Some(link) = &mut self.links[worker] else {
+            return false;
+        };
+        match link.outgoing.push(parcel) {
+            Ok(()) => true,
+            Err(rtrb::PushError::Full(parcel)) => {
+                self.spare.push(parcel);
+                false
+            }
+        }
+    }
+
+    /// An empty buffer: one at hand, one that has come back, or a new one if there may be more.
+    fn buffer(&mut self) -> Option<Box<Parcel>> {
+        if self.spare.is_empty() {
+            for link in self.links.iter_mut().flatten() {
+                while let Ok(parcel) = link.returned.pop() {
+                    self.spare.push(parcel);
+                }
+            }
+        }
+        if self.spare.is_empty() && self.made < POOL {
+            self.made += 1;
+            return Some(Box::new(Parcel {
+                bytes: Vec::new(),
+                from: Path {
+                    remote: ([0; 4], 0).into(),
+                    local: None,
+                },
+            }));
+        }
+        self.spare.pop()
+    }
+
+    /// Tells the workers that something was left for: once a batch.
+    pub(super) fn ring(&mut self) {
+        for worker in bits(std::mem::take(&mut self.to_ring)) {
+            let bell = &self.bells[worker];
+            // Another's bit that is still there: it has rung, or is about to, and the worker has not
+            // looked since; when it looks it finds ours as well.
+            if bell.senders.fetch_or(1 << self.own, Ordering::AcqRel) == 0 {
+                // EAGAIN means that the counter is full of wake-ups already.
+                let _ = rustix::io::write(&*bell.wake, &1_u64.to_ne_bytes());
+            }
+        }
+    }
+
+    /// Lends up to `limit` datagrams that others have left to `visit`; returns their number.
+    pub(super) fn empty(&mut self, limit: usize, mut visit: impl FnMut(&mut [u8], Path)) -> usize {
+        let senders = &self.bells[self.own].senders;
+        if senders.load(Ordering::Relaxed) != 0 {
+            self.to_empty |= senders.swap(0, Ordering::AcqRel);
+        }
         let mut taken = 0;
-        while taken < limit && !self.parcels.is_empty() {
-            let Some(mut parcel) = self.parcels.pop() else {
-                break;
+        let turn = self.turn;
+        self.turn = (turn + 1) % u64::BITS;
+        for after in bits(self.to_empty.rotate_right(turn)) {
+            let worker = (after + turn as usize) % u64::BITS as usize;
+            let Some(link) = &mut self.links[worker] else {
+                continue;
             };
-            visit(&mut parcel.datagram, parcel.from);
-            taken += 1;
+            while taken < limit {
+                let Ok(mut parcel) = link.incoming.pop() else {
+                    self.to_empty &= !(1 << worker);
+                    break;
+                };
+                visit(&mut parcel.bytes, parcel.from);
+                taken += 1;
+                // It has room for all buffers that the other has.
+                let _ = link.give_back.push(parcel);
+            }
         }
         taken
     }
 }
 
-/// One worker's way to the others, for a batch; they are woken when it is dropped.
-pub(super) struct Exchange<'a> {
-    mailboxes: &'a [Mailbox],
-    own: usize,
-    counters: &'a WorkerCounters,
-    /// Workers that something was left for, a bit each.
-    wake: u64,
+/// The two ends of a link.
+fn link() -> (Link, Link) {
+    let ((to_b, from_a), (to_a, from_b)) = (RingBuffer::new(ROOM), RingBuffer::new(ROOM));
+    let ((back_to_a, a_returned), (back_to_b, b_returned)) =
+        (RingBuffer::new(POOL), RingBuffer::new(POOL));
+    let a = Link {
+        outgoing: to_b,
+        returned: a_returned,
+        incoming: from_b,
+        give_back: back_to_b,
+    };
+    let b = Link {
+        outgoing: to_a,
+        returned: b_returned,
+        incoming: from_a,
+        give_back: back_to_a,
+    };
+    (a, b)
 }
 
-impl<'a> Exchange<'a> {
-    pub(super) fn new(mailboxes: &'a [Mailbox], own: u8, counters: &'a WorkerCounters) -> Self {
-        Self {
-            mailboxes,
-            own: usize::from(own),
-            counters,
-            wake: 0,
+/// The numbers of the bits that are set.
+fn bits(mut set: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        if set == 0 {
+            return None;
         }
-    }
-
-    /// The other worker that the datagram is for, by its SPI; `None`: ours, or nobody's, as we shall see.
-    #[inline]
-    pub(super) fn owner(&self, datagram: &[u8]) -> Option<usize> {
-        let worker = usize::from(*datagram.get(3)?);
-        (worker != self.own && worker < self.mailboxes.len()).then_some(worker)
-    }
-
-    /// Leaves a copy of the datagram for `worker`, or counts why not.
-    #[cold]
-    pub(super) fn hand_over(&mut self, worker: usize, datagram: &[u8], from: Path) {
-        let parcel = Parcel {
-            datagram: datagram.to_vec(),
-            from,
-        };
-        if self.mailboxes[worker].parcels.push(parcel).is_ok() {
-            self.counters.wan_handed_over.add(1);
-        } else {
-            self.counters.wan_rx_datagrams.add(1);
-            self.counters.drop_one(DropReason::HandoverFull);
-        }
-        self.wake |= 1 << worker;
-    }
-}
-
-impl Drop for Exchange<'_> {
-    fn drop(&mut self) {
-        for worker in (0..self.mailboxes.len()).filter(|w| self.wake >> w & 1 == 1) {
-            // EAGAIN means that the counter is full of wake-ups already.
-            let _ = rustix::io::write(&*self.mailboxes[worker].wake, &1_u64.to_ne_bytes());
-        }
-    }
+        let lowest = set.trailing_zeros();
+        set &= set - 1;
+        Some(lowest as usize)
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const WORKER: usize = 3;
-
-    fn from() -> Path {
-        Path {
-            remote: ([192, 0, 2, 7], 4_500).into(),
-            local: None,
-        }
-    }
-
-    /// The ESP datagram number `number` for that worker.
-    fn datagram(worker: u8, number: u8) -> [u8; 6] {
-        [0x81, 0, 0, worker, number, 0]
-    }
-
-    #[test]
-    fn only_what_is_for_another_is_handed_over() {
-        let mailboxes = Mailbox::for_workers(4).unwrap();
-        let counters = WorkerCounters::new(1);
-        let exchange = Exchange::new(&mailboxes, 1, &counters);
-        let owners = [0, 1, 2, 3, 4, 255].map(|w| exchange.owner(&datagram(w, 0)));
-        assert_eq!(owners, [Some(0), None, Some(2), Some(3), None, None]);
-        assert_eq!(exchange.owner(&[0x81, 0, 0]), None);
-    }
-
-    #[test]
-    fn it_arrives_in_order_and_wakes_its_worker_once_a_batch() {
-        let mailboxes = Mailbox::for_workers(4).unwrap();
-        let counters = WorkerCounters::new(1);
-        let mut exchange = Exchange::new(&mailboxes, 0, &counters);
-        for number in 0..9 {
-            exchange.hand_over(WORKER, &datagram(3, number), from());
-        }
-        let woken = |worker: usize| {
-            let mut count = [0; 8];
-            rustix::io::read(&*mailboxes[worker].wake, &mut count)
-                .map(|_| u64::from_ne_bytes(count))
-        };
-        assert!(woken(WORKER).is_err(), "not before the batch is over");
-        drop(exchange);
-        assert_eq!(woken(WORKER), Ok(1));
-        assert!(woken(2).is_err());
-        let mut got = Vec::new();
-        let visit = |datagram: &mut [u8], path| {
-            assert_eq!(path, from());
-            got.push(datagram[4]);
-        };
-        assert_eq!(mailboxes[WORKER].empty(7, visit), 7);
-        assert_eq!(got, [0, 1, 2, 3, 4, 5, 6]);
-        assert_eq!(mailboxes[WORKER].empty(7, |_, _| {}), 2);
-        assert_eq!(mailboxes[WORKER].empty(7, |_, _| {}), 0);
-        assert_eq!(counters.wan_handed_over.get(), 9);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_dropped_and_counted() {
-        let mailboxes = Mailbox::for_workers(4).unwrap();
-        let counters = WorkerCounters::new(1);
-        let mut exchange = Exchange::new(&mailboxes, 0, &counters);
-        for _ in 0..ROOM + 5 {
-            exchange.hand_over(WORKER, &datagram(3, 0), from());
-        }
-        assert_eq!(counters.wan_handed_over.get(), ROOM as u64);
-        assert_eq!(counters.drops[DropReason::HandoverFull.index()].get(), 5);
-        assert_eq!(counters.wan_rx_datagrams.get(), 5);
-    }
-}
+mod tests;

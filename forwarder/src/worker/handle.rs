@@ -9,12 +9,12 @@ use causeway_tunnel::{
 use crossbeam::channel::Sender;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Mailbox, Worker};
+use super::{LiveSpis, Mailbox, Worker};
 use crate::{
-    counters::WorkerCounters,
+    counters::{SharedCounter, WorkerCounters},
     stations::{PeerIndex, StationTable},
     sys::xsk::XskPort,
-    uplink::{NextHops, Path, Uplink},
+    uplink::{NextHops, Path, UdpUplink, Uplink},
     wan_to_lan::LearntPath,
 };
 
@@ -26,8 +26,8 @@ pub struct WorkerConfig {
     pub port: XskPort,
     /// Its way to the peers.
     pub uplink: Uplink,
-    /// Those of all workers, by index: what comes in at one for another goes there.
-    pub mailboxes: Arc<[Mailbox]>,
+    /// Its ways to the other workers: what comes in at one for another goes there.
+    pub mailbox: Mailbox,
     /// Core to run on, if pinned.
     pub cpu: Option<usize>,
     /// Frames taken from the LAN port at once.
@@ -62,6 +62,8 @@ pub enum Command {
         limits: Limits,
         /// Whether the peer's address is learnt from its datagrams.
         learns_path: bool,
+        /// Where the worker writes the highest sequence number received.
+        highest: SharedCounter,
         /// Told when the worker is ready to receive.
         done: oneshot::Sender<()>,
     },
@@ -80,10 +82,17 @@ pub enum Command {
         /// Where to; `None` keeps the path that is known or waits to learn one.
         path: Option<Path>,
     },
+    /// What the workers receive on, all together: what comes in at one for another and is none of these
+    /// is dropped. Told when the worker knows it.
+    LiveSpis(Arc<LiveSpis>, oneshot::Sender<()>),
     /// Forget a receiving security association.
     RemoveRx(u32),
     /// Send nothing more to the peer.
     ClearTx(PeerIndex),
+    /// Send the peer a few keepalives, a tick apart.
+    Probe(PeerIndex),
+    /// Send and receive at this socket instead of the one before.
+    ReplaceSocket(Box<UdpUplink>),
     /// A path learnt by another worker whose lane ends at the same place.
     SetPath(PeerIndex, Path),
     /// The path MTU changed: UDP payload bytes.
@@ -135,13 +144,9 @@ impl WorkerHandle {
     /// # Errors
     ///
     /// What the kernel answers to `clone`.
-    ///
-    /// # Panics
-    ///
-    /// If there is no mailbox for the worker.
     pub fn spawn(config: WorkerConfig) -> io::Result<Self> {
         let (commands, inbox) = crossbeam::channel::unbounded();
-        let wake = Arc::clone(&config.mailboxes[usize::from(config.index)].wake);
+        let wake = Arc::clone(config.mailbox.wake());
         let counters = Arc::new(WorkerCounters::new(config.peers));
         let name = format!("worker-{}", config.index);
         let mut worker = Worker::new(config, inbox, Arc::clone(&wake), Arc::clone(&counters));

@@ -9,7 +9,10 @@ use causeway_tunnel::{
 use crossbeam::channel::TryRecvError;
 
 use super::{Command, Keepalive, OPENING_KEEPALIVES, Worker};
-use crate::{uplink::Path, wan_to_lan::InboundLane};
+use crate::{
+    uplink::{Path, UdpUplink},
+    wan_to_lan::InboundLane,
+};
 
 impl Worker {
     /// Carries out what the control plane asks; false: stop.
@@ -36,6 +39,7 @@ impl Worker {
                 keys,
                 limits,
                 learns_path,
+                highest,
                 done,
             } => {
                 let lane = RxLane::new(spi, &keys, limits, now);
@@ -44,6 +48,7 @@ impl Worker {
                     lane,
                     peer,
                     remote_lane,
+                    highest,
                     generation: self.installed,
                     learns_path,
                     path: None,
@@ -69,24 +74,36 @@ impl Worker {
                     // Parts of frames that still wait will do so in vain.
                     let incomplete = inbound.lane.tick(now + Duration::from_secs(3_600));
                     self.counters.drops[DropReason::Incomplete.index()].add(incomplete);
-                    // The next datagram on a younger one sets it right.
-                    self.counters.peers[usize::from(inbound.peer)]
-                        .rx_highest
-                        .set(0);
                 }
             }
             Command::ClearTx(peer) => self.peers[usize::from(peer)].lane = None,
+            Command::Probe(peer) => self.keepalives[usize::from(peer)].opening = OPENING_KEEPALIVES,
+            Command::ReplaceSocket(socket) => self.replace_socket(*socket, now),
             Command::SetPath(peer, path) => self.peers[usize::from(peer)].path = Some(path),
             Command::SetDatagramSize(peer, bytes) => {
                 if let Some(lane) = &mut self.peers[usize::from(peer)].lane {
                     lane.set_datagram_size(bytes);
                 }
             }
+            Command::LiveSpis(spis, done) => {
+                self.config.mailbox.set_live(spis);
+                // As above.
+                let _ = done.send(());
+            }
             Command::Stations(table) => self.config.stations = table,
             Command::NextHops(hops) => self.config.uplink.set_next_hops(hops),
             Command::Stop => return false,
         }
         true
+    }
+
+    /// The peers learn of the new port by keepalives.
+    fn replace_socket(&mut self, socket: UdpUplink, now: Instant) {
+        self.config.uplink.replace_socket(socket);
+        for peer in 0..self.peers.len() {
+            self.keepalives[peer].opening = OPENING_KEEPALIVES;
+            self.keep_alive(peer, now);
+        }
     }
 
     fn install_tx(&mut self, peer: usize, lane: TxLane, path: Option<Path>, now: Instant) {

@@ -58,6 +58,7 @@ impl Worker {
         });
         if sent.is_ok() {
             counters.keepalives.add(1);
+            counters.peers[peer].tx_datagrams.set(lane.sequence());
         }
         *state = Keepalive {
             datagrams: lane.sequence(),

@@ -91,6 +91,17 @@ impl UplinkProgram {
             .map_err(failed("add a port"))
     }
 
+    /// Forgets a port that was added: its datagrams pass to the kernel.
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError::Map`] if the kernel refuses, or it was never added.
+    pub fn remove_port(&mut self, port: u16) -> Result<(), XdpError> {
+        self.ports
+            .remove(&u32::from(port))
+            .map_err(failed("remove a port"))
+    }
+
     /// Makes `addresses` those that we are reached at.
     ///
     /// # Errors

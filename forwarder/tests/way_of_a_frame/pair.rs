@@ -7,7 +7,7 @@ use std::{
 };
 
 use causeway::{
-    counters::WorkerCounters,
+    counters::{SharedCounter, WorkerCounters},
     flood::TokenBucket,
     lan_to_wan::{LanToWan, PeerTx, RunSink},
     stations::{Role, StationTable},
@@ -88,6 +88,7 @@ impl OneWay {
             lane: RxLane::new(spi, &keys(), limits, now),
             peer: 0,
             remote_lane: 0,
+            highest: SharedCounter::default(),
             generation: 1,
             learns_path: false,
             path: None,
@@ -181,7 +182,8 @@ fn every_length_crosses_to_the_cloud_and_back() {
         assert_eq!(received.rx_frames.get(), frames.len() as u64);
         assert_eq!(sent.tx_bytes.get(), received.rx_bytes.get());
         assert_eq!(sent.tx_datagrams.get(), received.rx_datagrams.get());
-        assert_eq!(way.sender.wan_tx_datagrams.get(), received.rx_highest.get());
+        let lane = way.lanes.values().next().unwrap();
+        assert_eq!(way.sender.wan_tx_datagrams.get(), lane.highest.get());
         assert!(way.sender.drops.iter().all(|n| n.get() == 0));
         assert!(way.receiver.drops.iter().all(|n| n.get() == 0));
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use causeway::{
-    counters::WorkerCounters,
+    counters::{SharedCounter, WorkerCounters},
     stations::{Place, Role, Station, StationKey, StationTable},
     sys::xsk::{XskConfig, XskPort},
     uplink::{self, UdpUplink, Uplink},
@@ -138,7 +138,7 @@ impl End {
             index: 0,
             port: xsk,
             uplink,
-            mailboxes: Mailbox::for_workers(1).unwrap(),
+            mailbox: Mailbox::for_workers(1).unwrap().remove(0),
             cpu: None,
             batch: 256,
             flood_limit: 100_000,
@@ -174,6 +174,7 @@ impl End {
             keys: keys(),
             limits: Limits::default(),
             learns_path,
+            highest: SharedCounter::default(),
             done,
         });
         is_done.blocking_recv().expect("the worker lives");

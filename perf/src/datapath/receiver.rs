@@ -3,7 +3,7 @@
 use std::{hint::black_box, time::Instant};
 
 use causeway::{
-    counters::WorkerCounters,
+    counters::{SharedCounter, WorkerCounters},
     stations::{Role, StationTable},
     sys::xsk::TransmitError,
     wan_to_lan::{FrameSink, InboundLane, InboundLanes, WanToLan},
@@ -94,6 +94,7 @@ impl Series for Receiver {
             lane: RxLane::new(spi(), &keys, ENDLESS, now),
             peer: 0,
             remote_lane: 0,
+            highest: SharedCounter::default(),
             generation: 1,
             learns_path: false,
             path: None,

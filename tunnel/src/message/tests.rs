@@ -77,6 +77,12 @@ fn documented_examples() {
         Message::Bye(Bye::new(ByeReason::Shutdown, "upgrade")),
         "0000000e8203a20001016775706772616465",
     );
+    let lane = |spi, highest| HeardLane { spi, highest };
+    let lanes = vec![lane(0x1001, 300), lane(0x8200_1002, 0)];
+    check(
+        Message::Heard(Heard { lanes }),
+        "000000138204a100828219100119012c821a8200100200",
+    );
 }
 
 fn any_hello() -> impl Strategy<Value = Hello> {
@@ -133,6 +139,13 @@ fn any_message() -> impl Strategy<Value = Message> {
         vec(any::<u32>(), 0..256).prop_map(|spis| Message::Lanes(Lanes { spis })),
         any_stations().prop_map(Message::Stations),
         (any::<u32>(), ".{0,40}").prop_map(|(code, text)| Message::Bye(Bye { code, text })),
+        vec((any::<u32>(), any::<u64>()), 0..9).prop_map(|lanes| {
+            let lanes = lanes.into_iter();
+            let lanes = lanes.map(|(spi, highest)| HeardLane { spi, highest });
+            Message::Heard(Heard {
+                lanes: lanes.collect(),
+            })
+        }),
     ]
 }
 
