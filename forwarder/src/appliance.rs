@@ -324,6 +324,7 @@ fn spawn_workers(
             mailboxes: Arc::clone(&mailboxes),
             cpu: config.cpus.get(index % config.cpus.len().max(1)).copied(),
             batch: config.batch,
+            idle: config.idle,
             flood_limit: config.flood_limit,
             finish_checksums,
             lane_keepalive: config.lane_keepalive,

@@ -11,7 +11,7 @@ use causeway_tunnel::{aead::Cipher, identity::PrivateKey};
 
 use crate::{
     keys,
-    options::{AutoOnOff, CipherName, OnOff, RoleName, RunOptions, UplinkKind},
+    options::{AutoOnOff, CipherName, IdleStrategy, OnOff, RoleName, RunOptions, UplinkKind},
     spec::PeerSpec,
     stations::{PeerIndex, Place, Role, Station, StationKey, StationTable},
     uplink,
@@ -74,6 +74,8 @@ pub struct Config {
     pub finish_checksums: AutoOnOff,
     /// Flooded frames per second and worker.
     pub flood_limit: u32,
+    /// What a worker does when there is nothing to do.
+    pub idle: IdleStrategy,
     /// LAN frames per batch.
     pub batch: usize,
     /// Entries of the AF_XDP rings.
@@ -143,6 +145,7 @@ impl Config {
             promisc: o.promisc != Some(OnOff::Off),
             finish_checksums: o.finish_checksums.unwrap_or(AutoOnOff::Auto),
             flood_limit: o.flood_limit.unwrap_or(10_000),
+            idle: o.idle.unwrap_or(IdleStrategy::Adaptive),
             batch: within("--batch", o.batch.unwrap_or(256), 1, 4_096)?,
             ring_size: ring_size(o.ring_size.unwrap_or(2_048))?,
             max_path_mtu: o

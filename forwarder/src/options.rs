@@ -85,6 +85,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "N")]
     pub flood_limit: Option<u32>,
 
+    /// What a worker does when there is nothing to do: `spin` never sleeps; `adaptive` spins for up to 50 µs under load and sleeps otherwise; `sleep` sleeps at once [default: adaptive]
+    #[arg(long, value_enum)]
+    pub idle: Option<IdleStrategy>,
+
     /// Largest number of LAN frames handled as one batch, 1 to 4096 [default: 256]
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
@@ -132,6 +136,7 @@ impl RunOptions {
             promisc: self.promisc.or(file.promisc),
             finish_checksums: self.finish_checksums.or(file.finish_checksums),
             flood_limit: self.flood_limit.or(file.flood_limit),
+            idle: self.idle.or(file.idle),
             batch: self.batch.or(file.batch),
             ring_size: self.ring_size.or(file.ring_size),
             max_path_mtu: self.max_path_mtu.or(file.max_path_mtu),
@@ -178,6 +183,16 @@ words! {
         Aes256Gcm = "aes-256-gcm",
         /// AES-GCM with a 128-bit key.
         Aes128Gcm = "aes-128-gcm",
+    }
+    /// What a worker does when there is nothing to do.
+    IdleStrategy {
+        /// It never sleeps, and never gives its core away.
+        Spin = "spin",
+        /// It spins for a while after the last work, if work has come that soon lately and nobody else
+        /// wants the core; else it sleeps.
+        Adaptive = "adaptive",
+        /// It sleeps at once.
+        Sleep = "sleep",
     }
     /// A switch.
     OnOff {

@@ -7,6 +7,7 @@
 
 mod exchange;
 mod handle;
+mod idle;
 mod obey;
 mod sleep;
 mod tick;
@@ -22,7 +23,11 @@ use core_affinity::CoreId;
 use crossbeam::channel::Receiver;
 use tokio::sync::mpsc;
 
-use self::{exchange::Exchange, sleep::RETRY};
+use self::{
+    exchange::Exchange,
+    idle::{Idle, Wait},
+    sleep::RETRY,
+};
 pub use self::{
     exchange::Mailbox,
     handle::{Command, WorkerConfig, WorkerHandle, WorkerSender},
@@ -54,6 +59,7 @@ struct Worker {
     keepalives: Vec<Keepalive>,
     next_tick: Instant,
     retry: Duration,
+    idle: Idle,
 }
 
 /// When a peer's lane last moved.
@@ -88,6 +94,7 @@ impl Worker {
             keepalives: vec![idle; config.peers],
             next_tick: now + TICK,
             retry: RETRY.0,
+            idle: Idle::new(config.idle, now),
             config,
         }
     }
@@ -105,8 +112,15 @@ impl Worker {
             if now >= self.next_tick {
                 self.tick(now);
             }
-            if work == 0 {
-                self.sleep(now);
+            if work > 0 {
+                // Once more: what came meanwhile lies in rings, where a look costs no system call.
+                self.config.uplink.has_handled(work);
+                self.idle.worked(now);
+                continue;
+            }
+            match self.idle.next(now) {
+                Wait::Sleep => self.sleep(now),
+                Wait::Spin => self.config.uplink.has_rested(),
             }
         }
         self.config.port.flush();
@@ -164,16 +178,10 @@ impl Worker {
         counters.wan_xdp_rx.add(by_xdp as u64);
         let own = &mailboxes[usize::from(self.config.index)];
         let mut total = by_xdp + own.empty(most, &mut take);
-        if uplink.socket_is_due(total) {
-            // No more than a batch and what one call brings: the other direction has its turn then.
-            let limit = total + most;
-            while total < limit {
-                let datagrams = uplink.receive_udp(&mut take);
-                total += datagrams;
-                if datagrams == 0 {
-                    break;
-                }
-            }
+        // No more than a batch and what one call brings: the other direction has its turn then.
+        let limit = total + most;
+        while total < limit && uplink.socket_is_due() {
+            total += uplink.receive_udp(&mut take);
         }
         if total > 0 || self.config.port.has_unsent() {
             self.config.port.flush();

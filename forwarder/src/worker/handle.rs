@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Mailbox, Worker};
 use crate::{
     counters::WorkerCounters,
+    options::IdleStrategy,
     stations::{PeerIndex, StationTable},
     sys::xsk::XskPort,
     uplink::{NextHops, Path, Uplink},
@@ -32,6 +33,8 @@ pub struct WorkerConfig {
     pub cpu: Option<usize>,
     /// Frames taken from the LAN port at once.
     pub batch: usize,
+    /// What to do when there is nothing to do.
+    pub idle: IdleStrategy,
     /// Broadcast and multicast frames per second to let through.
     pub flood_limit: u32,
     /// Whether to complete partial checksums of LAN frames.

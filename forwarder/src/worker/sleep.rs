@@ -42,7 +42,9 @@ impl Worker {
             // Then poll() may return at once from now on.
             std::thread::sleep(Duration::from_millis(1));
         }
-        if !fds[0].revents().is_empty() {
+        let [woken, _, socket] = [0, 1, 2].map(|n: usize| !fds[n].revents().is_empty());
+        self.config.uplink.socket_was_polled(socket);
+        if woken {
             // Before the queues are looked into: what comes in between wakes us again.
             let _ = rustix::io::read(&*self.wake, &mut [0_u8; 8]);
         }

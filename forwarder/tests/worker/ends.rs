@@ -141,6 +141,7 @@ impl End {
             mailboxes: Mailbox::for_workers(1).unwrap(),
             cpu: None,
             batch: 256,
+            idle,
             flood_limit: 100_000,
             finish_checksums: false,
             lane_keepalive,
