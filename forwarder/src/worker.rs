@@ -13,6 +13,7 @@ mod sleep;
 mod tick;
 
 use std::{
+    io,
     os::fd::OwnedFd,
     sync::Arc,
     time::{Duration, Instant},
@@ -36,6 +37,7 @@ use crate::{
     counters::WorkerCounters,
     flood::TokenBucket,
     lan_to_wan::{LanToWan, PeerTx},
+    sys::sched,
     wan_to_lan::{InboundLanes, LearntPath, WanToLan},
 };
 
@@ -99,10 +101,15 @@ impl Worker {
         }
     }
 
-    fn run(&mut self) {
+    /// What the thread needs of the kernel before it runs.
+    fn prepare(&self) -> io::Result<()> {
         if let Some(id) = self.config.cpu {
             core_affinity::set_for_current(CoreId { id });
         }
+        self.config.fifo.map_or(Ok(()), sched::set_fifo)
+    }
+
+    fn run(&mut self) {
         loop {
             let now = Instant::now();
             if !self.obey(now) {

@@ -31,6 +31,8 @@ pub struct WorkerConfig {
     pub mailboxes: Arc<[Mailbox]>,
     /// Core to run on, if pinned.
     pub cpu: Option<usize>,
+    /// Priority under SCHED_FIFO, if that is wanted.
+    pub fifo: Option<u8>,
     /// Frames taken from the LAN port at once.
     pub batch: usize,
     /// What to do when there is nothing to do.
@@ -137,7 +139,7 @@ impl WorkerHandle {
     ///
     /// # Errors
     ///
-    /// What the kernel answers to `clone`.
+    /// What the kernel answers to `clone`, or to the wish for SCHED_FIFO: EPERM without CAP_SYS_NICE.
     ///
     /// # Panics
     ///
@@ -146,11 +148,19 @@ impl WorkerHandle {
         let (commands, inbox) = crossbeam::channel::unbounded();
         let wake = Arc::clone(&config.mailboxes[usize::from(config.index)].wake);
         let counters = Arc::new(WorkerCounters::new(config.peers));
+        let (told, is_prepared) = crossbeam::channel::bounded(1);
         let name = format!("worker-{}", config.index);
         let mut worker = Worker::new(config, inbox, Arc::clone(&wake), Arc::clone(&counters));
-        let thread = std::thread::Builder::new()
-            .name(name)
-            .spawn(move || worker.run())?;
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            let prepared = worker.prepare();
+            let ready = prepared.is_ok();
+            // Who starts us waits for it.
+            let _ = told.send(prepared);
+            if ready {
+                worker.run();
+            }
+        })?;
+        is_prepared.recv().map_err(io::Error::other)??;
         Ok(Self {
             commands,
             wake,
