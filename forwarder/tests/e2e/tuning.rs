@@ -82,7 +82,7 @@ fn workers_run_under_sched_fifo_if_told_to() {
     let causeway = env!("CARGO_BIN_EXE_causeway");
     let run = ["setpriv", "--bounding-set", "-sys_nice", causeway, "run"];
     let more = [
-        "--role", "site", "--lan", "lan", "--key", &key, "--peer", peer,
+        "--role", "site", "--lan", "lan", "--key", &key, "--peer", peer, "--log", "error",
     ];
     let all = [&run[..], &more, &["--sched-fifo", "7"]].concat();
     let refused = lab.command("site", &all).output().unwrap();
