@@ -5,6 +5,7 @@
 //! opened before; and as all of it hangs on file descriptors, so does the end of the process,
 //! however it comes.
 
+mod placement;
 mod uplink;
 
 use std::{
@@ -293,18 +294,21 @@ fn open_ports(
 ) -> Result<Vec<XskPort>, String> {
     let mut ports = Vec::new();
     for queue in 0..u32::from(workers) {
-        let port = XskPort::open(&XskConfig {
+        let what = XskConfig {
             interface: lan.name.clone(),
             queue,
             ring_size: config.ring_size,
             max_frame: lan.max_frame(),
-        });
+            tuning: config.tuning,
+        };
+        let port = placement::open_port(config, &what);
         let port = port.map_err(|e| e.to_string())?;
         program
             .set_socket(queue, &port.as_fd())
             .map_err(|e| e.to_string())?;
         ports.push(port);
     }
+    placement::advise(config, lan, &ports[0]);
     Ok(ports)
 }
 
@@ -321,7 +325,7 @@ fn spawn_workers(
         AutoOnOff::Off => false,
     };
     let stations = Arc::new(config.stations.clone());
-    let cannot = |e: std::io::Error| format!("cannot start a worker thread: {e}");
+    let cannot = |e: std::io::Error| placement::explain(config, &e);
     let mailboxes = Mailbox::for_workers(ports.len()).map_err(cannot)?;
     let mut workers = Vec::new();
     let opened = ports.into_iter().zip(uplinks).zip(mailboxes);
@@ -331,8 +335,10 @@ fn spawn_workers(
             port,
             uplink,
             mailbox,
-            cpu: config.cpus.get(index % config.cpus.len().max(1)).copied(),
+            cpu: placement::core_of(config, index),
             batch: config.batch,
+            idle: config.idle,
+            fifo: config.sched_fifo,
             flood_limit: config.flood_limit,
             finish_checksums,
             lane_keepalive: config.lane_keepalive,

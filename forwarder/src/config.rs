@@ -11,9 +11,10 @@ use causeway_tunnel::{aead::Cipher, identity::PrivateKey};
 
 use crate::{
     keys,
-    options::{AutoOnOff, CipherName, OnOff, RoleName, RunOptions, UplinkKind},
+    options::{AutoOnOff, CipherName, IdleStrategy, OnOff, RoleName, RunOptions, UplinkKind},
     spec::PeerSpec,
     stations::{PeerIndex, Place, Role, Station, StationKey, StationTable},
+    sys::xsk::{LEAST_CHUNKS, MOST_CHUNKS, XskTuning},
     uplink,
 };
 
@@ -74,10 +75,16 @@ pub struct Config {
     pub finish_checksums: AutoOnOff,
     /// Flooded frames per second and worker.
     pub flood_limit: u32,
+    /// What a worker does when there is nothing to do.
+    pub idle: IdleStrategy,
     /// LAN frames per batch.
     pub batch: usize,
     /// Entries of the AF_XDP rings.
     pub ring_size: u32,
+    /// What else is set of the AF_XDP ports.
+    pub tuning: XskTuning,
+    /// Priority of the workers under SCHED_FIFO, if that is wanted.
+    pub sched_fifo: Option<u8>,
     /// Ceiling of the path MTU search, in bytes of the IP packet.
     pub max_path_mtu: Option<u16>,
     /// Name of the control socket.
@@ -98,6 +105,7 @@ impl Config {
     }
 
     fn check(o: RunOptions) -> Result<Self, ConfigError> {
+        let tuning = tuning(&o)?;
         let role = match o.role {
             Some(RoleName::Site) => Role::Site,
             Some(RoleName::Cloud) => Role::Cloud,
@@ -143,8 +151,14 @@ impl Config {
             promisc: o.promisc != Some(OnOff::Off),
             finish_checksums: o.finish_checksums.unwrap_or(AutoOnOff::Auto),
             flood_limit: o.flood_limit.unwrap_or(10_000),
+            idle: o.idle.unwrap_or(IdleStrategy::Adaptive),
             batch: within("--batch", o.batch.unwrap_or(256), 1, 4_096)?,
-            ring_size: ring_size(o.ring_size.unwrap_or(2_048))?,
+            tuning,
+            ring_size: ring_size(o.ring_size)?,
+            sched_fifo: o
+                .sched_fifo
+                .map(|n| within("--sched-fifo", n, 1, 99))
+                .transpose()?,
             max_path_mtu: o
                 .max_path_mtu
                 .map(|mtu| within("--max-path-mtu", mtu, 1_280, 9_216))
@@ -320,7 +334,25 @@ fn period(
     Ok(Duration::from_millis(ms))
 }
 
-fn ring_size(size: u32) -> Result<u32, ConfigError> {
+fn tuning(o: &RunOptions) -> Result<XskTuning, ConfigError> {
+    let ring = ring_size(o.ring_size)?;
+    let chunks = |n| within("--umem-frames", n, LEAST_CHUNKS * ring, MOST_CHUNKS * ring);
+    let budget = |n| within("--tx-budget", n, 32, ring);
+    let bytes = |n| within("--xdp-send-buffer", n, 65_536, 1 << 30);
+    Ok(XskTuning {
+        chunks: o.umem_frames.map(chunks).transpose()?,
+        huge_pages: o.huge_pages.unwrap_or(AutoOnOff::Auto),
+        tx_budget: o.tx_budget.map(budget).transpose()?,
+        send_buffer: o.xdp_send_buffer.map(bytes).transpose()?,
+        busy_poll: match within("--busy-poll", o.busy_poll.unwrap_or(0), 0, 1_024)? {
+            0 => None,
+            frames => Some(frames),
+        },
+    })
+}
+
+fn ring_size(given: Option<u32>) -> Result<u32, ConfigError> {
+    let size = given.unwrap_or(2_048);
     if !size.is_power_of_two() {
         return wrong(format!("--ring-size {size} is not a power of two"));
     }
@@ -411,13 +443,22 @@ mod tests {
     #[test]
     fn what_is_missing_or_contradicts_is_named() {
         type Spoil = fn(&mut RunOptions);
-        let cases: [(&str, Spoil); 12] = [
+        let cases: [(&str, Spoil); 17] = [
             ("--role", |o| o.role = None),
             ("--lan", |o| o.lan = None),
             ("--key", |o| o.key = None),
             ("--peer", |o| o.peer.clear()),
             ("--workers", |o| o.workers = Some(0)),
             ("--ring-size", |o| o.ring_size = Some(1_000)),
+            ("--umem-frames 4095 is not between 4096 and 8192", |o| {
+                o.umem_frames = Some(4_095)
+            }),
+            ("--tx-budget 65 is not between 32 and 64", |o| {
+                (o.ring_size, o.tx_budget) = (Some(64), Some(65))
+            }),
+            ("--xdp-send-buffer", |o| o.xdp_send_buffer = Some(1)),
+            ("--busy-poll", |o| o.busy_poll = Some(1_025)),
+            ("--sched-fifo 100", |o| o.sched_fifo = Some(100)),
             ("--rekey-after", |o| {
                 o.rekey_after = Some("180s".parse().unwrap())
             }),

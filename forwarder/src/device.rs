@@ -21,6 +21,10 @@ pub struct Device {
     pub is_virtual: bool,
     /// Whether it is up, administratively.
     pub is_up: bool,
+    /// The NUMA node that it is attached to, where the kernel knows.
+    pub numa_node: Option<usize>,
+    /// What [`tx_dropped`] said then.
+    pub tx_dropped: u64,
 }
 
 /// Why a device cannot be used; the text says what to do.
@@ -70,7 +74,15 @@ impl Device {
             queues: count_queues(&dir),
             is_virtual: !dir.join("device").exists(),
             is_up: flags & libc::IFF_UP as u32 != 0,
+            // -1: there is only one, or nobody said.
+            numa_node: read("device/numa_node").ok().and_then(|n| n.parse().ok()),
+            tx_dropped: tx_dropped(name).unwrap_or(0),
         })
+    }
+
+    /// Frames that it has dropped since then instead of sending them.
+    pub fn dropped_since(&self) -> u64 {
+        tx_dropped(&self.name).map_or(0, |now| now.saturating_sub(self.tx_dropped))
     }
 
     /// Longest frame with this MTU: Ethernet header and two VLAN tags in front.
@@ -82,6 +94,45 @@ impl Device {
 /// Whether there is a device of this name. A plain `stat`: it works without a free descriptor.
 pub fn exists(name: &str) -> bool {
     PathBuf::from("/sys/class/net").join(name).exists()
+}
+
+/// Frames that the device dropped instead of sending them, since it was made (`tx_dropped`,
+/// Documentation/ABI/testing/sysfs-class-net-statistics); `None` if it is gone.
+///
+/// In copy mode the kernel tells AF_XDP that such a frame is done: here is the only trace of it.
+pub fn tx_dropped(name: &str) -> Option<u64> {
+    let path = PathBuf::from("/sys/class/net").join(name);
+    let text = fs::read_to_string(path.join("statistics/tx_dropped")).ok()?;
+    text.trim().parse().ok()
+}
+
+/// A setting of the device's NAPI, 0 if it is not there: `napi_defer_hard_irqs`, `gro_flush_timeout`.
+pub fn napi_setting(name: &str, setting: &str) -> u64 {
+    let path = PathBuf::from("/sys/class/net").join(name).join(setting);
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.trim().parse().unwrap_or(0)
+}
+
+/// The NUMA node of a core, where there is such a thing (Documentation/ABI/stable/sysfs-devices-node).
+pub fn node_of_core(core: usize) -> Option<usize> {
+    let entries = fs::read_dir(format!("/sys/devices/system/cpu/cpu{core}")).ok()?;
+    let names = entries.filter_map(|e| e.ok()?.file_name().into_string().ok());
+    names
+        .filter_map(|name| name.strip_prefix("node")?.parse().ok())
+        .next()
+}
+
+/// The number of NUMA nodes; at least 1.
+pub fn numa_nodes() -> usize {
+    let entries = fs::read_dir("/sys/devices/system/node")
+        .into_iter()
+        .flatten();
+    let names = entries.filter_map(|e| e.ok()?.file_name().into_string().ok());
+    let nodes = names.filter(|n| {
+        n.strip_prefix("node")
+            .is_some_and(|n| n.parse::<u32>().is_ok())
+    });
+    nodes.count().max(1)
 }
 
 /// The largest MTU among devices that are up, but for loopback and `except`; 1500 if there is none.

@@ -85,6 +85,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "N")]
     pub flood_limit: Option<u32>,
 
+    /// What a worker does when there is nothing to do: `spin` never sleeps; `adaptive` spins for up to 50 µs under load and sleeps otherwise; `sleep` sleeps at once [default: adaptive]
+    #[arg(long, value_enum)]
+    pub idle: Option<IdleStrategy>,
+
     /// Largest number of LAN frames handled as one batch, 1 to 4096 [default: 256]
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
@@ -92,6 +96,30 @@ pub struct RunOptions {
     /// Entries of the AF_XDP rings, a power of two from 64 to 32768; memory is 4 frames per entry [default: 2048]
     #[arg(long, value_name = "N")]
     pub ring_size: Option<u32>,
+
+    /// Chunks of AF_XDP frame memory of a worker's port, twice to four times `--ring-size` [default: four times]
+    #[arg(long, value_name = "N")]
+    pub umem_frames: Option<u32>,
+
+    /// Whether AF_XDP frame memory lies in huge pages: `auto` does if there are enough (vm.nr_hugepages), `on` insists [default: auto]
+    #[arg(long, value_enum)]
+    pub huge_pages: Option<AutoOnOff>,
+
+    /// Frames that one system call transmits by AF_XDP in copy mode, 32 to `--ring-size` (Linux 6.18) [default: as `--ring-size`]
+    #[arg(long, value_name = "N")]
+    pub tx_budget: Option<u32>,
+
+    /// Bytes of an AF_XDP socket's send buffer, 65536 to 1073741824: what copy mode may have on its way [default: a chunk for each entry of the ring]
+    #[arg(long, value_name = "BYTES")]
+    pub xdp_send_buffer: Option<usize>,
+
+    /// Have the workers' system calls poll AF_XDP devices for up to N frames, 1 to 1024, instead of interrupts; 0 does not [default: 0]
+    #[arg(long, value_name = "N")]
+    pub busy_poll: Option<u16>,
+
+    /// Run workers under SCHED_FIFO with this priority, 1 to 99 [default: ordinary scheduling]
+    #[arg(long, value_name = "PRIORITY")]
+    pub sched_fifo: Option<u8>,
 
     /// Do not look for a path MTU above this, in bytes of the IP packet [default: the largest MTU of the other interfaces]
     #[arg(long, value_name = "BYTES")]
@@ -132,8 +160,15 @@ impl RunOptions {
             promisc: self.promisc.or(file.promisc),
             finish_checksums: self.finish_checksums.or(file.finish_checksums),
             flood_limit: self.flood_limit.or(file.flood_limit),
+            idle: self.idle.or(file.idle),
             batch: self.batch.or(file.batch),
             ring_size: self.ring_size.or(file.ring_size),
+            umem_frames: self.umem_frames.or(file.umem_frames),
+            huge_pages: self.huge_pages.or(file.huge_pages),
+            tx_budget: self.tx_budget.or(file.tx_budget),
+            xdp_send_buffer: self.xdp_send_buffer.or(file.xdp_send_buffer),
+            busy_poll: self.busy_poll.or(file.busy_poll),
+            sched_fifo: self.sched_fifo.or(file.sched_fifo),
             max_path_mtu: self.max_path_mtu.or(file.max_path_mtu),
             control: self.control.or(file.control),
         }
@@ -178,6 +213,16 @@ words! {
         Aes256Gcm = "aes-256-gcm",
         /// AES-GCM with a 128-bit key.
         Aes128Gcm = "aes-128-gcm",
+    }
+    /// What a worker does when there is nothing to do.
+    IdleStrategy {
+        /// It never sleeps, and never gives its core away.
+        Spin = "spin",
+        /// It spins for a while after the last work, if work has come that soon lately and nobody else
+        /// wants the core; else it sleeps.
+        Adaptive = "adaptive",
+        /// It sleeps at once.
+        Sleep = "sleep",
     }
     /// A switch.
     OnOff {

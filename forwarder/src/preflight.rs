@@ -55,6 +55,47 @@ pub fn clock_warning(now: SystemTime) -> Option<String> {
     })
 }
 
+/// A warning if workers run on cores that are far from a device: each frame then crosses between nodes.
+///
+/// `device` is its name and NUMA node; `cores` are those that workers are pinned to, each with its node; none:
+/// they are not pinned.
+pub fn numa_warning(
+    (name, node): (&str, Option<usize>),
+    cores: &[(usize, Option<usize>)],
+    nodes: usize,
+) -> Option<String> {
+    let node = node.filter(|_| nodes > 1)?;
+    if cores.is_empty() {
+        return Some(format!(
+            "interface {name} is on NUMA node {node} of {nodes} and the workers are not pinned: give --cpus cores of that node (/sys/devices/system/node/node{node}/cpulist)"
+        ));
+    }
+    let far: Vec<_> = cores
+        .iter()
+        .filter(|(_, of)| of.is_some_and(|of| of != node))
+        .map(|(core, _)| core.to_string())
+        .collect();
+    (!far.is_empty()).then(|| {
+        format!(
+            "interface {name} is on NUMA node {node} and these cores of --cpus are not: {}; see /sys/devices/system/node/node{node}/cpulist",
+            far.join(", ")
+        )
+    })
+}
+
+/// A warning if `--busy-poll` is set and the device goes on to interrupt, by its two settings.
+pub fn busy_poll_warning(
+    name: &str,
+    defer_hard_irqs: u64,
+    gro_flush_timeout: u64,
+) -> Option<String> {
+    (defer_hard_irqs == 0 || gro_flush_timeout == 0).then(|| {
+        format!(
+            "--busy-poll: interface {name} interrupts still; echo 2 > /sys/class/net/{name}/napi_defer_hard_irqs; echo 200000 > /sys/class/net/{name}/gro_flush_timeout"
+        )
+    })
+}
+
 /// Lifts the limit on locked memory, which AF_XDP frame memory counts against.
 pub fn lift_memlock() {
     let unlimited = Rlimit {
@@ -79,6 +120,27 @@ mod tests {
         assert!(of(1 << 12 | 1 << 13 | 1 << 39).is_empty());
         assert!(of(1 << 12 | 1 << 13 | 1 << 21).is_empty());
         assert_eq!(missing_capabilities("").len(), 3);
+    }
+
+    #[test]
+    fn cores_of_another_node_are_named() {
+        let nic = ("ens1", Some(1));
+        let cores = [(2, Some(0)), (3, Some(1)), (4, Some(0)), (5, None)];
+        let warning = numa_warning(nic, &cores, 2).unwrap();
+        assert!(warning.contains("are not: 2, 4;"), "{warning}");
+        assert_eq!(numa_warning(nic, &cores[1..2], 2), None);
+        assert!(numa_warning(nic, &[], 2).unwrap().contains("--cpus"));
+        assert_eq!(numa_warning(nic, &[], 1), None, "one node is near to all");
+        assert_eq!(numa_warning(("ens1", None), &cores, 2), None);
+    }
+
+    #[test]
+    fn busy_polling_wants_two_settings() {
+        assert_eq!(busy_poll_warning("ens1", 2, 200_000), None);
+        for (irqs, timeout) in [(0, 200_000), (2, 0), (0, 0)] {
+            let warning = busy_poll_warning("ens1", irqs, timeout).unwrap();
+            assert!(warning.contains("napi_defer_hard_irqs"), "{warning}");
+        }
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub struct LanStatus {
     pub copy_mode: String,
     /// Whether it receives promiscuously by our doing.
     pub promiscuous: bool,
+    /// Frames that it dropped instead of sending them, ours and the host's, since we started.
+    pub tx_dropped: u64,
     /// The host's own addresses there, which stay reachable.
     pub own_addresses: Vec<String>,
 }
@@ -84,6 +86,8 @@ pub struct UplinkXdpStatus {
     pub xdp: String,
     /// `zero-copy` or `copy`.
     pub copy_mode: String,
+    /// Frames that it dropped instead of sending them, ours and the kernel's, since we started.
+    pub tx_dropped: u64,
     /// Its receive queues that a worker serves.
     pub queues: u32,
     /// The ways to the peers' addresses.

@@ -7,11 +7,13 @@
 
 mod exchange;
 mod handle;
+mod idle;
 mod obey;
 mod sleep;
 mod tick;
 
 use std::{
+    io,
     os::fd::OwnedFd,
     sync::Arc,
     time::{Duration, Instant},
@@ -22,15 +24,19 @@ use core_affinity::CoreId;
 use crossbeam::channel::Receiver;
 use tokio::sync::mpsc;
 
-use self::sleep::RETRY;
 pub use self::{
     exchange::{LiveSpis, Mailbox},
     handle::{Command, WorkerConfig, WorkerHandle, WorkerSender},
+};
+use self::{
+    idle::{Idle, Wait},
+    sleep::RETRY,
 };
 use crate::{
     counters::WorkerCounters,
     flood::TokenBucket,
     lan_to_wan::{LanToWan, PeerTx},
+    sys::sched,
     wan_to_lan::{InboundLanes, LearntPath, WanToLan},
 };
 
@@ -54,6 +60,7 @@ struct Worker {
     keepalives: Vec<Keepalive>,
     next_tick: Instant,
     retry: Duration,
+    idle: Idle,
 }
 
 /// When a peer's lane last moved.
@@ -88,14 +95,20 @@ impl Worker {
             keepalives: vec![idle; config.peers],
             next_tick: now + TICK,
             retry: RETRY.0,
+            idle: Idle::new(config.idle, now),
             config,
         }
     }
 
-    fn run(&mut self) {
+    /// What the thread needs of the kernel before it runs.
+    fn prepare(&self) -> io::Result<()> {
         if let Some(id) = self.config.cpu {
             core_affinity::set_for_current(CoreId { id });
         }
+        self.config.fifo.map_or(Ok(()), sched::set_fifo)
+    }
+
+    fn run(&mut self) {
         loop {
             let now = Instant::now();
             if !self.obey(now) {
@@ -105,8 +118,15 @@ impl Worker {
             if now >= self.next_tick {
                 self.tick(now);
             }
-            if work == 0 {
-                self.sleep(now);
+            if work > 0 {
+                // Once more: what came meanwhile lies in rings, where a look costs no system call.
+                self.config.uplink.has_handled(work);
+                self.idle.worked(now);
+                continue;
+            }
+            match self.idle.next(now) {
+                Wait::Sleep => self.sleep(now),
+                Wait::Spin => self.config.uplink.has_rested(),
             }
         }
         self.config.port.flush();
@@ -163,16 +183,10 @@ impl Worker {
         });
         counters.wan_xdp_rx.add(by_xdp as u64);
         let mut total = by_xdp + left;
-        if uplink.socket_is_due(total) {
-            // No more than a batch and what one call brings: the other direction has its turn then.
-            let limit = total + most;
-            while total < limit {
-                let datagrams = uplink.receive_udp(&mut take_or_hand_over);
-                total += datagrams;
-                if datagrams == 0 {
-                    break;
-                }
-            }
+        // No more than a batch and what one call brings: the other direction has its turn then.
+        let limit = total + most;
+        while total < limit && uplink.socket_is_due() {
+            total += uplink.receive_udp(&mut take_or_hand_over);
         }
         self.config.mailbox.ring();
         if total > 0 || self.config.port.has_unsent() {

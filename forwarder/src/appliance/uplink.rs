@@ -6,6 +6,7 @@ use causeway_ebpf::UplinkConfig;
 use rtnetlink::Handle;
 use tokio::net::lookup_host;
 
+use super::placement;
 use crate::{
     config::Config,
     device::Device,
@@ -120,6 +121,7 @@ fn xsk_config(config: &Config, device: &Device, queue: u32, ring_size: u32) -> X
         queue,
         ring_size: ring_size.min(config.ring_size),
         max_frame: device.max_frame().min(MAX_FRAME),
+        tuning: config.tuning,
     }
 }
 
@@ -132,13 +134,15 @@ fn open(
     let mut program = UplinkProgram::load().map_err(|e| e.to_string())?;
     let mut ports = Vec::new();
     for queue in 0..queues {
-        let port = XskPort::open(&xsk_config(config, &device, queue, config.ring_size));
+        let what = xsk_config(config, &device, queue, config.ring_size);
+        let port = placement::open_port(config, &what);
         let port = port.map_err(|e| e.to_string())?;
         program
             .set_socket(queue, &port.as_fd())
             .map_err(|e| e.to_string())?;
         ports.push(port);
     }
+    placement::advise(config, &device, &ports[0]);
     let attach_mode = program.attach(&device.name).map_err(|e| e.to_string())?;
     if config.uplink == UplinkKind::Auto && attach_mode == AttachMode::Generic {
         return Err(format!("XDP on {} is generic, which is slow", device.name));

@@ -86,6 +86,7 @@ impl Control {
             xdp: parts.attach_mode.to_string(),
             copy_mode: parts.copy_mode.label().into(),
             promiscuous: parts.promiscuous.is_some(),
+            tx_dropped: parts.lan.dropped_since(),
             own_addresses: own,
         }
     }

@@ -83,6 +83,7 @@ impl Control {
             mac: MacName(port.device.mac).to_string(),
             xdp: port.attach_mode.to_string(),
             copy_mode: port.copy_mode.label().into(),
+            tx_dropped: port.device.dropped_since(),
             queues: port.queues,
             next_hops: self.next_hop_status(),
         });

@@ -38,6 +38,9 @@ impl Status {
             if lan.promiscuous { "on" } else { "off" },
             list(&lan.own_addresses),
         )?;
+        if lan.tx_dropped > 0 {
+            writeln!(out, "    tx_dropped {}", lan.tx_dropped)?;
+        }
         write_uplink(out, &self.uplink)?;
         for warning in &self.warnings {
             writeln!(out, "  WARNING {warning}")?;
@@ -79,6 +82,9 @@ fn write_uplink(out: &mut String, uplink: &UplinkStatus) -> std::fmt::Result {
         "  uplink {} ({}): XDP {}, AF_XDP {}, {} queue(s) ({})",
         xdp.interface, xdp.mac, xdp.xdp, xdp.copy_mode, xdp.queues, uplink.why
     )?;
+    if xdp.tx_dropped > 0 {
+        writeln!(out, "    tx_dropped {}", xdp.tx_dropped)?;
+    }
     for way in &xdp.next_hops {
         let (remote, why_not) = (&way.remote, way.why_not.as_deref());
         match &way.next_hop {

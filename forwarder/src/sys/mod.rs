@@ -6,5 +6,6 @@
 #![allow(unsafe_code)]
 
 pub mod packet;
+pub mod sched;
 pub mod sockopt;
 pub mod xsk;

@@ -72,6 +72,51 @@ pub fn force_send_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
         .or_else(|_| set(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, &bytes))
 }
 
+/// Bytes of the send buffer as the kernel counts them: twice what was asked for.
+///
+/// # Errors
+///
+/// What `getsockopt` answers.
+pub fn send_buffer(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: c_int = 0;
+    get(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, &mut bytes)?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}
+
+/// Has system calls on the socket poll the device, instead of interrupts: for `time` microseconds and
+/// `budget` frames at once (Documentation/networking/napi.rst, busy polling).
+///
+/// # Errors
+///
+/// EPERM without CAP_NET_ADMIN if `budget` is above 64; ENOPROTOOPT before Linux 5.11.
+pub fn prefer_busy_poll(fd: BorrowedFd<'_>, time: u32, budget: u16) -> io::Result<()> {
+    let (time, budget) = (
+        c_int::try_from(time).unwrap_or(c_int::MAX),
+        c_int::from(budget),
+    );
+    set(fd, libc::SOL_SOCKET, libc::SO_PREFER_BUSY_POLL, &1_i32)?;
+    set(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL, &time)?;
+    set(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL_BUDGET, &budget)
+}
+
+/// Whether the socket prefers busy polling, and for how many microseconds: what [`prefer_busy_poll`] has
+/// set. The budget the kernel does not tell.
+///
+/// # Errors
+///
+/// What `getsockopt` answers.
+pub fn busy_poll(fd: BorrowedFd<'_>) -> io::Result<(bool, u32)> {
+    let (mut preferred, mut time): (c_int, c_int) = (0, 0);
+    get(
+        fd,
+        libc::SOL_SOCKET,
+        libc::SO_PREFER_BUSY_POLL,
+        &mut preferred,
+    )?;
+    get(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL, &mut time)?;
+    Ok((preferred != 0, time.unsigned_abs()))
+}
+
 /// Sets the receive buffer in bytes, beyond `net.core.rmem_max` if we may (CAP_NET_ADMIN).
 ///
 /// # Errors

@@ -14,6 +14,7 @@
 
 mod multi_buffer;
 mod open;
+mod tuning;
 
 use std::{
     io::{self, Write},
@@ -27,8 +28,10 @@ use rustix::{
 use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, TxQueue, Umem};
 
 use self::multi_buffer::Assembly;
-pub use self::open::{CopyMode, MAX_CHUNK_FRAME, MAX_FRAME, XskConfig, XskError};
-use super::sockopt;
+pub use self::{
+    open::{CopyMode, MAX_CHUNK_FRAME, MAX_FRAME, XskConfig, XskError},
+    tuning::{LEAST_CHUNKS, MOST_CHUNKS, XskTuning},
+};
 
 /// Largest number of frames taken from or given to a ring at once.
 const BATCH: usize = 256;
@@ -114,6 +117,9 @@ pub struct XskPort {
     max_frame: usize,
     copy_mode: CopyMode,
     kicks_deferred: u64,
+    /// Whether our system calls make the device look for frames.
+    busy_poll: bool,
+    ordinary_pages: Option<String>,
 }
 
 impl XskPort {
@@ -141,9 +147,8 @@ impl XskPort {
     fn open_in(config: &XskConfig, modes: &[CopyMode]) -> Result<Self, XskError> {
         let chunk = open::chunk_size(config)?;
         let ring_size = open::checked_ring_size(config.ring_size)?;
-        // Fill ring (2), RX ring (1), TX and completion ring (1).
-        let chunks = config.ring_size * 4;
-        let (umem, mut free) = open::create_umem(config, chunk, ring_size, chunks)?;
+        let chunks = config.tuning.chunks(config.ring_size);
+        let (umem, mut free, ordinary_pages) = open::create_umem(config, chunk, ring_size, chunks)?;
         let (socket, copy_mode) = open::bind(config, &umem, ring_size, modes)?;
         let (tx, rx, rings) = socket;
         let (fill, completion) = rings.ok_or_else(|| XskError::Socket {
@@ -170,11 +175,10 @@ impl XskPort {
             max_frame: config.max_frame,
             copy_mode,
             kicks_deferred: 0,
+            busy_poll: config.tuning.busy_poll.is_some(),
+            ordinary_pages,
         };
-        // Both are ceilings of how much one kick transmits in copy mode; older kernels lack the first.
-        let _ = sockopt::set_xdp_max_tx_budget(port.as_fd(), config.ring_size);
-        let _ =
-            sockopt::force_send_buffer(port.as_fd(), config.ring_size as usize * chunk as usize);
+        tuning::apply(&port, config, chunk)?;
         port.refill();
         Ok(port)
     }
@@ -182,6 +186,11 @@ impl XskPort {
     /// How the kernel moves frames of this port.
     pub fn copy_mode(&self) -> CopyMode {
         self.copy_mode
+    }
+
+    /// Why the frame memory lies in ordinary pages, where huge ones were tried.
+    pub fn ordinary_pages(&self) -> Option<&str> {
+        self.ordinary_pages.as_deref()
     }
 
     /// How often the kernel put off a kick (ENOBUFS, EAGAIN, EBUSY, ENETDOWN).
@@ -219,6 +228,10 @@ impl XskPort {
     /// Lends up to `limit` received frames to `visit`, oldest first; returns their number.
     pub fn receive(&mut self, limit: usize, mut visit: impl FnMut(&mut [u8])) -> usize {
         self.refill();
+        if self.busy_poll && self.rx.nb_avail_exact() == 0 {
+            // The device does not interrupt for us: this call has it look (`xsk_recvmsg`, net/xdp/xsk.c).
+            let _ = rustix::net::recv(self.as_fd(), &mut [0_u8; 0], RecvFlags::DONTWAIT);
+        }
         let (mut total, mut received) = (0, 0);
         while total < limit {
             let want = BATCH.min(limit - total);

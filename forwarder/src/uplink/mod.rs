@@ -36,8 +36,12 @@ pub struct Path {
     pub local: Option<IpAddr>,
 }
 
-/// Rounds in which the socket is left out, when it had nothing lately and datagrams come by AF_XDP.
-const SOCKET_PAUSE: u32 = 16;
+/// What a worker that never waits handles between two looks into the socket: frames and datagrams. A system
+/// call that brings nothing costs as much as one or two of them.
+const BETWEEN_LOOKS: usize = 32;
+
+/// The same where AF_XDP brings the datagrams, and the socket had nothing lately.
+const BETWEEN_LOOKS_WITH_XDP: usize = 4_096;
 
 /// A worker's uplink.
 pub struct Uplink {
@@ -45,10 +49,12 @@ pub struct Uplink {
     xdp: Option<XdpUplink>,
     /// Datagrams of the last run that were lost, if it failed.
     lost: u64,
-    /// Rounds since the socket was looked into.
-    socket_rested: u32,
-    /// Whether it had something then.
+    /// Whether the socket has something, as far as we know without asking it.
+    socket_waits: bool,
+    /// Whether it had something when it was last looked into.
     socket_had: bool,
+    /// Handled since then.
+    handled: usize,
 }
 
 impl From<UdpUplink> for Uplink {
@@ -64,8 +70,9 @@ impl Uplink {
             udp,
             xdp,
             lost: 0,
-            socket_rested: 0,
+            socket_waits: true,
             socket_had: true,
+            handled: 0,
         }
     }
 
@@ -113,15 +120,38 @@ impl Uplink {
     /// Lends every datagram of one receive call of the socket to `visit`; returns their number.
     pub fn receive_udp(&mut self, visit: impl FnMut(&mut [u8], Path)) -> usize {
         let datagrams = self.udp.receive(visit);
-        (self.socket_rested, self.socket_had) = (0, datagrams > 0);
+        self.socket_waits = self.udp.may_have_more();
+        (self.socket_had, self.handled) = (datagrams > 0, 0);
         datagrams
     }
 
-    /// Whether to look into the socket in this round, in which AF_XDP brought `datagrams`. A system call
-    /// a round that brings nothing is what AF_XDP is there to save.
-    pub fn socket_is_due(&mut self, datagrams: usize) -> bool {
-        self.socket_rested += 1;
-        datagrams == 0 || self.socket_had || self.socket_rested >= SOCKET_PAUSE
+    /// Whether to look into the socket, which takes a system call: when it has something, or when so much
+    /// was handled since the last look that one more call does not count.
+    pub fn socket_is_due(&self) -> bool {
+        self.socket_waits || self.handled >= self.between_looks()
+    }
+
+    /// So many frames and datagrams were handled, from wherever they came.
+    pub fn has_handled(&mut self, frames: usize) {
+        self.handled += frames;
+    }
+
+    /// `poll` has told whether the socket has something.
+    pub fn socket_was_polled(&mut self, has_something: bool) {
+        (self.socket_waits, self.handled) = (has_something, 0);
+    }
+
+    /// The worker had nothing to do, and did not wait: the socket is looked into now, or by and by where
+    /// AF_XDP brings the datagrams.
+    pub fn has_rested(&mut self) {
+        self.handled += BETWEEN_LOOKS;
+    }
+
+    fn between_looks(&self) -> usize {
+        match self.xdp.is_some() && !self.socket_had {
+            true => BETWEEN_LOOKS_WITH_XDP,
+            false => BETWEEN_LOOKS,
+        }
     }
 
     /// Whether frames wait that the device has not taken yet.

@@ -62,6 +62,7 @@ pub struct UdpUplink {
     ipv6: bool,
     buffers: Vec<Box<[u8]>>,
     metas: [RecvMeta; RECEIVE_BATCH],
+    may_have_more: bool,
 }
 
 impl UdpUplink {
@@ -81,6 +82,7 @@ impl UdpUplink {
             ipv6,
             buffers: vec![vec![0; RECEIVE_BYTES].into_boxed_slice(); RECEIVE_BATCH],
             metas: [RecvMeta::default(); RECEIVE_BATCH],
+            may_have_more: true,
         })
     }
 
@@ -164,9 +166,11 @@ impl UdpUplink {
         // Errors here are ICMP answers and the like: there is nothing to do about them now, and
         // poll() reports a socket that is gone for good.
         let socket = UdpSockRef::from(&self.socket);
+        self.may_have_more = false;
         let Ok(received) = self.state.recv(socket, &mut slices, &mut self.metas) else {
             return 0;
         };
+        self.may_have_more = received == RECEIVE_BATCH;
         let mut datagrams = 0;
         for (buffer, meta) in self.buffers.iter_mut().zip(&self.metas[..received]) {
             let path = Path {
@@ -183,6 +187,11 @@ impl UdpUplink {
             }
         }
         datagrams
+    }
+
+    /// Whether the last [`Self::receive`] may have left something: it brought all that one call can.
+    pub fn may_have_more(&self) -> bool {
+        self.may_have_more
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{LiveSpis, Mailbox, Worker};
 use crate::{
     counters::{SharedCounter, WorkerCounters},
+    options::IdleStrategy,
     stations::{PeerIndex, StationTable},
     sys::xsk::XskPort,
     uplink::{NextHops, Path, UdpUplink, Uplink},
@@ -30,8 +31,12 @@ pub struct WorkerConfig {
     pub mailbox: Mailbox,
     /// Core to run on, if pinned.
     pub cpu: Option<usize>,
+    /// Priority under SCHED_FIFO, if that is wanted.
+    pub fifo: Option<u8>,
     /// Frames taken from the LAN port at once.
     pub batch: usize,
+    /// What to do when there is nothing to do.
+    pub idle: IdleStrategy,
     /// Broadcast and multicast frames per second to let through.
     pub flood_limit: u32,
     /// Whether to complete partial checksums of LAN frames.
@@ -143,16 +148,24 @@ impl WorkerHandle {
     ///
     /// # Errors
     ///
-    /// What the kernel answers to `clone`.
+    /// What the kernel answers to `clone`, or to the wish for SCHED_FIFO: EPERM without CAP_SYS_NICE.
     pub fn spawn(config: WorkerConfig) -> io::Result<Self> {
         let (commands, inbox) = crossbeam::channel::unbounded();
         let wake = Arc::clone(config.mailbox.wake());
         let counters = Arc::new(WorkerCounters::new(config.peers));
+        let (told, is_prepared) = crossbeam::channel::bounded(1);
         let name = format!("worker-{}", config.index);
         let mut worker = Worker::new(config, inbox, Arc::clone(&wake), Arc::clone(&counters));
-        let thread = std::thread::Builder::new()
-            .name(name)
-            .spawn(move || worker.run())?;
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            let prepared = worker.prepare();
+            let ready = prepared.is_ok();
+            // Who starts us waits for it.
+            let _ = told.send(prepared);
+            if ready {
+                worker.run();
+            }
+        })?;
+        is_prepared.recv().map_err(io::Error::other)??;
         Ok(Self {
             commands,
             wake,

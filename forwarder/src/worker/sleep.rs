@@ -33,16 +33,20 @@ impl Worker {
         let mut fds = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         // Each descriptor costs: to poll an AF_XDP socket is to have the kernel look after its rings.
         let fds = &mut fds[..3 + usize::from(xdp.is_some())];
-        match poll(fds, Some(&timeout)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+        let polled = poll(fds, Some(&timeout));
+        if polled.is_err_and(|e| e != Errno::INTR) {
+            std::thread::sleep(Duration::from_millis(1));
         }
         let broken = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
         if fds[1..].iter().any(|fd| fd.revents().intersects(broken)) {
             // Then poll() may return at once from now on.
             std::thread::sleep(Duration::from_millis(1));
         }
-        if !fds[0].revents().is_empty() {
+        let [woken, _, socket] = [0, 1, 2].map(|n: usize| !fds[n].revents().is_empty());
+        self.config
+            .uplink
+            .socket_was_polled(socket || polled.is_err());
+        if woken {
             // Before the queues are looked into: what comes in between wakes us again.
             let _ = rustix::io::read(&*self.wake, &mut [0_u8; 8]);
         }

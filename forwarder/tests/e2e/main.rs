@@ -21,4 +21,5 @@ mod pings;
 mod rekey;
 mod running;
 mod segment;
+mod tuning;
 mod uplink;

@@ -9,8 +9,9 @@ use std::{
 
 use causeway::{
     counters::{SharedCounter, WorkerCounters},
+    options::IdleStrategy,
     stations::{Place, Role, Station, StationKey, StationTable},
-    sys::xsk::{XskConfig, XskPort},
+    sys::xsk::{XskConfig, XskPort, XskTuning},
     uplink::{self, UdpUplink, Uplink},
     wan_to_lan::LearntPath,
     worker::{Command, Mailbox, WorkerConfig, WorkerHandle},
@@ -129,6 +130,7 @@ impl End {
             queue: 0,
             ring_size: 512,
             max_frame: 1_522,
+            tuning: XskTuning::default(),
         });
         let xsk = xsk.expect("an AF_XDP socket");
         program.set_socket(0, &xsk.as_fd()).unwrap();
@@ -141,6 +143,8 @@ impl End {
             mailbox: Mailbox::for_workers(1).unwrap().remove(0),
             cpu: None,
             batch: 256,
+            idle: IdleStrategy::Adaptive,
+            fifo: None,
             flood_limit: 100_000,
             finish_checksums: false,
             lane_keepalive,

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, os::fd::AsFd as _, sync::Arc, time::Duration};
 
 use causeway::{
-    sys::xsk::{XskConfig, XskPort},
+    sys::xsk::{XskConfig, XskPort, XskTuning},
     uplink::{self, NextHop, NextHops, Tag, Target, UdpUplink, Uplink, XdpUplink},
     worker::Command,
     xdp::UplinkProgram,
@@ -81,6 +81,7 @@ fn with_port(namespace: &Namespace, device: &str, udp: UdpUplink) -> (Uplink, Up
         queue: 0,
         ring_size: 512,
         max_frame: MAX_FRAME,
+        tuning: XskTuning::default(),
     });
     let port = port.expect("an AF_XDP socket");
     let mut program = UplinkProgram::load().expect("CAP_BPF");

@@ -9,12 +9,13 @@ mod netns;
 mod carries;
 mod full;
 mod opens;
+mod tuning;
 
 use std::os::fd::AsFd as _;
 
 use causeway::{
     stations::{Place, Role, StationKey},
-    sys::xsk::{XskConfig, XskPort},
+    sys::xsk::{XskConfig, XskPort, XskTuning},
     xdp::LanProgram,
 };
 use causeway_ebpf::maps::LanConfig;
@@ -34,6 +35,7 @@ fn config(ring_size: u32) -> XskConfig {
         queue: 0,
         ring_size,
         max_frame: 1_522,
+        tuning: XskTuning::default(),
     }
 }
 
@@ -46,8 +48,12 @@ struct Lab {
 
 impl Lab {
     fn new(namespace: &Namespace, ring_size: u32) -> Self {
+        Self::with(namespace, &config(ring_size))
+    }
+
+    fn with(namespace: &Namespace, config: &XskConfig) -> Self {
         namespace.veth(LAN, FAR);
-        let port = XskPort::open(&config(ring_size)).expect("an AF_XDP socket");
+        let port = XskPort::open(config).expect("an AF_XDP socket");
         let mut program = LanProgram::load().expect("CAP_BPF");
         let lan = LanConfig::new(Role::Site, namespace.mac(LAN));
         program.configure(&lan).expect("configure");

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use causeway::sys::xsk::{TransmitError, XskConfig, XskPort};
+use causeway::sys::xsk::{TransmitError, XskConfig, XskPort, XskTuning};
 use causeway_ebpf::perf::Stamp;
 
 use super::{
@@ -96,6 +96,7 @@ impl Generator {
             queue: 0,
             ring_size: RING,
             max_frame: stream.sizes.largest() - FCS,
+            tuning: XskTuning::default(),
         };
         let port = link.inside(|| XskPort::open(&config))?;
         let sizes = stream.sizes.cycle().iter();

@@ -10,7 +10,7 @@ use std::{
 
 use causeway::sys::{
     sockopt::Promiscuous,
-    xsk::{XskConfig, XskError, XskPort},
+    xsk::{XskConfig, XskError, XskPort, XskTuning},
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -147,6 +147,7 @@ fn open_queues(link: &Link, max_frame: usize) -> Result<Vec<XskPort>> {
             queue,
             ring_size: RING,
             max_frame,
+            tuning: XskTuning::default(),
         };
         match link.inside(|| XskPort::open(&config))? {
             Ok(port) => ports.push(port),

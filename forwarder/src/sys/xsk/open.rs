@@ -16,12 +16,19 @@ use xsk_rs::{
     },
 };
 
+use super::XskTuning;
+use crate::options::AutoOnOff;
+
 /// Bytes of a chunk that the kernel keeps for XDP programs
 /// (`XDP_PACKET_HEADROOM`, include/uapi/linux/bpf.h).
 const XDP_HEADROOM: usize = 256;
 
 /// The longest frame that fits the largest chunk.
 pub const MAX_CHUNK_FRAME: usize = MAX_CHUNK - XDP_HEADROOM;
+
+/// Bytes of a huge page on x86-64 and, with pages of 4 KiB, on arm64. Where the default is another size
+/// (`Hugepagesize` in /proc/meminfo), the kernel refuses or rounds up.
+const HUGE_PAGE: usize = 2 << 20;
 
 /// The largest chunk: a page (`xdp_umem_reg`, net/xdp/xdp_umem.c).
 const MAX_CHUNK: usize = 4096;
@@ -44,6 +51,8 @@ pub struct XskConfig {
     pub ring_size: u32,
     /// Largest frame to carry, in bytes from the destination address on, without FCS.
     pub max_frame: usize,
+    /// What else can be set.
+    pub tuning: XskTuning,
 }
 
 /// How the kernel moves frames between the device and the UMEM.
@@ -90,6 +99,26 @@ pub enum XskError {
     Umem {
         /// Size of the region.
         bytes: usize,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// There are not enough huge pages.
+    #[error(
+        "cannot reserve {bytes} bytes of frame memory in huge pages ({source}): set vm.nr_hugepages to {pages} more (sysctl), or use --huge-pages auto"
+    )]
+    HugePages {
+        /// Size of the region.
+        bytes: usize,
+        /// The same in huge pages.
+        pages: usize,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The kernel refused a socket option that was asked for.
+    #[error("the kernel refuses {option}: {source}; leave it out")]
+    Option {
+        /// The flag.
+        option: &'static str,
         /// The kernel's answer.
         source: io::Error,
     },
@@ -140,7 +169,7 @@ pub(super) fn create_umem(
     chunk: u32,
     ring_size: QueueSize,
     chunks: u32,
-) -> Result<(Umem, Vec<FrameDesc>), XskError> {
+) -> Result<(Umem, Vec<FrameDesc>, Option<String>), XskError> {
     let bytes = chunk as usize * chunks as usize;
     let refused = |source: io::Error| XskError::Umem { bytes, source };
     let fill_size =
@@ -152,7 +181,38 @@ pub(super) fn create_umem(
         .build()
         .map_err(|e| refused(io::Error::other(e)))?;
     let chunks = NonZeroU32::new(chunks).ok_or(XskError::RingSize(0))?;
-    Umem::new(umem_config, chunks, false).map_err(|e| refused(source_of(&e)))
+    let mut why = None;
+    if config.tuning.huge_pages != AutoOnOff::Off {
+        match huge(umem_config, chunks, bytes) {
+            Ok((umem, free)) => return Ok((umem, free, None)),
+            Err(source) if config.tuning.huge_pages == AutoOnOff::On => {
+                let pages = bytes.div_ceil(HUGE_PAGE);
+                return Err(XskError::HugePages {
+                    bytes,
+                    pages,
+                    source,
+                });
+            }
+            Err(e) => why = Some(e.to_string()),
+        }
+    }
+    let made = Umem::new(umem_config, chunks, false);
+    let (umem, free) = made.map_err(|e| refused(source_of(&e)))?;
+    Ok((umem, free, why))
+}
+
+/// The memory is populated at once, so what is lacking shows here. To ask for transparent huge pages
+/// (madvise) is of no use: those are made by moving pages, and these are pinned.
+fn huge(
+    config: UmemConfig,
+    chunks: NonZeroU32,
+    bytes: usize,
+) -> Result<(Umem, Vec<FrameDesc>), io::Error> {
+    if !bytes.is_multiple_of(HUGE_PAGE) {
+        let text = format!("{bytes} bytes are not a multiple of {HUGE_PAGE}");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    Umem::new(config, chunks, true).map_err(|e| source_of(&e))
 }
 
 type Bound = (TxQueue, RxQueue, Option<(FillQueue, CompQueue)>);
