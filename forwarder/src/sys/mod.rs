@@ -6,5 +6,6 @@
 #![allow(unsafe_code)]
 
 pub mod packet;
+pub mod prefetch;
 pub mod sockopt;
 pub mod xsk;
