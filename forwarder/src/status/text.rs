@@ -39,6 +39,12 @@ impl Status {
             list(&lan.own_addresses),
         )?;
         write_uplink(out, &self.uplink)?;
+        let aead = &self.aead;
+        writeln!(
+            out,
+            "  AES-GCM: {} seals, {} opens ({})",
+            aead.seal, aead.open, aead.why
+        )?;
         for warning in &self.warnings {
             writeln!(out, "  WARNING {warning}")?;
         }
