@@ -26,6 +26,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::{
+    aead::Libraries,
     config::{Config, MAX_WORKERS},
     control::{self, Hellos, Parts, api},
     device::{self, Device},
@@ -88,8 +89,9 @@ async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
     let hellos = Hellos::new(config.role, workers, lan.max_frame(), config.cipher)?;
     let hellos = Arc::new(hellos);
     let choice = uplink::choose(&config, &lan, workers).await?;
-    let (endpoint, sockets) =
-        open_sockets(&config, workers, key, &hellos, uplink::MAX_UDP_PAYLOAD)?;
+    let session = session_options(&config, uplink::MAX_UDP_PAYLOAD);
+    let libraries = Libraries::choose(config.aead, config.cipher, session.max_udp_payload.into());
+    let (endpoint, sockets) = open_sockets(&config, workers, key, &hellos, session)?;
     let (uplink, uplinks) = unite(sockets, choice.xdp);
     let ports = open_ports(&config, workers, &lan, &mut program)?;
     let copy_mode = ports[0].copy_mode();
@@ -109,6 +111,7 @@ async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
         public_key: key.public(),
         endpoint: Arc::new(endpoint),
         hellos,
+        libraries,
         program,
         lan,
         attach_mode,
@@ -219,7 +222,7 @@ fn open_sockets(
     workers: u8,
     key: &PrivateKey,
     hellos: &Arc<Hellos>,
-    max_udp_payload: u32,
+    session: SessionOptions,
 ) -> Result<(Endpoint, Vec<UdpUplink>), String> {
     let cannot = |e: std::io::Error| match config.listen {
         Some(address) => format!(
@@ -242,16 +245,10 @@ fn open_sockets(
         sockopt::attach_reuseport_selector(quic.as_fd())
             .map_err(|e| format!("cannot share the UDP port between workers: {e}"))?;
     }
-    let endpoint = Endpoint::new(
-        quic,
-        key,
-        config.peers.iter().map(|p| p.key),
-        session_options(config, max_udp_payload),
-        {
-            let hellos = Arc::clone(hellos);
-            move |peer| hellos.to(peer)
-        },
-    );
+    let endpoint = Endpoint::new(quic, key, config.peers.iter().map(|p| p.key), session, {
+        let hellos = Arc::clone(hellos);
+        move |peer| hellos.to(peer)
+    });
     let endpoint = endpoint.map_err(|e| format!("cannot open the QUIC endpoint: {e}"))?;
     Ok((endpoint, sockets))
 }
@@ -382,6 +379,13 @@ fn announce(parts: &Parts) {
             parts.uplink_why
         ),
     }
+    let aead = &parts.libraries;
+    info!(
+        "AES-GCM: {} seals, {} opens ({})",
+        aead.seal,
+        aead.open,
+        aead.why()
+    );
     if let Some(listen) = parts.config.listen {
         info!("listening on UDP {listen}");
     }

@@ -11,7 +11,9 @@ use causeway_tunnel::{aead::Cipher, identity::PrivateKey};
 
 use crate::{
     keys,
-    options::{AutoOnOff, CipherName, IdleStrategy, OnOff, RoleName, RunOptions, UplinkKind},
+    options::{
+        AeadName, AutoOnOff, CipherName, IdleStrategy, OnOff, RoleName, RunOptions, UplinkKind,
+    },
     spec::PeerSpec,
     stations::{PeerIndex, Place, Role, Station, StationKey, StationTable},
     sys::xsk::{LEAST_CHUNKS, MOST_CHUNKS, XskTuning},
@@ -61,6 +63,8 @@ pub struct Config {
     pub cpus: Vec<usize>,
     /// Cipher of the data path.
     pub cipher: Cipher,
+    /// Library that computes it.
+    pub aead: AeadName,
     /// Soft limit of a key's age.
     pub rekey_after: Duration,
     /// QUIC keep-alive interval.
@@ -144,6 +148,7 @@ impl Config {
                 Some(CipherName::Aes128Gcm) => Cipher::Aes128Gcm,
                 Some(CipherName::Aes256Gcm) | None => Cipher::Aes256Gcm,
             },
+            aead: o.aead.unwrap_or(AeadName::Auto),
             rekey_after: period("--rekey-after", o.rekey_after, 120_000, 2_000, 170_000)?,
             keep_alive: period("--keep-alive", o.keep_alive, 200, 20, 10_000)?,
             lane_keepalive: period("--lane-keepalive", o.lane_keepalive, 10_000, 500, 60_000)?,
@@ -393,6 +398,7 @@ mod tests {
         assert_eq!(config.stations.len(), 2);
         assert!(config.stations.iter().all(|(_, s)| s.peer == 1));
         assert_eq!(config.rekey_after, Duration::from_secs(120));
+        assert_eq!(config.aead, AeadName::Auto);
     }
 
     #[test]
@@ -433,6 +439,7 @@ mod tests {
             "colour = 'red'",
             "role = 'hub'",
             "workers = 'x'",
+            "aead = 'openssl'",
             "peer = 'cloud=x'",
             "rekey-after = '5'",
         ] {

@@ -28,12 +28,13 @@
 //! snapshots over a channel between batches. Workers neither lock nor log, and never wait.
 //! [`appliance`] opens it all: [`preflight`] and [`device`] look at the machine, [`xdp`] loads and attaches
 //! the program last. [`cli`], [`options`], [`config`] and [`spec`] are how it is told what to do;
-//! [`routes`] asks the kernel for the ways to the peers; [`status`] is how it tells, and [`sa_log`] shows the keys to whoever debugs.
+//! [`aead`] picks the library that does the cipher; [`routes`] asks the kernel for the ways to the peers; [`status`] is how it tells, and [`sa_log`] shows the keys to whoever debugs.
 //!
 //! `OPERATIONS.md` beside this crate's manifest explains every option and counter to operators.
 //!
 //! `unsafe` code is in [`sys`] alone.
 
+pub mod aead;
 pub mod appliance;
 pub mod checksum;
 pub mod cli;

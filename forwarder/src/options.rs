@@ -57,6 +57,10 @@ pub struct RunOptions {
     #[arg(long, value_enum)]
     pub cipher: Option<CipherName>,
 
+    /// Library that computes it, which the other end does not notice: `auto` measures both at the start and takes, for sealing and for opening, the faster one [default: auto]
+    #[arg(long, value_enum)]
+    pub aead: Option<AeadName>,
+
     /// New keys after this time, 2s to 170s; a key is never used longer than 180s [default: 120s]
     #[arg(long, value_name = "TIME")]
     pub rekey_after: Option<Period>,
@@ -153,6 +157,7 @@ impl RunOptions {
             workers: self.workers.or(file.workers),
             cpus: self.cpus.or(file.cpus),
             cipher: self.cipher.or(file.cipher),
+            aead: self.aead.or(file.aead),
             rekey_after: self.rekey_after.or(file.rekey_after),
             keep_alive: self.keep_alive.or(file.keep_alive),
             lane_keepalive: self.lane_keepalive.or(file.lane_keepalive),
@@ -223,6 +228,15 @@ words! {
         Adaptive = "adaptive",
         /// It sleeps at once.
         Sleep = "sleep",
+    }
+    /// Libraries that compute the cipher.
+    AeadName {
+        /// Whichever is faster, measured at the start.
+        Auto = "auto",
+        /// The crate ring.
+        Ring = "ring",
+        /// AWS-LC, by the crate aws-lc-rs.
+        AwsLc = "aws-lc",
     }
     /// A switch.
     OnOff {

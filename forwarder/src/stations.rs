@@ -3,11 +3,11 @@
 //! The control plane owns the truth and hands workers a new snapshot when it changes; the
 //! XDP program has the same places in its own map and has sorted out most frames already.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-};
+mod table;
 
+use std::hash::Hasher;
+
+use self::table::Table;
 pub use causeway_ebpf::maps::{Place, Role, StationKey};
 
 /// Position of a peer in the configuration; at most 65,535 peers.
@@ -30,7 +30,7 @@ pub struct Station {
 pub struct StationTable {
     /// Which end we are: it decides what an unknown station means.
     pub role: Role,
-    stations: HashMap<u64, Station, BuildHasherDefault<KeyHasher>>,
+    stations: Table,
 }
 
 impl StationTable {
@@ -38,14 +38,14 @@ impl StationTable {
     pub fn new(role: Role) -> Self {
         Self {
             role,
-            stations: HashMap::default(),
+            stations: Table::default(),
         }
     }
 
     /// Where the station lives, if we know it.
     #[inline]
     pub fn get(&self, key: StationKey) -> Option<Station> {
-        self.stations.get(&u64::from(key)).copied()
+        self.stations.get(u64::from(key))
     }
 
     /// Adds or replaces a station; gives the one it replaced.
@@ -55,14 +55,12 @@ impl StationTable {
 
     /// Removes a station.
     pub fn remove(&mut self, key: StationKey) -> Option<Station> {
-        self.stations.remove(&u64::from(key))
+        self.stations.remove(u64::from(key))
     }
 
     /// All stations, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (StationKey, Station)> + '_ {
-        self.stations
-            .iter()
-            .map(|(key, station)| (key_of(*key), *station))
+        self.stations.iter()
     }
 
     /// Number of stations.
@@ -72,27 +70,19 @@ impl StationTable {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.stations.is_empty()
+        self.len() == 0
     }
 }
 
-/// The key that the number stands for: the VLAN above the 48 bits of the MAC address.
-fn key_of(number: u64) -> StationKey {
-    let [v0, v1, mac @ ..] = number.to_be_bytes();
-    StationKey::new(u16::from_be_bytes([v0, v1]), mac)
-}
-
-/// Spreads the bits of a station key or an SPI: one multiplication.
+/// What spreads the bits of a key: 2^64 divided by the golden ratio (Knuth, TAOCP 3, section 6.4).
 ///
 /// What an attacker on the LAN can choose (MAC addresses) is looked up but never inserted
 /// without the operator's grant, so a flood of colliding keys cannot build up here.
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// Spreads the bits of an SPI: one multiplication.
 #[derive(Clone, Copy, Default)]
 pub struct KeyHasher(u64);
-
-impl KeyHasher {
-    /// 2^64 divided by the golden ratio (Knuth, TAOCP 3, section 6.4).
-    const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
-}
 
 impl Hasher for KeyHasher {
     fn write(&mut self, bytes: &[u8]) {
@@ -108,7 +98,7 @@ impl Hasher for KeyHasher {
 
     #[inline]
     fn write_u64(&mut self, value: u64) {
-        let product = (self.0 ^ value).wrapping_mul(Self::SPREAD);
+        let product = (self.0 ^ value).wrapping_mul(SPREAD);
         // The table uses the top 7 and the bottom bits: bring high bits down.
         self.0 = product ^ (product >> 32);
     }
@@ -141,12 +131,11 @@ mod tests {
     }
 
     #[test]
-    fn consecutive_macs_spread_over_the_low_bits() {
+    fn spis_of_one_worker_spread_over_the_low_bits() {
         let mut buckets = [0u32; 256];
-        for i in 0..65_536_u64 {
+        for i in 0..65_536_u32 {
             let mut hasher = KeyHasher::default();
-            let mac = [0, 0x50, 0x56, 0, (i >> 8) as u8, i as u8];
-            hasher.write_u64(StationKey::new(0, mac).into());
+            hasher.write_u32(i << 8);
             buckets[(hasher.finish() & 0xFF) as usize] += 1;
         }
         assert!(

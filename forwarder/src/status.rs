@@ -21,6 +21,9 @@ pub struct Status {
     pub public_key: String,
     /// Where we listen, if we do.
     pub listen: Option<String>,
+    /// The libraries that compute the cipher.
+    #[serde(default)]
+    pub aead: AeadStatus,
     /// The LAN port.
     pub lan: LanStatus,
     /// The uplink.
@@ -41,6 +44,30 @@ pub struct Status {
     pub quic: BTreeMap<String, u64>,
     /// What an operator should look at.
     pub warnings: Vec<String>,
+}
+
+/// The libraries that compute the cipher.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AeadStatus {
+    /// Seals what we send.
+    pub seal: String,
+    /// Opens what we receive.
+    pub open: String,
+    /// Why it is these.
+    pub why: String,
+    /// Bytes of UDP payload of the datagrams that were measured.
+    pub datagram_bytes: usize,
+    /// What each library took for one, by its name; empty if nothing was measured.
+    pub measured: BTreeMap<String, AeadTimes>,
+}
+
+/// What a library took for a datagram, in nanoseconds.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AeadTimes {
+    /// To seal it.
+    pub seal_ns: f64,
+    /// To open it.
+    pub open_ns: f64,
 }
 
 /// The LAN port.

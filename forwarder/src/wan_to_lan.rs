@@ -1,14 +1,17 @@
 //! From the uplink to the LAN port: open, check replay, unbundle, check the sender's right, inject.
 //!
-//! A datagram comes from the uplink ([`crate::uplink`]); [`WanToLan::datagram`] finds its
-//! security association by SPI, whose lane opens and unbundles it; [`admit`] asks of every
+//! Datagrams come from the uplink ([`crate::uplink`]), those of a socket in runs; [`WanToLan::run`] finds
+//! their security association by SPI, whose lane opens and unbundles them; [`admit`] asks of every
 //! frame whether this peer may say this; then it goes to the TX ring of the LAN port
 //! ([`crate::sys::xsk`]), with the foreign source address it came with.
 
 use std::{collections::HashMap, hash::BuildHasherDefault, time::Instant};
 
 use causeway_ebpf::ethernet::{EthernetHeader, is_group, is_link_local};
-use causeway_tunnel::{DropReason, lane::RxLane};
+use causeway_tunnel::{
+    DropReason, Frame,
+    lane::{Received, RxLane},
+};
 
 use crate::{
     counters::{SharedCounter, WorkerCounters},
@@ -17,7 +20,8 @@ use crate::{
     uplink::Path,
 };
 
-/// Decides whether a frame of an authenticated peer may enter the LAN.
+/// Decides whether a frame of an authenticated peer may enter the LAN, by its Ethernet header: `frame`
+/// may end anywhere behind it.
 ///
 /// # Errors
 ///
@@ -67,13 +71,13 @@ pub trait FrameSink {
     /// # Errors
     ///
     /// [`TransmitError`]; the frame is not taken then.
-    fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError>;
+    fn transmit(&mut self, frame: Frame<'_>) -> Result<(), TransmitError>;
 }
 
 impl FrameSink for XskPort {
     #[inline]
-    fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError> {
-        Self::transmit(self, frame)
+    fn transmit(&mut self, frame: Frame<'_>) -> Result<(), TransmitError> {
+        self.transmit_parts(frame.head, frame.tail)
     }
 }
 
@@ -129,20 +133,44 @@ impl<P: FrameSink> WanToLan<'_, P> {
     /// authenticated datagram of a lane moves it, a replayed or delayed one does not.
     #[inline]
     pub fn datagram(&mut self, datagram: &mut [u8], from: Path) -> Option<LearntPath> {
-        self.counters.wan_rx_datagrams.add(1);
-        match self.open(datagram, from) {
-            Ok(learnt) => learnt,
-            Err(reason) => {
-                self.counters.drop_one(reason);
-                None
-            }
-        }
+        let (mut learnt, size) = (None, datagram.len());
+        self.run(datagram, size, from, &mut |news| learnt = Some(news));
+        learnt
     }
 
-    fn open(&mut self, datagram: &mut [u8], from: Path) -> Result<Option<LearntPath>, DropReason> {
-        let spi = *datagram
-            .first_chunk()
-            .ok_or(DropReason::MalformedDatagram)?;
+    /// As [`Self::datagram`] of each datagram of a run of one sender, all but the last of
+    /// `segment_size` bytes; new paths go to `learn`.
+    #[inline]
+    pub fn run(
+        &mut self,
+        run: &mut [u8],
+        segment_size: usize,
+        from: Path,
+        learn: &mut impl FnMut(LearntPath),
+    ) {
+        each_lane(run, segment_size, |of_lane| {
+            // An empty datagram is one too.
+            let datagrams = of_lane.len().div_ceil(segment_size.max(1)).max(1) as u64;
+            self.counters.wan_rx_datagrams.add(datagrams);
+            match self.open(of_lane, segment_size.max(1), from) {
+                Ok(learnt) => learnt.into_iter().for_each(&mut *learn),
+                Err(reason) => self.counters.drops[reason.index()].add(datagrams),
+            }
+        });
+    }
+
+    /// Opens datagrams of one lane.
+    ///
+    /// # Errors
+    ///
+    /// Why all of them are dropped. What is wrong with one of them is counted here.
+    fn open(
+        &mut self,
+        run: &mut [u8],
+        segment_size: usize,
+        from: Path,
+    ) -> Result<Option<LearntPath>, DropReason> {
+        let spi = claimed_spi(run, segment_size).ok_or(DropReason::MalformedDatagram)?;
         let inbound = self
             .lanes
             .get_mut(&u32::from_be_bytes(spi))
@@ -150,16 +178,30 @@ impl<P: FrameSink> WanToLan<'_, P> {
         let (peer, stations, counters) = (inbound.peer, self.stations, self.counters);
         let begins = inbound.lane.highest() == 0;
         let port = &mut *self.port;
-        let received = inbound
-            .lane
-            .receive(datagram, self.now, &mut |frame: &mut [u8]| {
-                if let Err(reason) = inject(frame, peer, stations, port, counters) {
-                    counters.drop_one(reason);
-                }
-            })?;
+        let (mut frames, mut bytes) = (0, 0);
+        let mut deliver = |frame: Frame<'_>| match inject(frame, peer, stations, port) {
+            Ok(()) => {
+                frames += 1;
+                bytes += frame.len() as u64;
+            }
+            Err(reason) => counters.drop_one(reason),
+        };
+        let (mut opened, mut newest) = (0, false);
+        let mut verdict = |verdict: Result<Received, DropReason>| match verdict {
+            Ok(received) => {
+                opened += 1;
+                newest |= received.newest;
+            }
+            Err(reason) => counters.drop_one(reason),
+        };
+        let lane = &mut inbound.lane;
+        lane.receive_run(run, segment_size, self.now, &mut deliver, &mut verdict);
+        counters.lan_tx_frames.add(frames);
         let of_peer = &counters.peers[usize::from(peer)];
-        of_peer.rx_datagrams.add(1);
-        if !received.newest {
+        of_peer.rx_frames.add(frames);
+        of_peer.rx_bytes.add(bytes);
+        of_peer.rx_datagrams.add(opened);
+        if !newest {
             return Ok(None);
         }
         inbound.highest.set(inbound.lane.highest());
@@ -188,22 +230,47 @@ impl<P: FrameSink> WanToLan<'_, P> {
     }
 }
 
+/// Takes a run apart where the datagrams claim another SPI than the one before.
+#[inline]
+pub(crate) fn each_lane(run: &mut [u8], segment_size: usize, mut visit: impl FnMut(&mut [u8])) {
+    let mut rest = run;
+    loop {
+        let (of_lane, behind) = rest.split_at_mut(same_lane(rest, segment_size.max(1)));
+        visit(of_lane);
+        rest = behind;
+        if rest.is_empty() {
+            return;
+        }
+    }
+}
+
+/// The first four bytes of the first datagram: its SPI, if it is any.
+#[inline]
+fn claimed_spi(run: &[u8], segment_size: usize) -> Option<[u8; 4]> {
+    let first = &run[..segment_size.min(run.len())];
+    first.first_chunk().copied()
+}
+
+/// Bytes of the datagrams at the start of a run that claim the SPI of the first of them.
+#[inline]
+fn same_lane(run: &[u8], segment_size: usize) -> usize {
+    let spi = claimed_spi(run, segment_size);
+    let mut datagrams = run.chunks(segment_size);
+    let of_lane = datagrams.position(|d| spi.is_none_or(|spi| !d.starts_with(&spi)));
+    let first = segment_size.min(run.len());
+    of_lane.map_or(run.len(), |n| n * segment_size).max(first)
+}
+
 fn inject(
-    frame: &[u8],
+    frame: Frame<'_>,
     peer: PeerIndex,
     stations: &StationTable,
     port: &mut impl FrameSink,
-    counters: &WorkerCounters,
 ) -> Result<(), DropReason> {
-    admit(frame, peer, stations)?;
+    admit(frame.head, peer, stations)?;
     port.transmit(frame).map_err(|e| match e {
         TransmitError::TooLong => DropReason::LanMtu,
         TransmitError::TooShort => DropReason::BadFrameLength,
         TransmitError::Full => DropReason::LanFull,
-    })?;
-    counters.lan_tx_frames.add(1);
-    let of_peer = &counters.peers[usize::from(peer)];
-    of_peer.rx_frames.add(1);
-    of_peer.rx_bytes.add(frame.len() as u64);
-    Ok(())
+    })
 }

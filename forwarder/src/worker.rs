@@ -37,7 +37,7 @@ use crate::{
     flood::TokenBucket,
     lan_to_wan::{LanToWan, PeerTx},
     sys::sched,
-    wan_to_lan::{InboundLanes, LearntPath, WanToLan},
+    wan_to_lan::{InboundLanes, LearntPath, WanToLan, each_lane},
 };
 
 /// Housekeeping interval: seams are aged, keepalives considered, kernel counters read.
@@ -163,19 +163,20 @@ impl Worker {
             now,
         };
         let (peers, learnt) = (&mut self.peers, &self.config.learnt);
-        let mut take = |datagram: &mut [u8], from| {
-            if let Some(news) = batch.datagram(datagram, from) {
-                follow(peers, news, learnt);
-            }
-        };
+        let mut learn = |news| follow(peers, news, learnt);
+        let mut take = |run: &mut [u8], size, from| batch.run(run, size, from, &mut learn);
         let (uplink, mailbox) = (&mut self.config.uplink, &mut self.config.mailbox);
-        let left = mailbox.empty(most, &mut take);
-        let mut take_or_hand_over = |datagram: &mut [u8], from| match mailbox.owner(datagram) {
-            None => take(datagram, from),
-            Some(worker) => mailbox.hand_over(worker, datagram, from, counters),
+        let left = mailbox.empty(most, |datagram, from| take(datagram, datagram.len(), from));
+        let mut take_or_hand_over = |run: &mut [u8], size: usize, from| {
+            each_lane(run, size, |of_lane| match mailbox.owner(of_lane) {
+                None => take(of_lane, size, from),
+                Some(worker) => of_lane.chunks(size.max(1)).for_each(|datagram| {
+                    mailbox.hand_over(worker, datagram, from, counters);
+                }),
+            });
         };
         let by_xdp = uplink.receive_xdp(most, |received| match received {
-            Some((datagram, from)) => take_or_hand_over(datagram, from),
+            Some((datagram, from)) => take_or_hand_over(datagram, datagram.len(), from),
             None => {
                 counters.wan_rx_datagrams.add(1);
                 counters.drop_one(DropReason::MalformedDatagram);

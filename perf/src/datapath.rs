@@ -95,6 +95,9 @@ pub trait Series: Send + Sized {
     /// With frames of these `lengths` in turn, without FCS.
     fn new(lengths: &[usize], protection: Protection) -> Self;
 
+    /// Datagrams that a frame comes to, the last of a batch included, which is not full.
+    fn datagrams_per_frame(&self) -> f64;
+
     /// The whole path, for a batch or a few.
     fn path(&mut self) -> Sample;
 

@@ -5,6 +5,7 @@
 //! the figures are medians of the rounds.
 
 mod figure;
+mod ipsec_mb;
 mod workers;
 
 use std::{num::NonZero, time::Duration};
@@ -14,7 +15,8 @@ use causeway_tunnel::aead::{Cipher, Library};
 use clap::Args;
 
 use self::{
-    figure::{Figure, Round, table},
+    figure::{Figure, Round, Times, table},
+    ipsec_mb::IpsecMb,
     workers::Workers,
 };
 use crate::{
@@ -25,8 +27,9 @@ use crate::{
     sizes::{self, FCS, FrameSizes},
 };
 
-/// Rounds that count; one before them warms up.
-const ROUNDS: usize = 7;
+/// Rounds that count; one before them warms up. Many and short: a virtual machine's pace may change
+/// several times a second, and what is compared is to be measured at the same pace.
+const ROUNDS: usize = 31;
 
 /// What to measure.
 #[derive(Args)]
@@ -46,6 +49,9 @@ pub(crate) struct Options {
     /// Seconds of measurement for each line of the report
     #[arg(long, value_name = "S", default_value = "2", value_parser = up_to_an_hour)]
     seconds: Duration,
+    /// Measure libipsec-mb on such datagrams too, as a limit from outside (DPDK's dpdk-test-crypto-perf)
+    #[arg(long)]
+    ipsec_mb: bool,
     #[command(flatten)]
     json: JsonOption,
 }
@@ -112,10 +118,22 @@ impl<S: Series> Measured<S> {
         }
     }
 
-    /// Half of the `time` is the path's.
+    /// Of several workers, the first one alone has half of the `time`.
     fn round(&mut self, workers: &Workers, time: Duration) -> Result<Round> {
-        let series = &mut self.series;
+        if workers.count() == 1 {
+            let times = self.times(workers, time)?;
+            return Ok(Round { times, alone: None });
+        }
         Ok(Round {
+            alone: Some(self.times(&workers.first(), time / 2)?),
+            times: self.times(workers, time / 2)?,
+        })
+    }
+
+    /// Half of the `time` is the path's.
+    fn times(&mut self, workers: &Workers, time: Duration) -> Result<Times> {
+        let series = &mut self.series[..workers.count()];
+        Ok(Times {
             path: workers.ns_per_frame(series, time / 2, S::path)?,
             aead: match self.protection {
                 Protection::Aead(..) => Some(workers.ns_per_frame(series, time / 4, S::esp)?),
@@ -125,17 +143,27 @@ impl<S: Series> Measured<S> {
         })
     }
 
-    fn figure(&self, reference_hz: Option<f64>) -> Figure {
+    fn figure(&self, reference_hz: Option<f64>, outside: &IpsecMb) -> Figure {
         let (sizes, protection) = (self.sizes, self.protection);
-        let workers = self.series.len();
-        Figure::new(
+        let datagrams_per_frame = self.series[0].datagrams_per_frame();
+        let mut figure = Figure::new(
             S::DIRECTION,
             sizes,
             protection,
-            workers,
+            self.series.len(),
             &self.rounds,
             reference_hz,
-        )
+        );
+        figure.set_ipsec_mb(outside, datagrams_per_frame);
+        figure
+    }
+
+    /// The limit from outside, which is that of a cipher.
+    fn outside(&self, asked: bool) -> Result<IpsecMb> {
+        match self.protection {
+            Protection::Aead(cipher, _) if asked => IpsecMb::measure(cipher, S::DIRECTION),
+            _ => Ok(IpsecMb::not_asked()),
+        }
     }
 }
 
@@ -159,13 +187,40 @@ pub(crate) fn run(options: &Options) -> Result {
     }
     measure(&mut out, &mut back, &workers, options.seconds)?;
     let hz = crate::machine::reference_hz();
-    let figures = out.iter().map(|m| m.figure(hz));
-    let figures: Vec<_> = figures.chain(back.iter().map(|m| m.figure(hz))).collect();
+    let mut figures = Vec::new();
+    describe(&out, hz, options.ipsec_mb, &mut figures)?;
+    describe(&back, hz, options.ipsec_mb, &mut figures)?;
     output.print(table(&figures))?;
     for figure in &figures {
         output.push(figure);
     }
     output.finish()
+}
+
+/// The figures of what was measured, with the limit from outside if it is `asked` for.
+fn describe<S: Series>(
+    all: &[Measured<S>],
+    hz: Option<f64>,
+    asked: bool,
+    figures: &mut Vec<Figure>,
+) -> Result {
+    let mut known: Option<(Protection, IpsecMb)> = None;
+    for measured in all {
+        // Sizes of one protection come one behind the other.
+        let outside = match known.take() {
+            Some((of, outside)) if of == measured.protection => outside,
+            _ => {
+                let outside = measured.outside(asked)?;
+                if let (true, Err(reason)) = (asked, &outside.0) {
+                    eprintln!("causeway-perf: no figure of libipsec-mb: {reason}");
+                }
+                outside
+            }
+        };
+        figures.push(measured.figure(hz, &outside));
+        known = Some((measured.protection, outside));
+    }
+    Ok(())
 }
 
 fn measure(

@@ -209,7 +209,7 @@ fn rx(c: &mut Criterion) {
                 |datagrams| {
                     for datagram in datagrams {
                         let received = rx.receive(datagram, now, &mut |frame| {
-                            black_box(frame);
+                            black_box(&frame);
                         });
                         assert!(received.is_ok());
                     }

@@ -10,7 +10,8 @@
 //! A piece knows how far it is from the *end* of its frame, whoever else has
 //! arrived. So a part keeps its bytes right-aligned in a buffer for the largest
 //! frame: each piece goes to its final place at once, and a complete frame is
-//! contiguous.
+//! contiguous. The last piece of a frame, when all before it are here, is not
+//! copied: it is delivered from where it lies, behind the part.
 //!
 //! Bounds: [`SEAMS`] in the ring, so never more parts than that, each of at most
 //! [`MAX_FRAME`](crate::wire::MAX_FRAME) bytes, for at most about [`MAX_AGE`]. Buffers are reused, last
@@ -18,8 +19,8 @@
 
 mod part;
 
-use crate::DropReason;
 use crate::unbundle::Piece;
+use crate::{DropReason, Frame};
 use part::Part;
 use std::time::{Duration, Instant};
 
@@ -81,7 +82,7 @@ impl Joiner {
         sequence: u64,
         piece: &Piece<'_>,
         now: Instant,
-        deliver: &mut impl FnMut(&mut [u8]),
+        deliver: &mut impl FnMut(Frame<'_>),
     ) -> Result<bool, DropReason> {
         let rest = piece.ahead - piece.bytes.len();
         let before = if piece.begins {
@@ -104,6 +105,17 @@ impl Joiner {
             return Err(DropReason::MalformedBundle);
         }
 
+        if let Some(part) = before
+            && rest == 0
+            && self.parts[part].can_lead()
+        {
+            deliver(Frame {
+                head: self.parts[part].bytes(),
+                tail: piece.bytes,
+            });
+            self.release(part);
+            return Ok(true);
+        }
         let part = match (before, behind) {
             (Some(part), _) => self.lengthen(part, sequence, rest),
             (None, Some(part)) => self.lead(part, sequence, piece),
@@ -117,7 +129,7 @@ impl Joiner {
         }
 
         if self.parts[part].is_complete() {
-            deliver(self.parts[part].frame());
+            deliver(Frame::whole(self.parts[part].bytes()));
             self.release(part);
             return Ok(true);
         }
@@ -126,6 +138,13 @@ impl Joiner {
         let _kept = (!waits_before || self.wait(sequence - 1, Side::Behind, part))
             && (!waits_behind || self.wait(sequence, Side::Before, part));
         Ok(false)
+    }
+
+    /// Whether a part waits for the datagram `sequence` to end with the piece before it.
+    #[inline]
+    pub fn has_behind(&self, sequence: u64) -> bool {
+        let seam = self.ring[slot(sequence)];
+        seam.is_some_and(|seam| seam.number == sequence && seam.here == Side::Behind)
     }
 
     /// Gives up the parts that have waited [`MAX_AGE`], a little later.

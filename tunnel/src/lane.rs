@@ -3,6 +3,7 @@
 //! [`TxLane`] takes frames and gives runs of datagrams; [`RxLane`] takes
 //! datagrams and gives frames. Each has one owner, so there is no lock.
 
+mod held;
 mod rx;
 mod tx;
 

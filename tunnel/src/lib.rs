@@ -25,8 +25,9 @@
 //!
 //! In: the datagram's SPI names its lane ([`esp::claimed_spi`]).
 //! [`RxLane::receive`](lane::RxLane::receive) opens it where it lies ([`esp::open`])
-//! and delivers its whole frames from there ([`unbundle`]). A frame that was cut is
-//! joined in a buffer that is used again, whichever half came first ([`join`]).
+//! and delivers its whole frames from there ([`unbundle`]). Of a frame that was cut, the half
+//! that came first waits in a buffer that is used again ([`join`]); it is delivered as two parts
+//! ([`Frame`]) where the other follows in order, and joined in that buffer where not.
 //! Nothing is allocated per frame or per datagram.
 //!
 //! # The way of a key
@@ -49,6 +50,7 @@ pub mod aead;
 pub mod bundle;
 pub mod drop_reason;
 pub mod esp;
+pub mod frame;
 pub mod framing;
 pub mod identity;
 pub mod join;
@@ -64,5 +66,6 @@ pub mod unbundle;
 pub mod wire;
 
 pub use drop_reason::DropReason;
+pub use frame::Frame;
 pub use sa::{InboundSa, OutboundSa};
 pub use spi::Spi;

@@ -47,6 +47,8 @@ struct Plan {
     size: usize,
     first: u64,
     run: RunLimits,
+    /// How many datagrams the receiving kernel merges at most (UDP_GRO).
+    merged: usize,
 }
 
 prop_compose! {
@@ -56,8 +58,9 @@ prop_compose! {
         first in prop_oneof![Just(1), (u64::from(u32::MAX) - 20)..=u64::from(u32::MAX), 1u64 << 40..1 << 41],
         max_segments in 1usize..=64,
         max_bytes in 256usize..=65_507,
+        merged in prop_oneof![Just(1), 2usize..10],
     ) -> Plan {
-        Plan { steps, size, first, run: RunLimits { max_segments, max_bytes } }
+        Plan { steps, size, first, run: RunLimits { max_segments, max_bytes }, merged }
     }
 }
 
@@ -188,23 +191,46 @@ fn arrivals(datagrams: usize, fates: &[Fate]) -> Vec<(usize, Option<usize>)> {
         .collect()
 }
 
+/// As the kernel merges datagrams that arrive: equal ones, of which the last may be shorter.
+fn merge<T>(datagrams: &[(Vec<u8>, T)], most: usize) -> Vec<&[(Vec<u8>, T)]> {
+    let (mut runs, mut rest) = (Vec::new(), datagrams);
+    while let Some((first, _)) = rest.first() {
+        let equal = rest.iter().take_while(|(d, _)| d.len() == first.len());
+        let equal = equal.count().min(most);
+        let shorter = equal < most && rest.get(equal).is_some_and(|(d, _)| d.len() < first.len());
+        let (run, behind) = rest.split_at(equal + usize::from(shorter));
+        runs.push(run);
+        rest = behind;
+    }
+    runs
+}
+
 /// Sends `plan` through the network. Returns what was sent, what came out in
 /// order, and how many parts of frames were given up in the end.
 fn cross(plan: &Plan, fates: &[Fate], now: Instant) -> (Sent, Vec<usize>, u64) {
     let sent = send(plan, now);
     let mut lane = rx_lane(ENDLESS, now);
     let (mut delivered, mut given_up) = (Vec::new(), 0);
-    for (index, flip) in arrivals(sent.datagrams.len(), fates) {
-        let mut datagram = sent.datagrams[index].clone();
-        if let Some(bit) = flip {
+    let arrivals = arrivals(sent.datagrams.len(), fates);
+    let mut datagrams: Vec<_> = arrivals
+        .iter()
+        .map(|(index, flip)| (sent.datagrams[*index].clone(), *flip))
+        .collect();
+    for (datagram, flip) in &mut datagrams {
+        if let Some(bit) = *flip {
             let bit = bit % (datagram.len() * 8);
             datagram[bit / 8] ^= 1 << (bit % 8);
         }
-        let (verdict, numbers) = receive(&mut lane, &datagram, now);
-        assert!(
-            flip.is_none() || verdict.is_err(),
-            "a damaged datagram brings nothing"
-        );
+    }
+    for run in merge(&datagrams, plan.merged) {
+        let bytes: Vec<_> = run.iter().map(|(datagram, _)| &datagram[..]).collect();
+        let (verdicts, numbers) = receive_run(&mut lane, &bytes, now);
+        for (verdict, (_, flip)) in verdicts.iter().zip(run) {
+            assert!(
+                flip.is_none() || verdict.is_err(),
+                "a damaged datagram brings nothing"
+            );
+        }
         delivered.extend(numbers);
         given_up += lane.tick(now);
     }
@@ -268,6 +294,7 @@ fn a_lost_datagram_costs_its_whole_frames_and_two_cut_ones() {
         size: 512,
         first: 1,
         run: RUN,
+        merged: 4,
     };
     let sent = send(&plan, now);
     for lost in 0..sent.datagrams.len() {

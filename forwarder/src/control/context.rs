@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use causeway_tunnel::{sa::Limits, spi::Spi};
+use causeway_tunnel::{aead::Library, sa::Limits, spi::Spi};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -17,6 +17,8 @@ use crate::{
 pub(super) struct Context {
     pub(super) workers: Vec<WorkerSender>,
     pub(super) limits: Limits,
+    /// What seals and what opens.
+    pub(super) libraries: (Library, Library),
     pub(super) sa_log: Option<SaLog>,
     /// SPIs that we receive on.
     pub(super) in_use: Mutex<HashSet<Spi>>,

@@ -142,7 +142,7 @@ fn install_receive(
             highest: SharedCounter::clone(&highest),
         };
         receive.push(lane);
-        let keys = keys(candidate, context, spi, !dialled)?;
+        let keys = keys(candidate, context, spi, !dialled)?.with_library(context.libraries.1);
         let (done, is_done) = oneshot::channel();
         context.workers[worker].tell(Command::InstallRx {
             peer: candidate.peer,
@@ -171,10 +171,8 @@ fn send_keys(candidate: &Candidate, context: &Context, lanes: &Lanes) -> Result<
     }
     let of_lane = |spi: &u32| {
         let spi = Spi::try_from(*spi).map_err(|e| format!("the peer names a lane badly: {e}"))?;
-        Ok((
-            spi,
-            keys(candidate, context, spi, candidate.session.is_dialer())?,
-        ))
+        let keys = keys(candidate, context, spi, candidate.session.is_dialer())?;
+        Ok((spi, keys.with_library(context.libraries.0)))
     };
     let send = lanes
         .spis

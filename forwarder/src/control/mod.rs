@@ -45,6 +45,7 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use crate::{
+    aead::Libraries,
     appliance::UplinkPort,
     config::Config,
     device::{self, Device},
@@ -81,6 +82,8 @@ pub struct Parts {
     pub endpoint: Arc<Endpoint>,
     /// What its Hellos say.
     pub hellos: Arc<Hellos>,
+    /// What seals and opens datagrams.
+    pub libraries: Libraries,
     /// The XDP program on the LAN port.
     pub program: LanProgram,
     /// The LAN port's device.
@@ -166,6 +169,7 @@ impl Control {
         let context = Context {
             workers: parts.workers.iter().map(WorkerHandle::sender).collect(),
             limits: Limits::default(),
+            libraries: (parts.libraries.seal, parts.libraries.open),
             sa_log: parts.sa_log.take(),
             in_use: Mutex::default(),
         };

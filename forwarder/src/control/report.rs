@@ -17,7 +17,7 @@ use crate::{
     preflight,
     spec::{MacName, StationName},
     stations::{Place, Role},
-    status::{LanStatus, PeerStatus, StationStatus, Status, WorkerStatus},
+    status::{AeadStatus, AeadTimes, LanStatus, PeerStatus, StationStatus, Status, WorkerStatus},
 };
 
 impl Control {
@@ -34,6 +34,7 @@ impl Control {
             uptime_s: self.started.elapsed().as_secs_f64(),
             public_key: parts.public_key.to_string(),
             listen: parts.config.listen.map(|l| l.to_string()),
+            aead: self.aead_status(),
             lan: self.lan_status(),
             uplink: self.uplink_status(),
             peers: (0..self.peers.len()).map(|i| self.peer_status(i)).collect(),
@@ -72,6 +73,21 @@ impl Control {
                 .map(|(counter, value)| (counter.label().into(), value))
                 .collect(),
             warnings: self.warnings(),
+        }
+    }
+
+    fn aead_status(&self) -> AeadStatus {
+        let libraries = &self.parts.libraries;
+        let measured = libraries.measured.iter().map(|m| {
+            let (seal_ns, open_ns) = (m.seal_ns, m.open_ns);
+            (m.library.to_string(), AeadTimes { seal_ns, open_ns })
+        });
+        AeadStatus {
+            seal: libraries.seal.to_string(),
+            open: libraries.open.to_string(),
+            why: libraries.why(),
+            datagram_bytes: libraries.datagram,
+            measured: measured.collect(),
         }
     }
 

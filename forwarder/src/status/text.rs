@@ -42,6 +42,12 @@ impl Status {
             writeln!(out, "    tx_dropped {}", lan.tx_dropped)?;
         }
         write_uplink(out, &self.uplink)?;
+        let aead = &self.aead;
+        writeln!(
+            out,
+            "  AES-GCM: {} seals, {} opens ({})",
+            aead.seal, aead.open, aead.why
+        )?;
         for warning in &self.warnings {
             writeln!(out, "  WARNING {warning}")?;
         }

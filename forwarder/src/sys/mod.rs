@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod packet;
+pub mod prefetch;
 pub mod sched;
 pub mod sockopt;
 pub mod xsk;

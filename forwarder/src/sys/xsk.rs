@@ -32,9 +32,18 @@ pub use self::{
     open::{CopyMode, MAX_CHUNK_FRAME, MAX_FRAME, XskConfig, XskError},
     tuning::{LEAST_CHUNKS, MOST_CHUNKS, XskTuning},
 };
+use super::prefetch::prefetch;
 
 /// Largest number of frames taken from or given to a ring at once.
 const BATCH: usize = 256;
+
+/// Frames that [`XskPort::transmit`] writes at most before it hands them to the kernel: chunks that come
+/// back soon are used again while they are in the cache; a whole ring of them is not.
+pub const FLUSH_EVERY: usize = 64;
+
+/// Length of frame from which on [`XskPort::transmit`] fetches the next chunk into the cache, for as long
+/// a frame: shorter ones are written before that could help.
+pub const PREFETCH_FROM: usize = 512;
 
 /// How often one flush asks the kernel to go on transmitting before it leaves
 /// the rest to the next flush.
@@ -258,7 +267,8 @@ impl XskPort {
         total
     }
 
-    /// Copies `frame` into a chunk for transmission, or into several if it is longer than one; [`Self::flush`] hands it to the kernel.
+    /// Copies `frame` into a chunk for transmission, or into several if it is longer than one; [`Self::flush`], or
+    /// every [`FLUSH_EVERY`]th chunk, hands it to the kernel.
     ///
     /// # Errors
     ///
@@ -283,11 +293,11 @@ impl XskPort {
         if length > self.chunk_room {
             return self.transmit_in_chunks(headers, body);
         }
-        if !self.can_write(1) {
+        if self.written.len() >= FLUSH_EVERY || !self.can_write(1) {
             self.flush();
-            if !self.can_write(1) {
-                return Err(TransmitError::Full);
-            }
+        }
+        if !self.can_write(1) {
+            return Err(TransmitError::Full);
         }
         let mut desc = self.free.pop().ok_or(TransmitError::Full)?;
         // SAFETY: the chunk was on our free list: no ring and no other descriptor refers to it.
@@ -305,7 +315,21 @@ impl XskPort {
         }
         desc.set_options(0);
         self.written.push(desc);
+        if length >= PREFETCH_FROM {
+            self.prefetch_next(length);
+        }
         Ok(())
+    }
+
+    /// Fetches as much of the chunk that is written next into the cache.
+    fn prefetch_next(&mut self, length: usize) {
+        let Some(mut next) = self.free.last().copied() else {
+            return;
+        };
+        // SAFETY: the chunk is on our free list: no ring and no other descriptor refers to it.
+        let mut data = unsafe { self.umem.data_mut(&mut next) };
+        data.cursor().set_pos(length);
+        prefetch(data.contents());
     }
 
     /// Whether there are so many chunks, and room in the TX and the completion ring for them.

@@ -117,8 +117,9 @@ impl Uplink {
         self.xdp.as_mut().map_or(0, |xdp| xdp.receive(limit, visit))
     }
 
-    /// Lends every datagram of one receive call of the socket to `visit`; returns their number.
-    pub fn receive_udp(&mut self, visit: impl FnMut(&mut [u8], Path)) -> usize {
+    /// Lends every datagram of one receive call of the socket to `visit`, in runs
+    /// ([`UdpUplink::receive`]); returns their number.
+    pub fn receive_udp(&mut self, visit: impl FnMut(&mut [u8], usize, Path)) -> usize {
         let datagrams = self.udp.receive(visit);
         self.socket_waits = self.udp.may_have_more();
         (self.socket_had, self.handled) = (datagrams > 0, 0);

@@ -156,9 +156,10 @@ impl UdpUplink {
             .try_send(UdpSockRef::from(&self.socket), &transmit)
     }
 
-    /// Lends every datagram of one receive call to `visit`, with the path it came by; returns
-    /// their number. 0: nothing was waiting.
-    pub fn receive(&mut self, mut visit: impl FnMut(&mut [u8], Path)) -> usize {
+    /// Lends every datagram of one receive call to `visit`, in runs: datagrams of one sender that lie one
+    /// behind the other, the size of each but the last, and the path that they came by. Returns the
+    /// number of datagrams. 0: nothing was waiting.
+    pub fn receive(&mut self, mut visit: impl FnMut(&mut [u8], usize, Path)) -> usize {
         let mut slots = self.buffers.iter_mut();
         let mut slices: [IoSliceMut<'_>; RECEIVE_BATCH] = std::array::from_fn(|_| {
             IoSliceMut::new(slots.next().map_or(&mut [][..], |b| &mut b[..]))
@@ -177,14 +178,9 @@ impl UdpUplink {
                 remote: canonical(meta.addr),
                 local: meta.dst_ip.map(|ip| ip.to_canonical()),
             };
-            if meta.len == 0 {
-                visit(&mut [], path);
-                datagrams += 1;
-            }
-            for datagram in buffer[..meta.len].chunks_mut(meta.stride.max(1)) {
-                visit(datagram, path);
-                datagrams += 1;
-            }
+            let size = meta.stride.max(1);
+            visit(&mut buffer[..meta.len], size, path);
+            datagrams += meta.len.div_ceil(size).max(1);
         }
         datagrams
     }
@@ -241,7 +237,10 @@ mod tests {
         let mut got = Vec::new();
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
         while got.len() < want && std::time::Instant::now() < deadline {
-            b.receive(|d, path| got.push((d.to_vec(), path)));
+            b.receive(|run, size, path| {
+                let datagrams = run.chunks(size);
+                got.extend(datagrams.map(|d| (d.to_vec(), path)));
+            });
         }
         got
     }

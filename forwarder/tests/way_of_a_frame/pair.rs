@@ -17,7 +17,7 @@ use causeway::{
 };
 use causeway_ebpf::cases::frames::{arp_request, dot1ad, dot1q, tcp};
 use causeway_tunnel::{
-    DropReason,
+    DropReason, Frame,
     aead::Cipher,
     lane::{Run, RunLimits, RxLane, TxLane},
     sa::{Limits, SaKeys},
@@ -43,7 +43,7 @@ impl RunSink for Wire {
 struct Lan(Vec<Vec<u8>>);
 
 impl FrameSink for Lan {
-    fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError> {
+    fn transmit(&mut self, frame: Frame<'_>) -> Result<(), TransmitError> {
         self.0.push(frame.to_vec());
         Ok(())
     }

@@ -5,10 +5,13 @@ use std::{hint::black_box, time::Instant};
 use causeway::{
     counters::{SharedCounter, WorkerCounters},
     stations::{Role, StationTable},
-    sys::xsk::TransmitError,
+    sys::{
+        prefetch::prefetch,
+        xsk::{FLUSH_EVERY, PREFETCH_FROM, TransmitError},
+    },
     wan_to_lan::{FrameSink, InboundLane, InboundLanes, WanToLan},
 };
-use causeway_tunnel::{InboundSa, esp, lane::RxLane};
+use causeway_tunnel::{Frame, InboundSa, esp, lane::RxLane};
 
 use super::{
     Protection, Sample, Series,
@@ -31,6 +34,7 @@ pub struct Receiver {
     sa: InboundSa,
     port: Chunks,
     counters: WorkerCounters,
+    datagrams_per_frame: f64,
     /// As much as is sealed ahead, to copy frames from.
     received: Vec<u8>,
 }
@@ -53,11 +57,16 @@ impl Receiver {
     }
 }
 
-/// A port whose chunks are sent as soon as they are written: what remains is the copy into them.
+/// The LAN port ([`XskPort`](causeway::sys::xsk::XskPort)) without its kernel: free chunks in a stack, a
+/// flush after as many frames as there, and a kernel that has sent them when the flush returns, as one in
+/// copy mode has. What remains is the copy into chunks, and which chunks those are.
 struct Chunks {
     memory: Vec<u8>,
     chunk: usize,
-    next: usize,
+    /// Where those begin that hold nothing.
+    free: Vec<usize>,
+    /// Those that were written since the last flush.
+    written: Vec<usize>,
 }
 
 impl Chunks {
@@ -66,21 +75,37 @@ impl Chunks {
         Self {
             memory: vec![0; CHUNKS * chunk],
             chunk,
-            next: 0,
+            free: (0..CHUNKS).map(|i| i * chunk).collect(),
+            written: Vec::with_capacity(FLUSH_EVERY),
         }
+    }
+
+    fn flush(&mut self) {
+        self.free.append(&mut self.written);
     }
 }
 
 impl FrameSink for Chunks {
     #[inline]
-    fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError> {
-        let chunk = &mut self.memory[self.next..][..self.chunk];
-        let Some(room) = chunk.get_mut(..frame.len()) else {
+    fn transmit(&mut self, frame: Frame<'_>) -> Result<(), TransmitError> {
+        if self.written.len() >= FLUSH_EVERY {
+            self.flush();
+        }
+        if frame.len() > self.chunk {
             return Err(TransmitError::TooLong);
-        };
-        room.copy_from_slice(frame);
+        }
+        let at = self.free.pop().ok_or(TransmitError::Full)?;
+        let room = &mut self.memory[at..][..frame.len()];
+        let (head, tail) = room.split_at_mut(frame.head.len());
+        head.copy_from_slice(frame.head);
+        tail.copy_from_slice(frame.tail);
         black_box(room);
-        self.next = (self.next + self.chunk) % self.memory.len();
+        self.written.push(at);
+        if frame.len() >= PREFETCH_FROM
+            && let Some(&next) = self.free.last()
+        {
+            prefetch(&self.memory[next..][..frame.len()]);
+        }
         Ok(())
     }
 }
@@ -99,8 +124,12 @@ impl Series for Receiver {
             learns_path: false,
             path: None,
         };
+        let mut site = Site::new(lengths, protection);
+        let mut runs = Runs::default();
+        site.batch(&mut runs);
         Self {
-            site: Site::new(lengths, protection),
+            datagrams_per_frame: runs.datagrams().count() as f64 / site.frames().len() as f64,
+            site,
             stations: stations(Role::Cloud),
             lanes: [(u32::from(spi()), inbound)].into_iter().collect(),
             sa: InboundSa::new(spi(), &keys, ENDLESS, now),
@@ -108,6 +137,10 @@ impl Series for Receiver {
             counters: WorkerCounters::new(1),
             received: vec![0x5a; AHEAD],
         }
+    }
+
+    fn datagrams_per_frame(&self) -> f64 {
+        self.datagrams_per_frame
     }
 
     fn path(&mut self) -> Sample {
@@ -120,9 +153,12 @@ impl Series for Receiver {
             counters: &self.counters,
             now: start,
         };
-        for datagram in runs.datagrams() {
-            black_box(batch.datagram(datagram, PATH));
+        for (run, size) in &mut runs.0 {
+            batch.run(run, *size, PATH, &mut |news| {
+                black_box(news);
+            });
         }
+        self.port.flush();
         let sample = Sample::since(start, frames);
         let injected = self.injected() - before;
         assert_eq!(injected, sample.frames, "every frame comes out");
@@ -144,7 +180,9 @@ impl Series for Receiver {
         while at < AHEAD {
             for frame in self.site.frames() {
                 let from = at % (AHEAD - frame.len());
-                let sent = self.port.transmit(&self.received[from..][..frame.len()]);
+                let sent = self
+                    .port
+                    .transmit(Frame::whole(&self.received[from..][..frame.len()]));
                 debug_assert!(sent.is_ok(), "chunks are as long as the longest");
                 at += frame.len();
             }

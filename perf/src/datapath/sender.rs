@@ -46,6 +46,10 @@ impl Series for Sender {
         }
     }
 
+    fn datagrams_per_frame(&self) -> f64 {
+        self.datagrams.len() as f64 / self.site.frames().len() as f64
+    }
+
     fn path(&mut self) -> Sample {
         let (before, start) = (self.site.accepted(), Instant::now());
         self.site.batch(&mut Taken);

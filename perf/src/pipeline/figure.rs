@@ -1,5 +1,6 @@
 //! What rounds come to: a line of the table, a record of the JSON object.
 
+use super::ipsec_mb::IpsecMb;
 use crate::datapath::{DATAGRAM, Protection};
 use serde::Serialize;
 
@@ -8,8 +9,15 @@ use crate::{
     sizes::FrameSizes,
 };
 
-/// Nanoseconds per frame and worker in one round.
+/// What one round gave.
 pub(super) struct Round {
+    pub(super) times: Times,
+    /// Of one worker while the others rest; none where there are no others.
+    pub(super) alone: Option<Times>,
+}
+
+/// Nanoseconds per frame and worker.
+pub(super) struct Times {
     pub(super) path: f64,
     /// ESP alone; none where there is no cipher.
     pub(super) aead: Option<f64>,
@@ -50,6 +58,14 @@ pub(super) struct Figure {
     memcpy_share_min: f64,
     memcpy_share_max: f64,
     memcpy_ns_per_frame: f64,
+    /// Frames per second over those of one worker alone; of ESP alone the same, which is what the cores give.
+    scaling: Option<f64>,
+    aead_scaling: Option<f64>,
+    /// Time that libipsec-mb takes for the same datagrams, and its part of the path's time.
+    ipsec_mb_ns_per_frame: Option<f64>,
+    ipsec_mb_share: Option<f64>,
+    /// Why there is none.
+    ipsec_mb_reason: Option<String>,
 }
 
 impl Figure {
@@ -61,12 +77,18 @@ impl Figure {
         rounds: &[Round],
         reference_hz: Option<f64>,
     ) -> Self {
-        let spread = |value: fn(&Round) -> f64| Spread::of(rounds.iter().map(value));
+        let spread = |value: fn(&Times) -> f64| Spread::of(rounds.iter().map(|r| value(&r.times)));
         let path = spread(|r| r.path);
         let copy = spread(|r| r.copy / r.path);
-        let aead = |value: fn(&Round, f64) -> f64| {
-            let values: Option<Vec<_>> = rounds.iter().map(|r| Some(value(r, r.aead?))).collect();
-            values.map(Spread::of)
+        let aead = |value: fn(&Times, f64) -> f64| {
+            let values = rounds.iter().map(|r| Some(value(&r.times, r.times.aead?)));
+            values.collect::<Option<Vec<_>>>().map(Spread::of)
+        };
+        let scaling = |value: fn(&Times) -> Option<f64>| {
+            let ratio =
+                |r: &Round| Some(workers as f64 * value(r.alone.as_ref()?)? / value(&r.times)?);
+            let ratios: Option<Vec<_>> = rounds.iter().map(ratio).collect();
+            ratios.map(|ratios| Spread::of(ratios).median)
         };
         let share = aead(|round, aead| aead / round.path);
         let frames_per_s = 1e9 / path.median * workers as f64;
@@ -95,6 +117,23 @@ impl Figure {
             memcpy_share_min: copy.min,
             memcpy_share_max: copy.max,
             memcpy_ns_per_frame: spread(|r| r.copy).median,
+            scaling: scaling(|t| Some(t.path)),
+            aead_scaling: scaling(|t| t.aead),
+            ipsec_mb_ns_per_frame: None,
+            ipsec_mb_share: None,
+            ipsec_mb_reason: None,
+        }
+    }
+
+    /// Adds the limit from outside. It is that of full datagrams, as nearly all are.
+    pub(super) fn set_ipsec_mb(&mut self, outside: &IpsecMb, datagrams_per_frame: f64) {
+        match &outside.0 {
+            Ok(ns) => {
+                let ns = ns * datagrams_per_frame;
+                self.ipsec_mb_ns_per_frame = Some(ns);
+                self.ipsec_mb_share = Some(ns / self.ns_per_frame);
+            }
+            Err(reason) => self.ipsec_mb_reason = Some(reason.clone()),
         }
     }
 }
@@ -113,7 +152,11 @@ pub(super) fn table(figures: &[Figure]) -> Table {
         "AEAD",
         "min-max",
         "memcpy",
+        "ipsec-mb",
+        "scaling",
+        "AEAD's",
     ]);
+    let times = |scaling: Option<f64>| scaling.map(|s| format!("{s:.2}"));
     let percent = |share: f64| format!("{:.0}%", share * 100.0);
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     for f in figures {
@@ -131,6 +174,9 @@ pub(super) fn table(figures: &[Figure]) -> Table {
             or_dash(f.aead_share.map(percent)),
             or_dash(range.map(|(min, max)| format!("{}-{}", percent(min), percent(max)))),
             percent(f.memcpy_share),
+            or_dash(f.ipsec_mb_share.map(percent)),
+            or_dash(times(f.scaling)),
+            or_dash(times(f.aead_scaling)),
         ]);
     }
     table

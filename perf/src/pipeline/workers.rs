@@ -38,6 +38,11 @@ impl Workers {
         self.0.len()
     }
 
+    /// The first of them alone.
+    pub(super) fn first(&self) -> Self {
+        Self(self.0[..1].to_vec())
+    }
+
     /// Has every worker repeat `step` on its series for about this long, all from the same moment on.
     /// Returns the time that one worker takes for a frame: that of all together, times their number.
     ///

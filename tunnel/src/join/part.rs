@@ -1,5 +1,6 @@
 //! Bytes that wait for their neighbours.
 
+use crate::Frame;
 use crate::wire::MAX_FRAME;
 use std::time::Instant;
 
@@ -41,8 +42,15 @@ impl Part {
         &mut self.buffer[MAX_FRAME - ahead..][..length]
     }
 
+    /// Whether this is the beginning of a frame, and enough of it for the head of one in two parts.
     #[inline]
-    pub(super) fn frame(&mut self) -> &mut [u8] {
-        self.at(self.ahead, self.ahead)
+    pub(super) const fn can_lead(&self) -> bool {
+        self.begins && self.ahead - self.rest >= Frame::MIN_HEAD
+    }
+
+    /// The bytes that are here: the frame, if it is complete.
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer[MAX_FRAME - self.ahead..MAX_FRAME - self.rest]
     }
 }

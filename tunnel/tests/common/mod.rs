@@ -79,6 +79,30 @@ pub(crate) fn datagrams_of(run: Run<'_>, size: usize, limits: RunLimits) -> Vec<
     datagrams
 }
 
+/// Gives a copy of the `datagrams`, which are equally long but for the last, to `lane` as one run.
+/// Returns the verdict on each and the numbers delivered.
+pub(crate) fn receive_run(
+    lane: &mut RxLane,
+    datagrams: &[&[u8]],
+    now: Instant,
+) -> (Vec<Result<usize, DropReason>>, Vec<usize>) {
+    let (mut numbers, mut verdicts) = (Vec::new(), Vec::new());
+    let mut run = datagrams.concat();
+    lane.receive_run(
+        &mut run,
+        datagrams[0].len(),
+        now,
+        &mut |frame| numbers.push(number_of(&frame.to_vec())),
+        &mut |verdict| verdicts.push(verdict.map(|received| received.frames)),
+    );
+    assert_eq!(verdicts.len(), datagrams.len());
+    let frames: usize = verdicts.iter().flatten().sum();
+    assert!(
+        frames <= numbers.len() && verdicts.iter().any(Result::is_err) || frames == numbers.len()
+    );
+    (verdicts, numbers)
+}
+
 /// Gives a copy of `datagram` to `lane`. Returns its verdict and the numbers delivered.
 pub(crate) fn receive(
     lane: &mut RxLane,
@@ -87,7 +111,7 @@ pub(crate) fn receive(
 ) -> (Result<usize, DropReason>, Vec<usize>) {
     let mut numbers = Vec::new();
     let verdict = lane.receive(&mut datagram.to_vec(), now, &mut |f| {
-        numbers.push(number_of(f))
+        numbers.push(number_of(&f.to_vec()))
     });
     if let Ok(received) = verdict {
         assert_eq!(received.frames, numbers.len());
