@@ -11,7 +11,7 @@ use causeway_tunnel::{aead::Cipher, identity::PrivateKey};
 
 use crate::{
     keys,
-    options::{AutoOnOff, CipherName, OnOff, RoleName, RunOptions, UplinkKind},
+    options::{AutoOnOff, CipherName, OnKeep, OnOff, RoleName, RunOptions, UplinkKind},
     spec::PeerSpec,
     stations::{PeerIndex, Place, Role, Station, StationKey, StationTable},
     uplink,
@@ -54,6 +54,8 @@ pub struct Config {
     pub uplink: UplinkKind,
     /// The uplink's interface, where it is named.
     pub uplink_interface: Option<String>,
+    /// Whether GRO is turned on where datagrams arrive.
+    pub uplink_gro: bool,
     /// Number of workers; `None`: one for each queue.
     pub workers: Option<u8>,
     /// Cores for them; shorter than their number means: in turn.
@@ -127,6 +129,7 @@ impl Config {
             key,
             uplink,
             uplink_interface: o.uplink_interface,
+            uplink_gro: o.uplink_gro != Some(OnKeep::Keep),
             workers: o
                 .workers
                 .map(|n| within("--workers", n, 1, MAX_WORKERS))

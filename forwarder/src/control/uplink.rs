@@ -18,11 +18,8 @@ use crate::{
 };
 
 impl Control {
-    /// Where the workers send to: what next hops are wanted for.
+    /// Where the workers send to: what next hops, or devices, are wanted for.
     pub(super) fn want_next_hops(&self) {
-        if self.parts.uplink.is_none() {
-            return;
-        }
         let mut targets = BTreeSet::new();
         for peer in &self.peers {
             let dialled = peer.live.as_ref().filter(|l| l.session.is_dialer());
@@ -89,6 +86,11 @@ impl Control {
         UplinkStatus {
             kind: if xdp.is_some() { "xdp" } else { "udp" }.into(),
             why: self.parts.uplink_why.clone(),
+            gro: self
+                .gro
+                .states()
+                .map(|(name, state)| (name.to_owned(), state.to_string()))
+                .collect(),
             xdp,
         }
     }
