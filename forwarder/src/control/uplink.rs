@@ -62,7 +62,11 @@ impl Control {
         if let Err(e) = port.program.set_addresses(addresses) {
             warn!("addresses of the uplink: {e}");
         }
-        self.uplink_is_gone = state.mac.is_none();
+        if state.mac.is_none() && !self.uplink_is_gone {
+            // Its index does not come back. What the ports had not sent would be offered for ever.
+            self.uplink_is_gone = true;
+            self.tell_all(|| Command::CloseUplinkXdp);
+        }
         if self.next_hops == state.hops {
             return;
         }

@@ -30,7 +30,7 @@ pub use self::{
 use crate::lan_to_wan::RunSink;
 
 /// Where a lane's datagrams go to, and which of our addresses they come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Path {
     /// The peer's address and port.
     pub remote: SocketAddr,
@@ -79,6 +79,11 @@ impl Uplink {
     /// The AF_XDP port.
     pub fn xdp(&self) -> Option<&XdpUplink> {
         self.xdp.as_ref()
+    }
+
+    /// The AF_XDP port's device is gone for good: the socket goes on alone.
+    pub fn close_xdp(&mut self) {
+        self.xdp = None;
     }
 
     /// How long a run may be for one call.

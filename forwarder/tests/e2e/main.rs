@@ -9,6 +9,7 @@ mod cli;
 mod configuration;
 mod dialling;
 mod dishonest;
+mod gro;
 mod hostile;
 mod insider;
 mod lab;
