@@ -12,7 +12,8 @@ use causeway_tunnel::{aead::Cipher, identity::PrivateKey};
 use crate::{
     keys,
     options::{
-        AeadName, AutoOnOff, CipherName, IdleStrategy, OnOff, RoleName, RunOptions, UplinkKind,
+        AeadName, AutoOnOff, CipherName, IdleStrategy, OnKeep, OnOff, RoleName, RunOptions,
+        UplinkKind,
     },
     spec::PeerSpec,
     stations::{PeerIndex, Place, Role, Station, StationKey, StationTable},
@@ -57,6 +58,8 @@ pub struct Config {
     pub uplink: UplinkKind,
     /// The uplink's interface, where it is named.
     pub uplink_interface: Option<String>,
+    /// Whether GRO is turned on where datagrams arrive.
+    pub uplink_gro: bool,
     /// Number of workers; `None`: one for each queue.
     pub workers: Option<u8>,
     /// Cores for them; shorter than their number means: in turn.
@@ -139,6 +142,7 @@ impl Config {
             key,
             uplink,
             uplink_interface: o.uplink_interface,
+            uplink_gro: o.uplink_gro != Some(OnKeep::Keep),
             workers: o
                 .workers
                 .map(|n| within("--workers", n, 1, MAX_WORKERS))

@@ -1,6 +1,8 @@
 //! What the kernel says of a network device (Documentation/ABI/testing/sysfs-class-net).
 
-use std::{fs, path::PathBuf};
+use std::{collections::HashSet, fs, path::PathBuf};
+
+use rustix::net::{AddressFamily, SocketType};
 
 use crate::spec::parse_mac;
 
@@ -89,6 +91,36 @@ impl Device {
     pub fn max_frame(&self) -> usize {
         self.mtu as usize + 14 + 2 * 4
     }
+}
+
+/// The name of the device with this index, if there is one.
+pub fn name_of(index: u32) -> Option<String> {
+    // Any socket does: the answer is of its network namespace.
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None).ok()?;
+    rustix::net::netdevice::index_to_name(socket, index).ok()
+}
+
+/// Indexes of the device and of those below it: of a VLAN the one it is on, of a bond its members. Not of a
+/// bridge, whose ports are LANs of their own.
+pub fn with_lower(index: u32) -> HashSet<u32> {
+    let mut found = HashSet::new();
+    let mut open = vec![index];
+    while let Some(index) = open.pop() {
+        let Some(name) = name_of(index).filter(|_| found.insert(index)) else {
+            continue;
+        };
+        let dir = PathBuf::from("/sys/class/net").join(name);
+        if dir.join("bridge").exists() {
+            continue;
+        }
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        let lower = entries.filter(|e| e.file_name().as_encoded_bytes().starts_with(b"lower_"));
+        open.extend(lower.filter_map(|e| {
+            let text = fs::read_to_string(e.path().join("ifindex")).ok()?;
+            text.trim().parse::<u32>().ok()
+        }));
+    }
+    found
 }
 
 /// Whether there is a device of this name. A plain `stat`: it works without a free descriptor.

@@ -45,6 +45,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "IF")]
     pub uplink_interface: Option<String>,
 
+    /// Generic receive offload at the interfaces where datagrams arrive at the kernel's sockets: `on` turns it on until causeway stops, `keep` leaves it [default: on]
+    #[arg(long, value_enum)]
+    pub uplink_gro: Option<OnKeep>,
+
     /// Worker threads, one for each queue of the LAN interface, 1 to 64 [default: as many as it has queues]
     #[arg(long, value_name = "N")]
     pub workers: Option<u8>,
@@ -154,6 +158,7 @@ impl RunOptions {
             station: self.station,
             uplink: self.uplink.or(file.uplink),
             uplink_interface: self.uplink_interface.or(file.uplink_interface),
+            uplink_gro: self.uplink_gro.or(file.uplink_gro),
             workers: self.workers.or(file.workers),
             cpus: self.cpus.or(file.cpus),
             cipher: self.cipher.or(file.cipher),
@@ -244,6 +249,13 @@ words! {
         On = "on",
         /// Off.
         Off = "off",
+    }
+    /// A switch of the machine's.
+    OnKeep {
+        /// On, for as long as the program runs.
+        On = "on",
+        /// As it is found.
+        Keep = "keep",
     }
     /// A switch that can be left to the program.
     AutoOnOff {

@@ -6,13 +6,17 @@
 
 mod snapshot;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::HashSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use futures_util::TryStreamExt;
 use rtnetlink::{
     Error, Handle,
     packet_route::{
         AddressFamily,
+        neighbour::{NeighbourFlags, NeighbourState},
         route::{RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia},
     },
 };
@@ -47,6 +51,33 @@ pub async fn lookup(handle: &Handle, target: &Target) -> Result<Route, String> {
         Err(Error::NetlinkError(refusal)) => Err(format!("no route: {}", refusal.to_io())),
         Err(e) => Err(format!("no route: {e}")),
     }
+}
+
+/// Has the kernel make sure of those of these neighbours, by device and address, that it has not heard of for a
+/// while, as if it sent to them (NTF_USE, net/core/neighbour.c, `neigh_add`): it asks them again.
+///
+/// Of the others it needs none: one that an operator has made permanent would be no longer.
+///
+/// # Errors
+///
+/// What it answers.
+pub async fn confirm_stale(
+    handle: &Handle,
+    neighbours: &HashSet<(u32, IpAddr)>,
+) -> Result<(), Error> {
+    let mut all = handle.neighbours().get().execute();
+    let mut stale = Vec::new();
+    while let Some(message) = all.try_next().await? {
+        let of = snapshot::neighbour(&message).map(|(of, _)| of);
+        let is_stale = message.header.state == NeighbourState::Stale;
+        stale.extend(of.filter(|of| is_stale && neighbours.contains(of)));
+    }
+    for (device, address) in stale {
+        let request = handle.neighbours().add(device, address).replace();
+        let request = request.state(NeighbourState::None);
+        request.flags(NeighbourFlags::Use).execute().await?;
+    }
+    Ok(())
 }
 
 fn question(target: &Target) -> RouteMessage {

@@ -98,6 +98,9 @@ pub struct UplinkStatus {
     pub kind: String,
     /// Why it is that.
     pub why: String,
+    /// Generic receive offload at the interfaces that datagrams for the kernel's sockets arrive at, as far as
+    /// they are known. Empty with AF_XDP.
+    pub gro: BTreeMap<String, String>,
     /// AF_XDP on it, if that is used.
     pub xdp: Option<UplinkXdpStatus>,
 }

@@ -143,10 +143,14 @@ fn open(
         ports.push(port);
     }
     placement::advise(config, &device, &ports[0]);
-    let attach_mode = program.attach(&device.name).map_err(|e| e.to_string())?;
-    if config.uplink == UplinkKind::Auto && attach_mode == AttachMode::Generic {
-        return Err(format!("XDP on {} is generic, which is slow", device.name));
-    }
+    let attached = match config.uplink {
+        // Generic mode is slower than the socket.
+        UplinkKind::Auto => program
+            .attach_in_driver(&device.name)
+            .map(|()| AttachMode::Driver),
+        _ => program.attach(&device.name),
+    };
+    let attach_mode = attached.map_err(|e| e.to_string())?;
     let mut port = UplinkPort {
         max_frame: device.max_frame().min(MAX_FRAME),
         copy_mode: ports[0].copy_mode(),

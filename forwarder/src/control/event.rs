@@ -49,6 +49,8 @@ pub(super) enum Event {
     OwnAddresses(HashSet<IpAddr>),
     /// The uplink or the ways to the peers changed.
     Uplink(UplinkState),
+    /// The routes to the peers leave by other devices.
+    UplinkDevices(HashSet<u32>),
     /// Somebody asks how things are.
     Status(oneshot::Sender<Status>),
 }

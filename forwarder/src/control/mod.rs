@@ -21,6 +21,7 @@ mod report;
 mod segment;
 mod sessions;
 mod uplink;
+mod uplink_devices;
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -53,7 +54,7 @@ use crate::{
     spec::MacName,
     stations::{PeerIndex, StationTable},
     sys::{sockopt::Promiscuous, xsk::CopyMode},
-    uplink::{NextHops, Target},
+    uplink::{Gro, NextHops, Target},
     wan_to_lan::LearntPath,
     worker::{Command, WorkerHandle},
     xdp::{AttachMode, LanProgram},
@@ -122,6 +123,8 @@ struct Control {
     wanted: watch::Sender<BTreeSet<Target>>,
     next_hops: NextHops,
     uplink_is_gone: bool,
+    /// At the devices that datagrams for the sockets arrive at.
+    gro: Gro,
     started: Instant,
     next_session: SessionId,
     next_look: Instant,
@@ -182,6 +185,7 @@ impl Control {
             wanted: watch::Sender::default(),
             next_hops: NextHops::default(),
             uplink_is_gone: false,
+            gro: Gro::new(parts.config.uplink_gro),
             started: Instant::now(),
             next_session: 0,
             next_look: Instant::now(),
@@ -194,10 +198,11 @@ impl Control {
     fn start_tasks(&mut self) -> Result<(), String> {
         let events = self.events.clone();
         tokio::spawn(own_addresses::watch(self.parts.lan.index, events));
-        if let Some(port) = &self.parts.uplink {
-            let (device, wanted) = (port.device.index, self.wanted.subscribe());
-            tokio::spawn(next_hops::watch(device, wanted, self.events.clone()));
-        }
+        let (wanted, events) = (self.wanted.subscribe(), self.events.clone());
+        match &self.parts.uplink {
+            Some(port) => tokio::spawn(next_hops::watch(port.device.index, wanted, events)),
+            None => tokio::spawn(uplink_devices::watch(wanted, events)),
+        };
         let socket = self.parts.control_socket.try_clone();
         let socket = socket.map_err(|e| format!("cannot open the control socket: {e}"))?;
         tokio::spawn(api::serve(socket, self.events.clone()));
@@ -221,6 +226,7 @@ impl Control {
             Event::CallAgain(peer) => self.peers[usize::from(peer)].call = None,
             Event::OwnAddresses(addresses) => self.set_own_addresses(addresses),
             Event::Uplink(state) => self.uplink_changed(state),
+            Event::UplinkDevices(devices) => self.gro.add(devices),
             // Whoever asked may be gone.
             Event::Status(reply) => drop(reply.send(self.status())),
         }
@@ -327,6 +333,7 @@ impl Control {
             worker.stop();
         }
         drop(self.parts.promiscuous.take());
+        self.gro.restore();
         self.parts
             .endpoint
             .close(Bye::new(ByeReason::Shutdown, ""))

@@ -2,14 +2,14 @@
 //!
 //! The kernel tells of every change of a route, a neighbour, a device, an address; a moment after the first
 //! of a burst it is asked again for all that the workers need. Nothing here has a neighbour resolved: what has
-//! no next hop goes through the socket, and so the kernel does it; and the heartbeats of the sessions, which
-//! always go through the kernel, have it confirm those that AF_XDP uses.
+//! no next hop goes through the socket, and so the kernel does it. That it asks again for those that only AF_XDP
+//! sends to is seen to here.
 
 use std::{
     collections::{BTreeSet, HashSet},
     convert::Infallible,
     net::IpAddr,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::StreamExt;
@@ -67,12 +67,25 @@ pub(super) async fn watch(
     mut wanted: watch::Receiver<BTreeSet<Target>>,
     events: mpsc::Sender<Event>,
 ) {
+    let mut known = None;
     loop {
-        let Err(e) = try_watch(device, &mut wanted, &events).await;
+        let Err(e) = try_watch(device, &mut wanted, &events, &mut known).await;
         tracing::warn!(
-            "cannot follow routes and neighbours of the uplink ({e}); trying again, what was known is used meanwhile"
+            "cannot follow routes and neighbours of the uplink ({e}); trying again, the kernel's sockets are used meanwhile"
         );
+        if let Some(state) = &mut known {
+            // What was known may be wrong any moment, and frames by it lost; the kernel knows.
+            forget(state, &e.to_string());
+            let _ = events.send(Event::Uplink(state.clone())).await;
+        }
         sleep(RETRY).await;
+    }
+}
+
+/// There is no next hop any more, and this is why.
+fn forget(state: &mut UplinkState, why: &str) {
+    for hop in state.hops.values_mut() {
+        *hop = Err(format!("routes and neighbours cannot be followed: {why}"));
     }
 }
 
@@ -82,10 +95,11 @@ async fn try_watch(
     device: u32,
     wanted: &mut watch::Receiver<BTreeSet<Target>>,
     events: &mpsc::Sender<Event>,
+    known: &mut Option<UplinkState>,
 ) -> Result<Infallible, Failure> {
     let (connection, handle, mut changes) = new_multicast_connection(&GROUPS)?;
     tokio::spawn(connection);
-    let mut known = None;
+    let mut freshened = Instant::now();
     loop {
         let targets = wanted.borrow_and_update().clone();
         let snapshot = Snapshot::take(&handle).await?;
@@ -93,7 +107,11 @@ async fn try_watch(
         if known.as_ref() != Some(&current) {
             // The receiver is gone only while the program stops.
             let _ = events.send(Event::Uplink(current.clone())).await;
-            known = Some(current);
+            *known = Some(current.clone());
+        }
+        if freshened.elapsed() >= AT_LEAST / 2 {
+            freshened = Instant::now();
+            freshen(&handle, &snapshot, &current.hops).await;
         }
         let devices = snapshot.on(device);
         let change = async {
@@ -115,6 +133,22 @@ async fn try_watch(
         }
         sleep(SETTLE).await;
         while let Ok(_more) = changes.try_recv() {}
+    }
+}
+
+/// Has the kernel look after the neighbours in use: what AF_XDP sends to them, it does not see.
+async fn freshen(handle: &Handle, snapshot: &Snapshot, hops: &NextHops) {
+    let used: HashSet<_> = hops
+        .iter()
+        .filter_map(|(target, hop)| {
+            let hop = hop.as_ref().ok()?;
+            let mut links = snapshot.links.iter();
+            let (device, _) = links.find(|(_, link)| link.name == hop.interface)?;
+            Some((*device, hop.gateway.unwrap_or(target.remote)))
+        })
+        .collect();
+    if let Err(e) = routes::confirm_stale(handle, &used).await {
+        tracing::debug!("neighbours of the uplink: {e}");
     }
 }
 
@@ -146,5 +180,39 @@ fn matters(message: &NetlinkMessage<Rtnl>, devices: &HashSet<u32>) -> bool {
             devices.contains(&n.header.ifindex)
         }
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::uplink::NextHop;
+
+    #[test]
+    fn what_cannot_be_followed_is_no_way() {
+        let target = Target {
+            remote: [192, 0, 2, 1].into(),
+            local: None,
+        };
+        let hop = NextHop {
+            interface: "eth0".into(),
+            gateway: None,
+            source: [192, 0, 2, 2].into(),
+            mac: [2; 6],
+            source_mac: [3; 6],
+            tag: None,
+            mtu: 1_500,
+        };
+        let mut state = UplinkState {
+            mac: Some([3; 6]),
+            addresses: [hop.source].into(),
+            hops: [(target, Ok(hop))].into(),
+        };
+        let before = state.clone();
+        forget(&mut state, "out of memory");
+        let why = state.hops[&target].as_ref().unwrap_err();
+        assert!(why.contains("out of memory"), "{why}");
+        // The program on the device goes on as it was.
+        assert_eq!((state.mac, state.addresses), (before.mac, before.addresses));
     }
 }

@@ -18,11 +18,8 @@ use crate::{
 };
 
 impl Control {
-    /// Where the workers send to: what next hops are wanted for.
+    /// Where the workers send to: what next hops, or devices, are wanted for.
     pub(super) fn want_next_hops(&self) {
-        if self.parts.uplink.is_none() {
-            return;
-        }
         let mut targets = BTreeSet::new();
         for peer in &self.peers {
             let dialled = peer.live.as_ref().filter(|l| l.session.is_dialer());
@@ -65,7 +62,11 @@ impl Control {
         if let Err(e) = port.program.set_addresses(addresses) {
             warn!("addresses of the uplink: {e}");
         }
-        self.uplink_is_gone = state.mac.is_none();
+        if state.mac.is_none() && !self.uplink_is_gone {
+            // Its index does not come back. What the ports had not sent would be offered for ever.
+            self.uplink_is_gone = true;
+            self.tell_all(|| Command::CloseUplinkXdp);
+        }
         if self.next_hops == state.hops {
             return;
         }
@@ -90,6 +91,11 @@ impl Control {
         UplinkStatus {
             kind: if xdp.is_some() { "xdp" } else { "udp" }.into(),
             why: self.parts.uplink_why.clone(),
+            gro: self
+                .gro
+                .states()
+                .map(|(name, state)| (name.to_owned(), state.to_string()))
+                .collect(),
             xdp,
         }
     }

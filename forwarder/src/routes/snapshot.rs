@@ -167,7 +167,7 @@ fn vlan_tag(info: &LinkInfo) -> Option<Tag> {
 /// A neighbour that the kernel would send to. One that is stale is as good as another: the kernel goes on
 /// sending to it while it asks whether it is still there, and the session's heartbeats, which go through
 /// the kernel, make it ask.
-fn neighbour(message: &NeighbourMessage) -> Option<((u32, IpAddr), [u8; 6])> {
+pub(super) fn neighbour(message: &NeighbourMessage) -> Option<((u32, IpAddr), [u8; 6])> {
     use NeighbourState::{Delay, Noarp, Permanent, Probe, Reachable, Stale};
     let valid = [Reachable, Stale, Delay, Probe, Noarp, Permanent];
     if !valid.contains(&message.header.state) {

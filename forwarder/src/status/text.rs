@@ -81,7 +81,11 @@ impl Status {
 
 fn write_uplink(out: &mut String, uplink: &UplinkStatus) -> std::fmt::Result {
     let Some(xdp) = &uplink.xdp else {
-        return writeln!(out, "  uplink: kernel UDP ({})", uplink.why);
+        write!(out, "  uplink: kernel UDP ({})", uplink.why)?;
+        for (interface, gro) in &uplink.gro {
+            write!(out, ", GRO at {interface} {gro}")?;
+        }
+        return writeln!(out);
     };
     writeln!(
         out,

@@ -2,9 +2,10 @@
 //!
 //! This module and what lies below it is the only place of this crate with
 //! `unsafe` code. Each file gives a safe face to one interface that has none in
-//! the libraries used: AF_XDP rings and a few socket options.
+//! the libraries used: AF_XDP rings, a few socket options, an ioctl of ethtool.
 #![allow(unsafe_code)]
 
+pub mod ethtool;
 pub mod packet;
 pub mod prefetch;
 pub mod sched;

@@ -128,6 +128,26 @@ pub fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> 
         .or_else(|_| set(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, &bytes))
 }
 
+/// Ends the messages that the kernel adds to each datagram received: its traffic class (ECN), and if
+/// `address` the address that it came to.
+///
+/// # Errors
+///
+/// What `setsockopt` answers.
+pub fn stop_telling(fd: BorrowedFd<'_>, ipv6: bool, address: bool) -> io::Result<()> {
+    let off: c_int = 0;
+    // An IPv6 socket may take IPv4 as well; one that does not ignores the option.
+    set(fd, libc::IPPROTO_IP, libc::IP_RECVTOS, &off)?;
+    if ipv6 {
+        set(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, &off)?;
+    }
+    match (address, ipv6) {
+        (false, _) => Ok(()),
+        (true, false) => set(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, &off),
+        (true, true) => set(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, &off),
+    }
+}
+
 /// Attaches the program that chooses among the sockets of a reuseport group.
 ///
 /// QUIC has the bit 0x40 set in its first byte (RFC 9000, section 17.2, the fixed bit) and goes

@@ -6,6 +6,7 @@
 //! XDP program passes to the kernel, and sends where the AF_XDP port cannot: no route, a neighbour that is not
 //! resolved, a datagram longer than the MTU. So nothing is lost that would not be lost without the port.
 
+mod gro;
 pub mod headers;
 mod next_hop;
 mod udp;
@@ -21,6 +22,7 @@ use std::{
 use causeway_tunnel::lane::{Run, RunLimits};
 
 pub use self::{
+    gro::{Gro, GroState},
     next_hop::{NextHop, NextHops, Tag, Target},
     udp::{UdpUplink, bind, canonical, wildcard},
     xdp::XdpUplink,
@@ -28,7 +30,7 @@ pub use self::{
 use crate::lan_to_wan::RunSink;
 
 /// Where a lane's datagrams go to, and which of our addresses they come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Path {
     /// The peer's address and port.
     pub remote: SocketAddr,
@@ -92,6 +94,11 @@ impl Uplink {
             xdp.set_source_port(address.port());
         }
         self.udp = udp;
+    }
+
+    /// The AF_XDP port's device is gone for good: the socket goes on alone.
+    pub fn close_xdp(&mut self) {
+        self.xdp = None;
     }
 
     /// How long a run may be for one call.

@@ -16,8 +16,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::Path;
 use crate::sys::sockopt;
 
-/// Receive calls handle this many (merged) datagrams at once.
-const RECEIVE_BATCH: usize = 16;
+/// Receive calls handle this many (merged) datagrams at once. With GRO a few are many; more would only
+/// drive what was received out of the cache before it is opened.
+const RECEIVE_BATCH: usize = 8;
 
 /// Bytes of one receive buffer: the largest UDP payload, merged or not.
 const RECEIVE_BYTES: usize = 65_535;
@@ -60,6 +61,9 @@ pub struct UdpUplink {
     socket: UdpSocket,
     state: UdpSocketState,
     ipv6: bool,
+    /// The address that the socket is bound to, unless to all: then datagrams have come to it, and the kernel
+    /// need not tell for each.
+    bound: Option<IpAddr>,
     buffers: Vec<Box<[u8]>>,
     metas: [RecvMeta; RECEIVE_BATCH],
     may_have_more: bool,
@@ -75,11 +79,15 @@ impl UdpUplink {
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         sockopt::force_send_buffer(socket.as_fd(), SOCKET_BUFFER)?;
         sockopt::force_receive_buffer(socket.as_fd(), SOCKET_BUFFER)?;
-        let ipv6 = socket.local_addr()?.is_ipv6();
+        let address = socket.local_addr()?.ip();
+        let bound = (!address.is_unspecified()).then(|| address.to_canonical());
+        // What quinn-udp asks the kernel to tell of every datagram, and nobody wants to know.
+        sockopt::stop_telling(socket.as_fd(), address.is_ipv6(), bound.is_some())?;
         Ok(Self {
             socket,
             state,
-            ipv6,
+            ipv6: address.is_ipv6(),
+            bound,
             buffers: vec![vec![0; RECEIVE_BYTES].into_boxed_slice(); RECEIVE_BATCH],
             metas: [RecvMeta::default(); RECEIVE_BATCH],
             may_have_more: true,
@@ -176,7 +184,7 @@ impl UdpUplink {
         for (buffer, meta) in self.buffers.iter_mut().zip(&self.metas[..received]) {
             let path = Path {
                 remote: canonical(meta.addr),
-                local: meta.dst_ip.map(|ip| ip.to_canonical()),
+                local: self.bound.or(meta.dst_ip.map(|ip| ip.to_canonical())),
             };
             let size = meta.stride.max(1);
             visit(&mut buffer[..meta.len], size, path);

@@ -1,6 +1,7 @@
 //! An AF_XDP port on a queue of the uplink's device.
 
 use std::{
+    collections::HashMap,
     os::fd::{AsFd, BorrowedFd},
     sync::Arc,
 };
@@ -13,6 +14,9 @@ use super::{
 };
 use crate::sys::xsk::{CopyMode, XskPort, XskStatistics};
 
+/// Headers kept at most: for a lane to each of as many peers as there may be.
+const MAX_TEMPLATES: usize = 256;
+
 /// An open port, with the next hops it sends by.
 pub struct XdpUplink {
     port: XskPort,
@@ -22,6 +26,8 @@ pub struct XdpUplink {
     hops: Arc<NextHops>,
     /// Where the last run went, and the headers for it if there is a next hop.
     last: Option<(Path, Option<Template>)>,
+    /// The same of runs before it, to other places.
+    others: HashMap<Path, Option<Template>>,
     sent: u64,
 }
 
@@ -34,6 +40,7 @@ impl XdpUplink {
             max_frame,
             hops: Arc::default(),
             last: None,
+            others: HashMap::new(),
             sent: 0,
         }
     }
@@ -70,18 +77,30 @@ impl XdpUplink {
     pub(super) fn set_next_hops(&mut self, hops: Arc<NextHops>) {
         self.hops = hops;
         self.last = None;
+        self.others.clear();
+    }
+
+    /// Makes the headers for this path those of the next run.
+    fn turn_to(&mut self, path: &Path) {
+        if let Some((before, template)) = self.last.take() {
+            // Ports of a peer behind NAT come and go.
+            if self.others.len() >= MAX_TEMPLATES {
+                self.others.clear();
+            }
+            self.others.insert(before, template);
+        }
+        let template = self.others.remove(path).unwrap_or_else(|| {
+            let hop = self.hops.get(&Target::from(path))?.as_ref().ok()?;
+            Template::new(hop, self.source_port, path.remote)
+        });
+        self.last = Some((*path, template));
     }
 
     /// Whether there is a next hop for this path, and room for the run's datagrams in its frames.
     #[inline]
     pub(super) fn can_send(&mut self, run: &Run<'_>, path: &Path) -> bool {
         if self.last.as_ref().is_none_or(|(last, _)| last != path) {
-            let hop = self
-                .hops
-                .get(&Target::from(path))
-                .and_then(|h| h.as_ref().ok());
-            let template = hop.and_then(|h| Template::new(h, self.source_port, path.remote));
-            self.last = Some((*path, template));
+            self.turn_to(path);
         }
         let Some((_, Some(template))) = &self.last else {
             return false;

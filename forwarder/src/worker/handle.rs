@@ -108,6 +108,8 @@ pub enum Command {
     NextHops(Arc<NextHops>),
     /// Finish.
     Stop,
+    /// The uplink's device is gone: close the AF_XDP port on it.
+    CloseUplinkXdp,
 }
 
 /// The control plane's end of a worker.

@@ -92,6 +92,7 @@ impl Worker {
             }
             Command::Stations(table) => self.config.stations = table,
             Command::NextHops(hops) => self.config.uplink.set_next_hops(hops),
+            Command::CloseUplinkXdp => self.config.uplink.close_xdp(),
             Command::Stop => return false,
         }
         true

@@ -77,6 +77,22 @@ pub fn attach(program: &mut Xdp, interface: &str) -> Result<(FdLink, AttachMode)
     }
 }
 
+/// Attaches `program` to `interface` in the driver, or not at all.
+///
+/// # Errors
+///
+/// As for [`LanProgram::attach`](super::LanProgram::attach).
+pub(super) fn attach_in_driver(program: &mut Xdp, interface: &str) -> Result<FdLink, XdpError> {
+    attach_in(program, interface, AttachMode::Driver).map_err(|error| match error {
+        AttachError::Final(error) => error,
+        AttachError::Refused { reason, errno } => XdpError::Attach {
+            interface: interface.to_owned(),
+            reason: format!("driver mode: {reason}"),
+            hint: hint(interface, errno),
+        },
+    })
+}
+
 enum AttachError {
     /// Another mode would not help.
     Final(XdpError),

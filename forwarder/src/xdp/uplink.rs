@@ -137,6 +137,18 @@ impl UplinkProgram {
         Ok(mode)
     }
 
+    /// Attaches the program in the driver, or not at all.
+    ///
+    /// # Errors
+    ///
+    /// As for [`LanProgram::attach`](super::LanProgram::attach).
+    pub fn attach_in_driver(&mut self, interface: &str) -> Result<(), XdpError> {
+        self.detach();
+        let program = program(&mut self.ebpf, maps::UPLINK_PROGRAM)?;
+        self.link = Some(attach::attach_in_driver(program, interface)?);
+        Ok(())
+    }
+
     /// Detaches the program; its tables and counters stay. Does nothing if it is not attached.
     pub fn detach(&mut self) {
         self.link = None;

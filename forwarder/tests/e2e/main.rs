@@ -11,6 +11,7 @@ mod dead_lanes;
 mod dialling;
 mod dishonest;
 mod flows;
+mod gro;
 mod hostile;
 mod insider;
 mod lab;

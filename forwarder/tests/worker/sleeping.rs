@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// How often the worker goes to sleep in a second.
-fn sleeps_in_a_second(end: &End) -> u64 {
+pub(crate) fn sleeps_in_a_second(end: &End) -> u64 {
     let before = end.counters().sleeps.get();
     std::thread::sleep(Duration::from_secs(1));
     end.counters().sleeps.get() - before

@@ -13,6 +13,7 @@ use causeway_ebpf::{UplinkConfig, UplinkVerdict};
 use crate::{
     ends::{End, Ends},
     netns::{Namespace, in_namespace, wait_until},
+    sleeping::sleeps_in_a_second,
 };
 
 const DEVICES: [&str; 2] = ["up0", "up1"];
@@ -234,5 +235,29 @@ fn what_the_kernel_gets_is_received_too() {
         let before = passed(&ends);
         cross(&mut ends, 1, 100, [1, 0, 1]);
         assert!(passed(&ends) > before);
+    });
+}
+
+/// What the device had not taken when it went is not offered for ever.
+#[test]
+fn without_the_device_the_worker_sleeps_again() {
+    in_namespace(|namespace| {
+        let mut ends = opened(namespace, Wire::Xdp4);
+        cross(&mut ends, 1, 100, [1, 1, 1]);
+        namespace.ip(&["link", "set", "up0", "down"]);
+        let before = ends.site.counters().wan_xdp_tx.get();
+        for number in 2..20 {
+            ends.site.send(&ends.site.frame(number, 100));
+        }
+        wait_until("they are in the ring", || {
+            ends.site.counters().wan_xdp_tx.get() > before
+        });
+        namespace.ip(&["link", "delete", "up0"]);
+        assert!(
+            sleeps_in_a_second(&ends.site) > 60,
+            "they are offered again"
+        );
+        ends.site.tell(Command::CloseUplinkXdp);
+        assert!(sleeps_in_a_second(&ends.site) < 30);
     });
 }

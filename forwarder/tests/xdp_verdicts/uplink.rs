@@ -88,3 +88,17 @@ fn addresses_and_ports_are_followed() {
     }
     program.add_port(64).expect_err("full");
 }
+
+/// A bridge's driver has no XDP: attached there or nowhere, it is nowhere.
+#[test]
+fn what_the_driver_does_not_take_is_not_attached_elsewhere() {
+    crate::lab::in_namespace(|namespace| {
+        namespace.ip(&["link", "add", "br0", "type", "bridge"]);
+        let mut program = load();
+        let error = program.attach_in_driver("br0").expect_err("no driver");
+        assert!(error.to_string().contains("driver mode"), "{error}");
+        assert_eq!(namespace.xdp_mode("br0"), None);
+        program.attach_in_driver(crate::lab::LAN).expect("a veth");
+        assert_eq!(namespace.xdp_mode(crate::lab::LAN), Some(1));
+    });
+}

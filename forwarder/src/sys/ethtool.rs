@@ -1,0 +1,84 @@
+//! Generic receive offload of a device, by the ioctl of ethtool (include/uapi/linux/ethtool.h).
+
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+};
+
+use libc::c_char;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+
+/// `ETHTOOL_GGRO` and `ETHTOOL_SGRO`: whether the kernel merges what arrives, asked and set.
+const GET_GRO: u32 = 0x2b;
+const SET_GRO: u32 = 0x2c;
+
+/// `struct ethtool_value`.
+#[repr(C)]
+struct Value {
+    command: u32,
+    data: u32,
+}
+
+/// Whether the device has GRO on.
+///
+/// # Errors
+///
+/// ENODEV if there is no such device; EINVAL if its name is none.
+pub fn gro(device: &str) -> io::Result<bool> {
+    call(device, GET_GRO, 0).map(|data| data != 0)
+}
+
+/// Turns GRO of the device on or off.
+///
+/// # Errors
+///
+/// EPERM without CAP_NET_ADMIN; EOPNOTSUPP if the device does not let it be changed; as [`gro`].
+pub fn set_gro(device: &str, on: bool) -> io::Result<()> {
+    call(device, SET_GRO, on.into()).map(drop)
+}
+
+fn call(device: &str, command: u32, data: u32) -> io::Result<u32> {
+    let mut name: [c_char; libc::IFNAMSIZ] = [0; libc::IFNAMSIZ];
+    // The last byte stays zero.
+    if device.is_empty() || device.len() >= name.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (to, from) in name.iter_mut().zip(device.bytes()) {
+        *to = from as c_char;
+    }
+    let mut value = Value { command, data };
+    let pointer: *mut Value = &mut value;
+    let mut request = libc::ifreq {
+        ifr_name: name,
+        ifr_ifru: libc::__c_anonymous_ifr_ifru {
+            ifru_data: pointer.cast(),
+        },
+    };
+    let socket: OwnedFd = socket_with(
+        AddressFamily::UNIX,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    // SAFETY: the kernel reads the request, whose name ends with a zero, and reads and writes the value
+    // that it points to, of the layout that these two commands have; both live until the call returns.
+    let rc = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as _, &mut request) };
+    match rc {
+        0 => Ok(value.data),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_asked_and_what_is_none_is_refused() {
+        assert!(gro("lo").is_ok());
+        let errno = |device| gro(device).unwrap_err().raw_os_error();
+        assert_eq!(errno("nosuch0"), Some(libc::ENODEV));
+        assert_eq!(errno(""), None);
+        assert_eq!(errno("a-name-of-16-byt"), None);
+    }
+}
