@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use causeway::routes;
 
 #[path = "netns/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "other tests need the rest")]
+#[allow(unused_imports, reason = "other tests need the rest")]
 mod netns;
 
 use netns::{Namespace, in_namespace};

@@ -72,6 +72,7 @@ impl XdpUplink {
     pub(super) fn set_source_port(&mut self, port: u16) {
         self.source_port = port;
         self.last = None;
+        self.others.clear();
     }
 
     pub(super) fn set_next_hops(&mut self, hops: Arc<NextHops>) {
