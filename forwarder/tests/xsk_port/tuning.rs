@@ -42,12 +42,12 @@ fn the_send_buffer_is_what_was_asked_for() {
 
 #[test]
 fn busy_polling_is_set_at_the_socket_and_frames_come() {
+    let of = |port: &XskPort| sockopt::busy_poll(port.as_fd()).expect("getsockopt");
     in_namespace(|namespace| {
         namespace.veth(LAN, FAR);
-        let of = |port: &XskPort| sockopt::busy_poll(port.as_fd()).expect("getsockopt");
-        let plain = open(64, XskTuning::default());
-        assert!(!of(&plain).0);
-        drop(plain);
+        assert!(!of(&open(64, XskTuning::default())).0);
+    });
+    in_namespace(|namespace| {
         let tuning = XskTuning {
             busy_poll: Some(128),
             ..XskTuning::default()
@@ -89,8 +89,8 @@ fn kicks_deferred(tx_budget: Option<u32>) -> u64 {
 #[test]
 fn the_budget_is_how_much_one_call_sends() {
     assert_eq!(kicks_deferred(None), 0, "the whole ring");
-    // 128 frames, 32 a call: the kernel says EAGAIN three times.
-    assert_eq!(kicks_deferred(Some(32)), 3);
+    // Two flushes of 64 frames, 32 a call: in each the kernel says EAGAIN once.
+    assert_eq!(kicks_deferred(Some(32)), 2);
 }
 
 #[test]
