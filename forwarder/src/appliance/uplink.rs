@@ -12,7 +12,7 @@ use crate::{
     device::Device,
     options::UplinkKind,
     routes::{self, Snapshot},
-    sys::xsk::{CopyMode, MAX_FRAME, XskConfig, XskError, XskPort},
+    sys::xsk::{CopyMode, MAX_FRAME, XskConfig, XskError, XskPort, XskTuning},
     uplink::Target,
     xdp::{AttachMode, UplinkProgram},
 };
@@ -86,7 +86,9 @@ pub(super) async fn choose(config: &Config, lan: &Device, workers: u8) -> Result
     if !must {
         // Copy mode sends each datagram by itself, which the socket's GSO does not: it is no faster, and the
         // socket's traffic can be filtered and captured.
-        let trial = xsk_config(config, &device, 0, TRIAL_RING);
+        let mut trial = xsk_config(config, &device, 0, TRIAL_RING);
+        // The frame memory of so few entries is less than a huge page.
+        trial.tuning = XskTuning::default();
         if let Err(e) = XskPort::open_zero_copy(&trial) {
             return Ok(Choice::udp(match e {
                 XskError::Socket { source, .. } if is_unsupported(&source) => {

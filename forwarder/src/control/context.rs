@@ -41,6 +41,9 @@ impl Context {
 
     /// Has the workers forget what they received on.
     pub(super) fn remove(&self, receive: &[Spi]) {
+        if receive.is_empty() {
+            return;
+        }
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         for spi in receive {
             let worker = &self.workers[usize::from(spi.worker()) % self.workers.len()];

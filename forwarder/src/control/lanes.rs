@@ -120,6 +120,9 @@ impl Control {
             .as_ref()
             .is_some_and(|live| live.session.is_dialer());
         let to = match dials {
+            true if self.port_serves_others(index, lane) => {
+                Err("its UDP port serves other peers well".to_owned())
+            }
             true => self.move_socket(lane),
             false => self.take_detour(index, lane),
         };
@@ -139,6 +142,18 @@ impl Control {
         self.context.workers[lane].tell(Command::Probe(index));
     }
 
+    /// Whether it is not the port: two others did not help this peer's lane, and this one serves another peer's.
+    fn port_serves_others(&self, index: PeerIndex, lane: usize) -> bool {
+        const TRIED: u32 = 2;
+        let attempts = self.peers[usize::from(index)].lanes[lane].attempts;
+        let well = |peer: &Peer| {
+            let of_worker = peer.lanes.get(lane);
+            peer.live.is_some() && of_worker.is_some_and(|l| l.heard().is_some() && l.is_well())
+        };
+        let mut others = self.peers.iter().enumerate();
+        attempts > TRIED && others.any(|(other, peer)| other != usize::from(index) && well(peer))
+    }
+
     /// Gives the worker another UDP port. Its lanes to other peers go along, who learn of it by keepalives.
     fn move_socket(&mut self, worker: usize) -> Result<String, String> {
         let socket = open_socket(None).map_err(|e| format!("no UDP socket: {e}"))?;
@@ -146,10 +161,11 @@ impl Control {
         let before = std::mem::replace(&mut self.parts.uplinks[worker], address);
         if let Some(uplink) = &mut self.parts.uplink {
             let program = &mut uplink.program;
-            // Without it the kernel gets what comes to the port, and so does the worker.
+            // Without it the kernel gets what comes to the port, and so does the worker. The old one first: the
+            // table may be full.
             if let Err(e) = program
-                .add_port(address.port())
-                .and_then(|()| program.remove_port(before.port()))
+                .remove_port(before.port())
+                .and_then(|()| program.add_port(address.port()))
             {
                 warn!("uplink {}: {e}", uplink.device.name);
             }

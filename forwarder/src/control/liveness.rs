@@ -55,8 +55,9 @@ impl Liveness {
         self.heard
     }
 
-    /// For how long it has been dead, if it is.
+    /// For how long it has been dead, if it is, and the other end tells.
     pub(super) fn dead_for(&self, now: Instant) -> Option<Duration> {
+        self.heard?;
         self.dead_since.map(|since| now.duration_since(since))
     }
 

@@ -267,6 +267,14 @@ impl XskPort {
         total
     }
 
+    /// Wakes a zero-copy driver that ran out of chunks just as the last of ours came: it has said so after
+    /// [`Self::receive`] looked, and a worker that does not `poll` would never notice.
+    pub fn wake_receiver(&self) {
+        if self.fill.needs_wakeup() {
+            let _ = rustix::net::recv(self.as_fd(), &mut [0_u8; 0], RecvFlags::DONTWAIT);
+        }
+    }
+
     /// Copies `frame` into a chunk for transmission, or into several if it is longer than one; [`Self::flush`], or
     /// every [`FLUSH_EVERY`]th chunk, hands it to the kernel.
     ///

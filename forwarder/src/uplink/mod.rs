@@ -51,6 +51,8 @@ pub struct Uplink {
     xdp: Option<XdpUplink>,
     /// Datagrams of the last run that were lost, if it failed.
     lost: u64,
+    /// Of the sockets that were replaced.
+    overflow_before: u64,
     /// Whether the socket has something, as far as we know without asking it.
     socket_waits: bool,
     /// Whether it had something when it was last looked into.
@@ -72,6 +74,7 @@ impl Uplink {
             udp,
             xdp,
             lost: 0,
+            overflow_before: 0,
             socket_waits: true,
             socket_had: true,
             handled: 0,
@@ -93,7 +96,20 @@ impl Uplink {
         if let (Some(xdp), Ok(address)) = (&mut self.xdp, udp.local_address()) {
             xdp.set_source_port(address.port());
         }
+        self.overflow_before += self.udp.receive_overflow().map_or(0, u64::from);
         self.udp = udp;
+    }
+
+    /// Datagrams that found the receive buffers of earlier sockets full.
+    pub fn overflow_before(&self) -> u64 {
+        self.overflow_before
+    }
+
+    /// Wakes a driver that waits for chunks to receive into.
+    pub fn wake_receiver(&self) {
+        if let Some(xdp) = &self.xdp {
+            xdp.wake_receiver();
+        }
     }
 
     /// The AF_XDP port's device is gone for good: the socket goes on alone.

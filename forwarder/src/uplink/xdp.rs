@@ -141,6 +141,10 @@ impl XdpUplink {
             .receive(limit, |frame| visit(headers::datagram_of(frame)))
     }
 
+    pub(super) fn wake_receiver(&self) {
+        self.port.wake_receiver();
+    }
+
     pub(super) fn has_unsent(&mut self) -> bool {
         self.port.has_unsent()
     }

@@ -17,13 +17,16 @@ impl Worker {
         for peer in 0..self.peers.len() {
             self.keep_alive(peer, now);
         }
+        self.config.port.wake_receiver();
+        self.config.uplink.wake_receiver();
         self.read_kernel_counters();
     }
 
     fn read_kernel_counters(&mut self) {
         let (counters, config) = (&self.counters, &self.config);
         if let Ok(dropped) = config.uplink.udp().receive_overflow() {
-            counters.wan_rx_overflow.set(u64::from(dropped));
+            let before = config.uplink.overflow_before();
+            counters.wan_rx_overflow.set(before + u64::from(dropped));
         }
         counters.kicks_deferred.set(config.port.kicks_deferred());
         copy(config.port.statistics(), &counters.xsk);

@@ -12,9 +12,9 @@ use aya::{
 /// What the kernel answers to a process that lacks a capability.
 pub(super) const EPERM: i32 = 1;
 
-/// The oldest kernel that has all that the data path needs: XDP by `bpf_link` (5.9) and
-/// busy polling of AF_XDP sockets (5.11).
-pub(super) const OLDEST_KERNEL: (u8, u8) = (5, 11);
+/// The oldest kernel that has all that the data path needs: XDP programs for frames in several buffers
+/// (`BPF_F_XDP_HAS_FRAGS` and `bpf_xdp_get_buff_len`, 5.18).
+pub(super) const OLDEST_KERNEL: (u8, u8) = (5, 18);
 
 /// Why the XDP program cannot do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@
 
 use std::io::Write as _;
 
-use super::{TransmitError, XskPort};
+use super::{FLUSH_EVERY, TransmitError, XskPort};
 
 /// More of the frame comes in the next descriptor (`XDP_PKT_CONTD`, include/uapi/linux/if_xdp.h).
 const CONTINUED: u32 = 1;
@@ -61,11 +61,11 @@ impl XskPort {
         mut body: &[u8],
     ) -> Result<(), TransmitError> {
         let chunks = (headers.len() + body.len()).div_ceil(self.chunk_room);
-        if !self.can_write(chunks) {
+        if self.written.len() >= FLUSH_EVERY || !self.can_write(chunks) {
             self.flush();
-            if !self.can_write(chunks) {
-                return Err(TransmitError::Full);
-            }
+        }
+        if !self.can_write(chunks) {
+            return Err(TransmitError::Full);
         }
         let before = self.written.len();
         for left in (0..chunks).rev() {

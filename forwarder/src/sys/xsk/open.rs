@@ -237,7 +237,7 @@ pub(super) fn bind(
                 return Err(XskError::Socket {
                     interface: config.interface.clone(),
                     queue: config.queue,
-                    hint: hint(&source),
+                    hint: hint(&source, config.max_frame),
                     source,
                 });
             }
@@ -254,14 +254,18 @@ fn bind_now(
 ) -> Result<(Bound, CopyMode), io::Error> {
     let name = CString::new(config.interface.as_str()).unwrap_or_default();
     let interface = Interface::new(name);
-    let mut last = io::Error::from(io::ErrorKind::Unsupported);
+    let mut last = io::Error::from_raw_os_error(libc::EOPNOTSUPP);
     // Without it the kernel drops what does not fit a chunk, and spares itself the question.
-    let multi_buffer = match config.max_frame > MAX_CHUNK_FRAME {
+    let jumbo = config.max_frame > MAX_CHUNK_FRAME;
+    let multi_buffer = match jumbo {
         true => BindFlags::XDP_USE_SG,
         false => BindFlags::empty(),
     };
     for mode in modes {
         let flag = match mode {
+            // Where the RX ring fills in the middle of a frame, `xsk_rcv_zc` (net/xdp/xsk.c) leaves its head
+            // without its end in it, and the next frame would be taken for that.
+            CopyMode::ZeroCopy if jumbo => continue,
             CopyMode::ZeroCopy => BindFlags::XDP_ZEROCOPY,
             CopyMode::Copy => BindFlags::XDP_COPY,
         };
@@ -281,10 +285,13 @@ fn bind_now(
     Err(last)
 }
 
-fn hint(error: &io::Error) -> &'static str {
+fn hint(error: &io::Error, max_frame: usize) -> &'static str {
     match Errno::from_io_error(error) {
         Some(Errno::BUSY) => ": another program has an AF_XDP socket on this queue; stop it",
         Some(Errno::PERM | Errno::ACCESS) => ": run as root or with CAP_NET_RAW and CAP_BPF",
+        Some(Errno::INVAL) if max_frame > MAX_CHUNK_FRAME => {
+            ": jumbo frames need Linux 6.6; if that is what runs, does the device have this queue? see ethtool -l"
+        }
         Some(Errno::INVAL) => ": does the device have this queue? see --workers and ethtool -l",
         Some(Errno::NODEV) => ": there is no such interface",
         _ => "",
