@@ -33,6 +33,7 @@ use crate::{
     options::AutoOnOff,
     preflight,
     sa_log::SaLog,
+    snoop::Snoop,
     stations::Place,
     sys::{
         sockopt::{self, Promiscuous},
@@ -40,7 +41,7 @@ use crate::{
     },
     uplink::{UdpUplink, Uplink, XdpUplink, wildcard},
     wan_to_lan::LearntPath,
-    worker::{Mailbox, WorkerConfig, WorkerHandle},
+    worker::{Mailbox, Punt, Punts, WorkerConfig, WorkerHandle},
     xdp::LanProgram,
 };
 
@@ -100,7 +101,9 @@ async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
     let addresses = addresses
         .collect::<Result<Vec<_>, _>>()
         .map_err(|e| format!("cannot tell the port of a UDP socket: {e}"))?;
-    let workers = spawn_workers(&config, &lan, ports, uplinks, &learnt)?;
+    let (punts, punt) =
+        Punts::for_workers(ports.len()).map_err(|e| format!("cannot make an eventfd: {e}"))?;
+    let workers = spawn_workers(&config, &lan, ports, uplinks, punt, &learnt)?;
     let promiscuous = config.promisc.then(|| promiscuous(&lan)).transpose()?;
     let attach_mode = program.attach(&lan.name).map_err(|e| e.to_string())?;
     let uplink = uplink.map(|mut port| {
@@ -122,6 +125,7 @@ async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
         uplink: uplink.transpose()?,
         uplink_why: choice.why,
         learnt: learnt_inbox,
+        punts,
         control_socket,
         sa_log,
         config,
@@ -314,6 +318,7 @@ fn spawn_workers(
     lan: &Device,
     ports: Vec<XskPort>,
     uplinks: Vec<Uplink>,
+    punts: Vec<Punt>,
     learnt: &mpsc::UnboundedSender<LearntPath>,
 ) -> Result<Vec<WorkerHandle>, String> {
     let finish_checksums = match config.finish_checksums {
@@ -325,8 +330,8 @@ fn spawn_workers(
     let cannot = |e: std::io::Error| placement::explain(config, &e);
     let mailboxes = Mailbox::for_workers(ports.len()).map_err(cannot)?;
     let mut workers = Vec::new();
-    let opened = ports.into_iter().zip(uplinks).zip(mailboxes);
-    for (index, ((port, uplink), mailbox)) in opened.enumerate() {
+    let opened = ports.into_iter().zip(uplinks).zip(mailboxes).zip(punts);
+    for (index, (((port, uplink), mailbox), punt)) in opened.enumerate() {
         let worker = WorkerHandle::spawn(WorkerConfig {
             index: index as u8,
             port,
@@ -341,6 +346,7 @@ fn spawn_workers(
             lane_keepalive: config.lane_keepalive,
             peers: config.peers.len(),
             stations: Arc::clone(&stations),
+            snoop: Snoop::new(punt),
             learnt: learnt.clone(),
         });
         workers.push(worker.map_err(cannot)?);

@@ -76,6 +76,16 @@ pub struct WorkerCounters {
     pub wan_tx_runs: Counter,
     /// Partial checksums completed.
     pub checksums_finished: Counter,
+    /// Frames of the control plane handed to the LAN port.
+    pub lan_injected: Counter,
+    /// Frames of the control plane accepted for a peer.
+    pub wan_injected: Counter,
+    /// Copies of frames left for the control plane.
+    pub punted: Counter,
+    /// Frames that it would have seen, had there not been too many in that second.
+    pub punt_limited: Counter,
+    /// Frames that it would have seen, had it taken out those before.
+    pub punt_full: Counter,
     /// Keepalives sent.
     pub keepalives: Counter,
     /// Times the worker went to sleep for want of work.
@@ -108,6 +118,11 @@ impl WorkerCounters {
             wan_xdp_tx: Counter::default(),
             wan_tx_runs: Counter::default(),
             checksums_finished: Counter::default(),
+            lan_injected: Counter::default(),
+            wan_injected: Counter::default(),
+            punted: Counter::default(),
+            punt_limited: Counter::default(),
+            punt_full: Counter::default(),
             keepalives: Counter::default(),
             sleeps: Counter::default(),
             kicks_deferred: Counter::default(),

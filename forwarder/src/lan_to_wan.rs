@@ -17,6 +17,7 @@ use crate::{
     checksum,
     counters::WorkerCounters,
     flood::TokenBucket,
+    snoop::Snoop,
     stations::{PeerIndex, Place, Role, StationKey, StationTable},
     uplink::{Path, UdpUplink, Uplink},
 };
@@ -114,6 +115,8 @@ pub struct LanToWan<'a, U = Uplink> {
     pub uplink: &'a mut U,
     /// Limit on broadcast and multicast.
     pub flood: &'a mut TokenBucket,
+    /// What the control plane sees of it.
+    pub snoop: &'a mut Snoop,
     /// This worker's counters.
     pub counters: &'a WorkerCounters,
     /// Whether to complete partial checksums.
@@ -134,6 +137,7 @@ impl<U: RunSink> LanToWan<'_, U> {
 
     fn forward(&mut self, frame: &mut [u8]) -> Result<(), DropReason> {
         let destination = classify(frame, self.stations)?;
+        self.snoop.from_lan(frame, self.now, self.counters);
         let flooded = !matches!(destination, Destination::Peer(_));
         if flooded && !self.flood.take(self.now) {
             return Err(DropReason::FloodLimit);
@@ -172,6 +176,14 @@ impl<U: RunSink> LanToWan<'_, U> {
         to.tx_frames.add(1);
         to.tx_bytes.add(frame.len() as u64);
         Ok(())
+    }
+
+    /// Takes a frame that the control plane made.
+    pub fn own_frame(&mut self, peer: PeerIndex, frame: &[u8]) {
+        match self.push(peer, frame) {
+            Ok(()) => self.counters.wan_injected.add(1),
+            Err(reason) => self.counters.drop_one(reason),
+        }
     }
 
     /// Seals and sends every open bundle: the end of the batch.

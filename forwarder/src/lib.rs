@@ -28,7 +28,7 @@
 //! snapshots over a channel between batches. Workers neither lock nor log, and never wait.
 //! [`appliance`] opens it all: [`preflight`] and [`device`] look at the machine, [`xdp`] loads and attaches
 //! the program last. [`cli`], [`options`], [`config`] and [`spec`] are how it is told what to do;
-//! [`aead`] picks the library that does the cipher; [`routes`] asks the kernel for the ways to the peers; [`status`] is how it tells, and [`sa_log`] shows the keys to whoever debugs.
+//! [`snoop`] picks what it learns the stations' addresses from; [`aead`] picks the library that does the cipher; [`routes`] asks the kernel for the ways to the peers; [`status`] is how it tells, and [`sa_log`] shows the keys to whoever debugs.
 //!
 //! `OPERATIONS.md` beside this crate's manifest explains every option and counter to operators.
 //!
@@ -49,6 +49,7 @@ pub mod options;
 pub mod preflight;
 pub mod routes;
 pub mod sa_log;
+pub mod snoop;
 pub mod spec;
 pub mod stations;
 pub mod status;

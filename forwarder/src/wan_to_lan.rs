@@ -15,6 +15,7 @@ use causeway_tunnel::{
 
 use crate::{
     counters::{SharedCounter, WorkerCounters},
+    snoop::Snoop,
     stations::{KeyHasher, PeerIndex, Place, Role, StationTable},
     sys::xsk::{TransmitError, XskPort},
     uplink::Path,
@@ -122,6 +123,8 @@ pub struct WanToLan<'a, P = XskPort> {
     pub lanes: &'a mut InboundLanes,
     /// The way out.
     pub port: &'a mut P,
+    /// What the control plane sees of it.
+    pub snoop: &'a mut Snoop,
     /// This worker's counters.
     pub counters: &'a WorkerCounters,
     /// When the batch began.
@@ -177,10 +180,11 @@ impl<P: FrameSink> WanToLan<'_, P> {
             .ok_or(DropReason::UnknownSpi)?;
         let (peer, stations, counters) = (inbound.peer, self.stations, self.counters);
         let begins = inbound.lane.highest() == 0;
-        let port = &mut *self.port;
+        let (port, snoop, now) = (&mut *self.port, &mut *self.snoop, self.now);
         let (mut frames, mut bytes) = (0, 0);
         let mut deliver = |frame: Frame<'_>| match inject(frame, peer, stations, port) {
             Ok(()) => {
+                snoop.from_peer(frame, peer, now, counters);
                 frames += 1;
                 bytes += frame.len() as u64;
             }
@@ -268,9 +272,14 @@ fn inject(
     port: &mut impl FrameSink,
 ) -> Result<(), DropReason> {
     admit(frame.head, peer, stations)?;
-    port.transmit(frame).map_err(|e| match e {
+    port.transmit(frame).map_err(reason)
+}
+
+/// Why a frame is dropped that the LAN port does not take.
+pub(crate) const fn reason(error: TransmitError) -> DropReason {
+    match error {
         TransmitError::TooLong => DropReason::LanMtu,
         TransmitError::TooShort => DropReason::BadFrameLength,
         TransmitError::Full => DropReason::LanFull,
-    })
+    }
 }

@@ -9,6 +9,7 @@ mod exchange;
 mod handle;
 mod idle;
 mod obey;
+mod punt;
 mod sleep;
 mod tick;
 
@@ -27,6 +28,7 @@ use tokio::sync::mpsc;
 pub use self::{
     exchange::{LiveSpis, Mailbox},
     handle::{Command, WorkerConfig, WorkerHandle, WorkerSender},
+    punt::{Bell, Origin, Punt, Punted, Punts},
 };
 use self::{
     idle::{Idle, Wait},
@@ -138,6 +140,7 @@ impl Worker {
             peers: &mut self.peers,
             uplink: &mut self.config.uplink,
             flood: &mut self.flood,
+            snoop: &mut self.config.snoop,
             counters: &self.counters,
             finish_checksums: self.config.finish_checksums,
             now,
@@ -146,6 +149,7 @@ impl Worker {
         let frames = port.receive(self.config.batch, |frame| batch.frame(frame));
         if frames > 0 {
             batch.flush();
+            self.config.snoop.ring();
         }
         if let Some(xdp) = self.config.uplink.xdp() {
             self.counters.wan_xdp_tx.set(xdp.sent());
@@ -159,6 +163,7 @@ impl Worker {
             stations: &self.config.stations,
             lanes: &mut self.lanes,
             port: &mut self.config.port,
+            snoop: &mut self.config.snoop,
             counters,
             now,
         };
@@ -190,6 +195,7 @@ impl Worker {
             total += uplink.receive_udp(&mut take_or_hand_over);
         }
         self.config.mailbox.ring();
+        self.config.snoop.ring();
         if total > 0 || self.config.port.has_unsent() {
             self.config.port.flush();
         }

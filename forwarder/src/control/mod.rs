@@ -17,6 +17,7 @@ mod liveness;
 mod next_hops;
 mod own_addresses;
 mod peer;
+mod punted;
 mod report;
 mod segment;
 mod sessions;
@@ -56,7 +57,7 @@ use crate::{
     sys::{sockopt::Promiscuous, xsk::CopyMode},
     uplink::{Gro, NextHops, Target},
     wan_to_lan::LearntPath,
-    worker::{Command, WorkerHandle},
+    worker::{Command, Punts, WorkerHandle},
     xdp::{AttachMode, LanProgram},
 };
 use context::Context;
@@ -105,6 +106,8 @@ pub struct Parts {
     pub uplink_why: String,
     /// Paths learnt by workers.
     pub learnt: mpsc::UnboundedReceiver<LearntPath>,
+    /// Frames that workers let us see.
+    pub punts: Punts,
     /// The control socket.
     pub control_socket: UnixListener,
     /// Where keys are logged.
@@ -145,6 +148,8 @@ pub async fn run(parts: Parts) -> Result<(), String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let bell = control.parts.punts.bell();
+    let bell = bell.map_err(|e| format!("cannot wait for the workers: {e}"))?;
     control.start_tasks()?;
     let outcome = loop {
         let handled = tokio::select! {
@@ -152,6 +157,10 @@ pub async fn run(parts: Parts) -> Result<(), String> {
             Some(news) = control.parts.learnt.recv() => {
                 control.learn(news);
                 Ok(())
+            }
+            rung = bell.rung() => {
+                control.take_punted();
+                rung.map_err(|e| format!("cannot wait for the workers: {e}"))
             }
             _ = tick.tick() => control.tick(),
             _ = interrupt.recv() => break Ok(()),

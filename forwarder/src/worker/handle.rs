@@ -13,6 +13,7 @@ use super::{LiveSpis, Mailbox, Worker};
 use crate::{
     counters::{SharedCounter, WorkerCounters},
     options::IdleStrategy,
+    snoop::Snoop,
     stations::{PeerIndex, StationTable},
     sys::xsk::XskPort,
     uplink::{NextHops, Path, UdpUplink, Uplink},
@@ -47,6 +48,8 @@ pub struct WorkerConfig {
     pub peers: usize,
     /// The first snapshot.
     pub stations: Arc<StationTable>,
+    /// What the control plane gets to see of frames.
+    pub snoop: Snoop,
     /// Where paths learnt from datagrams are told.
     pub learnt: mpsc::UnboundedSender<LearntPath>,
 }
@@ -104,6 +107,11 @@ pub enum Command {
     SetDatagramSize(PeerIndex, usize),
     /// A new snapshot of the stations.
     Stations(Arc<StationTable>),
+    /// Frames of our own to the LAN. They are counted, and never come back to us: the XDP program knows them by
+    /// their source.
+    Inject(Vec<Vec<u8>>),
+    /// Frames of our own to a peer, on the lane that others take.
+    SendTo(PeerIndex, Vec<Vec<u8>>),
     /// Where frames by AF_XDP leave; what is not in it goes through the socket.
     NextHops(Arc<NextHops>),
     /// Finish.

@@ -10,8 +10,10 @@ use crossbeam::channel::TryRecvError;
 
 use super::{Command, Keepalive, OPENING_KEEPALIVES, Worker};
 use crate::{
+    lan_to_wan::LanToWan,
+    stations::PeerIndex,
     uplink::{Path, UdpUplink},
-    wan_to_lan::InboundLane,
+    wan_to_lan::{self, InboundLane},
 };
 
 impl Worker {
@@ -91,11 +93,40 @@ impl Worker {
                 let _ = done.send(());
             }
             Command::Stations(table) => self.config.stations = table,
+            Command::Inject(frames) => self.inject(&frames),
+            Command::SendTo(peer, frames) => self.send_to(peer, &frames, now),
             Command::NextHops(hops) => self.config.uplink.set_next_hops(hops),
             Command::CloseUplinkXdp => self.config.uplink.close_xdp(),
             Command::Stop => return false,
         }
         true
+    }
+
+    fn inject(&mut self, frames: &[Vec<u8>]) {
+        for frame in frames {
+            match self.config.port.transmit(frame) {
+                Ok(()) => self.counters.lan_injected.add(1),
+                Err(e) => self.counters.drop_one(wan_to_lan::reason(e)),
+            }
+        }
+        self.config.port.flush();
+    }
+
+    fn send_to(&mut self, peer: PeerIndex, frames: &[Vec<u8>], now: Instant) {
+        let mut batch = LanToWan {
+            stations: &self.config.stations,
+            peers: &mut self.peers,
+            uplink: &mut self.config.uplink,
+            flood: &mut self.flood,
+            snoop: &mut self.config.snoop,
+            counters: &self.counters,
+            finish_checksums: false,
+            now,
+        };
+        for frame in frames {
+            batch.own_frame(peer, frame);
+        }
+        batch.flush();
     }
 
     /// The peers learn of the new port by keepalives.

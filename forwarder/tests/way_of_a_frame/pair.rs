@@ -10,6 +10,7 @@ use causeway::{
     counters::{SharedCounter, WorkerCounters},
     flood::TokenBucket,
     lan_to_wan::{LanToWan, PeerTx, RunSink},
+    snoop::Snoop,
     stations::{Role, StationTable},
     sys::xsk::TransmitError,
     uplink::Path,
@@ -113,6 +114,7 @@ impl OneWay {
             peers: &mut self.peers,
             uplink: &mut wire,
             flood: &mut self.flood,
+            snoop: &mut Snoop::default(),
             counters: &self.sender,
             finish_checksums: false,
             now: self.now,
@@ -131,6 +133,7 @@ impl OneWay {
             stations: &self.to,
             lanes: &mut self.lanes,
             port: &mut lan,
+            snoop: &mut Snoop::default(),
             counters: &self.receiver,
             now: self.now,
         };

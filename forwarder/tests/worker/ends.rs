@@ -10,11 +10,12 @@ use std::{
 use causeway::{
     counters::{SharedCounter, WorkerCounters},
     options::IdleStrategy,
+    snoop::Snoop,
     stations::{Place, Role, Station, StationKey, StationTable},
     sys::xsk::{XskConfig, XskPort, XskTuning},
     uplink::{self, UdpUplink, Uplink},
     wan_to_lan::LearntPath,
-    worker::{Command, Mailbox, WorkerConfig, WorkerHandle},
+    worker::{Command, Mailbox, Punts, WorkerConfig, WorkerHandle},
     xdp::{LanProgram, UplinkProgram},
 };
 use causeway_ebpf::maps::LanConfig;
@@ -52,6 +53,7 @@ pub(crate) struct End {
     /// Where its worker's socket is.
     pub(crate) address: SocketAddr,
     pub(crate) learnt: mpsc::UnboundedReceiver<LearntPath>,
+    pub(crate) punts: Punts,
     role: Role,
     _program: LanProgram,
     /// The XDP program of the uplink, if it has one.
@@ -135,6 +137,7 @@ impl End {
         let xsk = xsk.expect("an AF_XDP socket");
         program.set_socket(0, &xsk.as_fd()).unwrap();
         let address = uplink.udp().local_address().unwrap();
+        let (punts, mut punt) = Punts::for_workers(1).unwrap();
         let (news, learnt) = mpsc::unbounded_channel();
         let worker = WorkerHandle::spawn(WorkerConfig {
             index: 0,
@@ -150,6 +153,7 @@ impl End {
             lane_keepalive,
             peers: 1,
             stations: Arc::new(table(role)),
+            snoop: Snoop::new(punt.remove(0)),
             learnt: news,
         });
         program.attach(port).expect("attach");
@@ -158,6 +162,7 @@ impl End {
             lan: PacketSocket::bind(lan),
             address,
             learnt,
+            punts,
             role,
             _program: program,
             steers,

@@ -13,4 +13,5 @@ mod crossing;
 mod ends;
 mod paths;
 mod sleeping;
+mod snooping;
 mod uplinks;

@@ -4,6 +4,7 @@ use std::{hint::black_box, time::Instant};
 
 use causeway::{
     counters::{SharedCounter, WorkerCounters},
+    snoop::Snoop,
     stations::{Role, StationTable},
     sys::{
         prefetch::prefetch,
@@ -33,6 +34,7 @@ pub struct Receiver {
     lanes: InboundLanes,
     sa: InboundSa,
     port: Chunks,
+    snoop: Snoop,
     counters: WorkerCounters,
     datagrams_per_frame: f64,
     /// As much as is sealed ahead, to copy frames from.
@@ -133,6 +135,7 @@ impl Series for Receiver {
             stations: stations(Role::Cloud),
             lanes: [(u32::from(spi()), inbound)].into_iter().collect(),
             sa: InboundSa::new(spi(), &keys, ENDLESS, now),
+            snoop: Snoop::default(),
             port: Chunks::new(lengths.iter().copied().max().unwrap_or(0)),
             counters: WorkerCounters::new(1),
             received: vec![0x5a; AHEAD],
@@ -150,6 +153,7 @@ impl Series for Receiver {
             stations: &self.stations,
             lanes: &mut self.lanes,
             port: &mut self.port,
+            snoop: &mut self.snoop,
             counters: &self.counters,
             now: start,
         };

@@ -10,6 +10,7 @@ use causeway::{
     counters::WorkerCounters,
     flood::TokenBucket,
     lan_to_wan::{LanToWan, PeerTx, RunSink},
+    snoop::Snoop,
     stations::{Place, Role, Station, StationKey, StationTable},
     uplink::Path,
 };
@@ -74,6 +75,7 @@ pub(super) struct Site {
     stations: StationTable,
     peers: [PeerTx; 1],
     flood: TokenBucket,
+    snoop: Snoop,
     counters: WorkerCounters,
 }
 
@@ -97,6 +99,7 @@ impl Site {
                 path: Some(PATH),
             }],
             flood: TokenBucket::new(0, now),
+            snoop: Snoop::default(),
             counters: WorkerCounters::new(1),
         }
     }
@@ -109,6 +112,7 @@ impl Site {
             peers: &mut self.peers,
             uplink,
             flood: &mut self.flood,
+            snoop: &mut self.snoop,
             counters: &self.counters,
             finish_checksums: false,
             now: Instant::now(),
