@@ -34,6 +34,10 @@ pub trait Tables {
     ///
     /// In every VLAN: which of its addresses the host answers for where is the stack's choice.
     fn is_own_address(&self, address: &AddressKey) -> bool;
+
+    /// Whether `mac` is an address of a probe of `causeway doctor`. Asked while
+    /// [`LanConfig::probing`] only.
+    fn is_probe(&self, mac: &[u8; 6]) -> bool;
 }
 
 /// What becomes of `packet` at the lan port described by `config`.
@@ -56,6 +60,11 @@ where
     }
     if is_link_local(&header.destination) {
         return Verdict::LinkLocal;
+    }
+    // An answer to a probe, or a probe that came back. Nobody else has these addresses.
+    if config.probing() && (tables.is_probe(&header.destination) || tables.is_probe(&header.source))
+    {
+        return Verdict::Probe;
     }
     if header.source == *config.mac() {
         return Verdict::Reflection;

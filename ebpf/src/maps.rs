@@ -9,6 +9,8 @@ pub const LAN_PROGRAM: &str = "causeway_lan";
 pub const STATIONS: &str = "STATIONS";
 /// Hash map, used as a set: the host's own IP addresses, each an [`AddressKey`].
 pub const OWN_ADDRESSES: &str = "OWN_ADDRESSES";
+/// Hash map, used as a set: MAC addresses (as `u64`, see [`probe_key`]) that `causeway doctor` made up for its probes.
+pub const PROBES: &str = "PROBES";
 /// Array of one [`LanConfig`].
 pub const CONFIG: &str = "CONFIG";
 /// Per-CPU array of `u64`: frames for each [`Verdict`](crate::Verdict), by its index.
@@ -34,6 +36,8 @@ pub const UPLINK_SOCKETS: &str = "UPLINK_SOCKETS";
 pub const MAX_STATIONS: u32 = 65_536;
 /// Own addresses that the set holds.
 pub const MAX_OWN_ADDRESSES: u32 = 1_024;
+/// Addresses of probes that the set holds: a run of `causeway doctor` has fewer.
+pub const MAX_PROBES: u32 = 64;
 /// Receive queues that can have an AF_XDP socket.
 pub const MAX_LAN_QUEUES: u32 = 64;
 /// Receive queues of the uplink that can have an AF_XDP socket.
@@ -76,6 +80,13 @@ impl From<StationKey> for u64 {
         let [m0, m1, m2, m3, m4, m5] = key.mac;
         u64::from_be_bytes([v0, v1, m0, m1, m2, m3, m4, m5])
     }
+}
+
+/// A MAC address as the key of the set of probes.
+#[inline(always)]
+pub const fn probe_key(mac: &[u8; 6]) -> u64 {
+    let [a, b, c, d, e, f] = *mac;
+    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
 }
 
 /// An IP address. The key of the set of own addresses; aligned, as the verifier
@@ -150,7 +161,8 @@ pub enum Role {
 pub struct LanConfig {
     /// The [`Role`], as a byte, since a map can hold any.
     role: u8,
-    reserved: u8,
+    /// Whether the set of probes is to be asked: 1 while `causeway doctor` works, else 0.
+    probing: u8,
     /// MAC address of the lan port itself.
     mac: [u8; 6],
 }
@@ -160,9 +172,23 @@ impl LanConfig {
     pub const fn new(role: Role, mac: [u8; 6]) -> Self {
         Self {
             role: role as u8,
-            reserved: 0,
+            probing: 0,
             mac,
         }
+    }
+
+    /// The same with the set of probes asked, or not.
+    pub const fn with_probes(self, asked: bool) -> Self {
+        Self {
+            probing: asked as u8,
+            ..self
+        }
+    }
+
+    /// Whether the set of probes is to be asked: without probes under way no frame pays for it.
+    #[inline(always)]
+    pub const fn probing(&self) -> bool {
+        self.probing != 0
     }
 
     /// Which end this is.
@@ -184,7 +210,7 @@ impl LanConfig {
     /// The configuration as the map holds it.
     pub const fn to_bytes(self) -> [u8; 8] {
         let [m0, m1, m2, m3, m4, m5] = self.mac;
-        [self.role, self.reserved, m0, m1, m2, m3, m4, m5]
+        [self.role, self.probing, m0, m1, m2, m3, m4, m5]
     }
 }
 
@@ -260,6 +286,9 @@ mod tests {
             let config = LanConfig::new(role, [1, 2, 3, 4, 5, 6]);
             assert_eq!(config.role(), role);
             assert_eq!(config.to_bytes(), [role as u8, 0, 1, 2, 3, 4, 5, 6]);
+            let probing = config.with_probes(true);
+            assert_eq!(probing.to_bytes(), [role as u8, 1, 1, 2, 3, 4, 5, 6]);
+            assert!(probing.probing() && !config.probing());
         }
     }
 }

@@ -11,7 +11,7 @@ use aya_ebpf::{
 };
 use causeway_ebpf::{
     Action, LanConfig, MAX_STATIONS, Place, StationKey, Tables, Verdict, lan_verdict,
-    maps::{AddressKey, MAX_LAN_QUEUES, MAX_OWN_ADDRESSES},
+    maps::{AddressKey, MAX_LAN_QUEUES, MAX_OWN_ADDRESSES, MAX_PROBES, probe_key},
 };
 
 use crate::kernel::Frame;
@@ -23,6 +23,10 @@ static STATIONS: HashMap<u64, u32> = HashMap::with_max_entries(MAX_STATIONS, 0);
 
 #[map]
 static OWN_ADDRESSES: HashMap<AddressKey, u8> = HashMap::with_max_entries(MAX_OWN_ADDRESSES, 0);
+
+/// A `probe_key` each.
+#[map]
+static PROBES: HashMap<u64, u8> = HashMap::with_max_entries(MAX_PROBES, 0);
 
 #[map]
 static CONFIG: Array<LanConfig> = Array::with_max_entries(1, 0);
@@ -93,5 +97,10 @@ impl Tables for Maps {
     #[inline(always)]
     fn is_own_address(&self, address: &AddressKey) -> bool {
         OWN_ADDRESSES.get_ptr(address).is_some()
+    }
+
+    #[inline(always)]
+    fn is_probe(&self, mac: &[u8; 6]) -> bool {
+        PROBES.get_ptr(&probe_key(mac)).is_some()
     }
 }

@@ -86,6 +86,8 @@ verdicts! {
         OwnMac = "own_mac" => Pass,
         /// ARP or neighbour discovery for one of the host's own addresses: for the host.
         OwnAddress = "own_address" => Pass,
+        /// To or from a MAC address that `causeway doctor` made up for its probes: for it to see.
+        Probe = "probe" => Pass,
         /// Between stations that both live on the old LAN, seen only because the port is promiscuous.
         Foreign = "foreign" => Drop,
         /// The source is no station that the site granted to this cloud end, or it is our own frame

@@ -152,6 +152,10 @@ impl Tables for FullTable {
     fn is_own_address(&self, _: &AddressKey) -> bool {
         false
     }
+
+    fn is_probe(&self, _: &[u8; 6]) -> bool {
+        false
+    }
 }
 
 #[test]

@@ -42,10 +42,12 @@ pub struct LanProgram {
     config: Array<MapData, [u8; 8]>,
     stations: HashMap<MapData, [u8; 8], u32>,
     own_addresses: HashMap<MapData, [u8; 16], u8>,
+    probes: HashMap<MapData, u64, u8>,
     counters: PerCpuArray<MapData, u64>,
     sockets: XskMap<MapData>,
     addresses: HashSet<[u8; 16]>,
-    configured: bool,
+    /// As the program has it.
+    lan_config: Option<LanConfig>,
     link: Option<FdLink>,
 }
 
@@ -83,11 +85,12 @@ impl LanProgram {
             config: take_map(&mut ebpf, maps::CONFIG)?,
             stations: take_map(&mut ebpf, maps::STATIONS)?,
             own_addresses: take_map(&mut ebpf, maps::OWN_ADDRESSES)?,
+            probes: take_map(&mut ebpf, maps::PROBES)?,
             counters: take_map(&mut ebpf, maps::COUNTERS)?,
             sockets: take_map(&mut ebpf, maps::LAN_SOCKETS)?,
             ebpf,
             addresses: HashSet::new(),
-            configured: false,
+            lan_config: None,
             link: None,
         })
     }
@@ -102,7 +105,7 @@ impl LanProgram {
         self.config
             .set(0, config.to_bytes(), 0)
             .map_err(failed("set the configuration"))?;
-        self.configured = true;
+        self.lan_config = Some(*config);
         Ok(())
     }
 
@@ -115,7 +118,7 @@ impl LanProgram {
     /// another XDP program, [`XdpError::Permission`], [`XdpError::KernelTooOld`], or
     /// [`XdpError::Attach`] with what the kernel said.
     pub fn attach(&mut self, interface: &str) -> Result<AttachMode, XdpError> {
-        if !self.configured {
+        if self.lan_config.is_none() {
             return Err(XdpError::NotConfigured);
         }
         self.detach();
@@ -174,7 +177,7 @@ impl LanProgram {
 impl fmt::Debug for LanProgram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LanProgram")
-            .field("configured", &self.configured)
+            .field("config", &self.lan_config)
             .field("link", &self.link)
             .finish_non_exhaustive()
     }

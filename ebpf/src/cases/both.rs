@@ -5,7 +5,7 @@
 use std::vec::Vec;
 
 use super::{
-    BROADCAST, Case, LAN_PORT, MOVED, MOVED_TAGGED, OWN_V4, OWN_V6, SERVER, STRANGER,
+    BROADCAST, Case, LAN_PORT, MOVED, MOVED_TAGGED, OWN_V4, OWN_V6, PROBE, SERVER, STRANGER,
     frames::{
         ARP, IPV4, IPV6, arp_packet, arp_request, dot1ad, dot1q, frame, icmpv6_packet,
         solicitation, tcp,
@@ -20,6 +20,7 @@ pub(super) fn cases() -> Vec<Case> {
         own_mac(),
         own_address(),
         own_source(),
+        probe(),
     ]
     .concat()
 }
@@ -188,6 +189,33 @@ fn own_address() -> Vec<Case> {
     ]
     .into_iter()
     .flat_map(|(name, frame)| Case::both(name, &frame, Verdict::OwnAddress))
+    .collect()
+}
+
+/// Answers to probes of `causeway doctor`, and probes that come back, whoever the other side is.
+fn probe() -> Vec<Case> {
+    let answer = arp_packet(2, (SERVER, [192, 0, 2, 9]), [0; 4]);
+    [
+        (
+            "an answer to a probe",
+            frame(PROBE, SERVER, &[], ARP, &answer),
+        ),
+        (
+            "an answer to a probe, 802.1Q",
+            frame(PROBE, STRANGER, &[dot1q(10)], ARP, &answer),
+        ),
+        (
+            "a moved station's answer to a probe, QinQ",
+            frame(PROBE, STRANGER, &[dot1ad(9), dot1q(10)], ARP, &answer),
+        ),
+        ("a probe come back", arp_request(PROBE, &[], [192, 0, 2, 9])),
+        (
+            "a probe for the host's address come back",
+            arp_request(PROBE, &[dot1q(10)], OWN_V4),
+        ),
+    ]
+    .into_iter()
+    .flat_map(|(name, frame)| Case::both(name, &frame, Verdict::Probe))
     .collect()
 }
 

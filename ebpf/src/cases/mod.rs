@@ -44,6 +44,8 @@ pub const STRANGER: [u8; 6] = [0x00, 0x50, 0x56, 0x00, 0x00, 0x30];
 pub const LOWEST: [u8; 6] = [0x00, 0x00, 0x00, 0x00, 0x00, 0x00];
 /// The largest individual address, moved, untagged.
 pub const HIGHEST: [u8; 6] = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff];
+/// An address that `causeway doctor` made up.
+pub const PROBE: [u8; 6] = [0x02, 0xd0, 0xc7, 0x00, 0x00, 0x40];
 /// Everybody.
 pub const BROADCAST: [u8; 6] = [0xff; 6];
 
@@ -94,7 +96,7 @@ pub fn all() -> Vec<Case> {
 
 /// What the program is told of the lan port in every case.
 pub fn config(role: Role) -> LanConfig {
-    LanConfig::new(role, LAN_PORT)
+    LanConfig::new(role, LAN_PORT).with_probes(true)
 }
 
 /// The host's own addresses in every case.
@@ -146,5 +148,9 @@ impl Tables for World {
 
     fn is_own_address(&self, address: &AddressKey) -> bool {
         own_addresses().contains(address)
+    }
+
+    fn is_probe(&self, mac: &[u8; 6]) -> bool {
+        *mac == PROBE
     }
 }

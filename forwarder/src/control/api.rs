@@ -22,7 +22,10 @@ use tokio::{
 };
 
 use super::event::Event;
-use crate::status::Status;
+use crate::{
+    spec::{MacName, parse_mac},
+    status::Status,
+};
 
 /// A client has this long to ask and to read.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,12 +46,17 @@ const LONGEST_REQUEST: u64 = 64 * 1024;
 #[serde(tag = "request", rename_all = "snake_case")]
 enum Request {
     Status,
+    /// Frames to and from these addresses are the doctor's, for a while; none: no longer.
+    Probes {
+        macs: Vec<String>,
+    },
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
     Status(Box<Status>),
+    Done,
     Error(String),
 }
 
@@ -111,6 +119,7 @@ async fn answer(mut stream: tokio::net::UnixStream, events: mpsc::Sender<Event>)
         .await?;
     let answer = match serde_json::from_str(&line) {
         Ok(Request::Status) => status(&events).await,
+        Ok(Request::Probes { macs }) => probes(&events, &macs).await,
         Err(e) => Answer::Error(format!("not a request: {e}")),
     };
     writer.write_all(&line_of(&answer)).await
@@ -139,12 +148,54 @@ async fn status(events: &mpsc::Sender<Event>) -> Answer {
     }
 }
 
+async fn probes(events: &mpsc::Sender<Event>, macs: &[String]) -> Answer {
+    let (reply, done) = oneshot::channel();
+    let macs = match macs.iter().map(|mac| parse_mac(mac)).collect() {
+        Ok(macs) => macs,
+        Err(e) => return Answer::Error(e.to_string()),
+    };
+    let _ = events.send(Event::Probes { macs, reply }).await;
+    match done.await {
+        Ok(Ok(())) => Answer::Done,
+        Ok(Err(error)) => Answer::Error(error),
+        Err(_) => Answer::Error("causeway is stopping".into()),
+    }
+}
+
+/// Has a running appliance pass frames to and from these addresses to the host's packet sockets, until
+/// it is told others or half a minute is over. None: no longer.
+///
+/// # Errors
+///
+/// A text that says what to do.
+pub fn pass_probes(name: &str, macs: &[[u8; 6]]) -> Result<(), String> {
+    let macs = macs.iter().map(|&mac| MacName(mac).to_string()).collect();
+    match ask(name, &Request::Probes { macs })? {
+        Answer::Done => Ok(()),
+        answer => Err(unexpected(&answer)),
+    }
+}
+
 /// Asks a running appliance how things are.
 ///
 /// # Errors
 ///
 /// A text that says what to do.
 pub fn query_status(name: &str) -> Result<Status, String> {
+    match ask(name, &Request::Status)? {
+        Answer::Status(status) => Ok(*status),
+        answer => Err(unexpected(&answer)),
+    }
+}
+
+fn unexpected(answer: &Answer) -> String {
+    match answer {
+        Answer::Error(text) => text.clone(),
+        _ => "causeway answered something else: is it of this version?".into(),
+    }
+}
+
+fn ask(name: &str, request: &Request) -> Result<Answer, String> {
     let broken = |e: io::Error| format!("control socket {name}: {e}");
     let address = SocketAddr::from_abstract_name(name).map_err(broken)?;
     let mut stream = UnixStream::connect_addr(&address).map_err(|e| match e.kind() {
@@ -154,7 +205,7 @@ pub fn query_status(name: &str) -> Result<Status, String> {
         _ => broken(e),
     })?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
-    let request = serde_json::to_string(&Request::Status).map_err(|e| e.to_string())?;
+    let request = serde_json::to_string(request).map_err(|e| e.to_string())?;
     // Who may not ask is told so at once and hung up on: our words may come too late, the answer is there.
     let asked = writeln!(stream, "{request}");
     let mut line = String::new();
@@ -162,11 +213,6 @@ pub fn query_status(name: &str) -> Result<Status, String> {
     if line.is_empty() {
         asked.and(read.map(drop)).map_err(broken)?;
     }
-    match serde_json::from_str(&line) {
-        Ok(Answer::Status(status)) => Ok(*status),
-        Ok(Answer::Error(text)) => Err(text),
-        Err(e) => Err(format!(
-            "causeway answered in another form: {e}; is it of this version?"
-        )),
-    }
+    serde_json::from_str(&line)
+        .map_err(|e| format!("causeway answered in another form: {e}; is it of this version?"))
 }

@@ -51,6 +51,11 @@ pub(super) enum Event {
     Uplink(UplinkState),
     /// The routes to the peers leave by other devices.
     UplinkDevices(HashSet<u32>),
+    /// The doctor wants frames to and from these addresses, or no more.
+    Probes {
+        macs: Vec<[u8; 6]>,
+        reply: oneshot::Sender<Result<(), String>>,
+    },
     /// Somebody asks how things are.
     Status(oneshot::Sender<Status>),
 }

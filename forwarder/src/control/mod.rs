@@ -17,6 +17,7 @@ mod liveness;
 mod next_hops;
 mod own_addresses;
 mod peer;
+mod probes;
 mod punted;
 mod report;
 mod segment;
@@ -131,6 +132,8 @@ struct Control {
     started: Instant,
     next_session: SessionId,
     next_look: Instant,
+    /// Until when frames are passed to the doctor.
+    probes_until: Option<Instant>,
     /// When a caller that we refuse was last worth a line in the log.
     refusal_logged: Option<Instant>,
 }
@@ -198,6 +201,7 @@ impl Control {
             started: Instant::now(),
             next_session: 0,
             next_look: Instant::now(),
+            probes_until: None,
             refusal_logged: None,
             events,
             parts,
@@ -236,6 +240,7 @@ impl Control {
             Event::OwnAddresses(addresses) => self.set_own_addresses(addresses),
             Event::Uplink(state) => self.uplink_changed(state),
             Event::UplinkDevices(devices) => self.gro.add(devices),
+            Event::Probes { macs, reply } => drop(reply.send(self.set_probes(&macs))),
             // Whoever asked may be gone.
             Event::Status(reply) => drop(reply.send(self.status())),
         }
@@ -253,6 +258,7 @@ impl Control {
             self.next_look = now + LOOK;
             self.look_at_lan()?;
         }
+        self.end_old_probes(now);
         for peer in 0..self.peers.len() {
             self.call_if_due(peer as PeerIndex, now);
             let expired = self.peers[peer].expired(now);

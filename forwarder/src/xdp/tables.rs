@@ -5,7 +5,7 @@ use std::{collections::HashSet, net::IpAddr};
 use aya::maps::{HashMap, MapData, MapError};
 use causeway_ebpf::{
     MAX_STATIONS, Place, StationKey,
-    maps::{AddressKey, MAX_OWN_ADDRESSES},
+    maps::{AddressKey, MAX_OWN_ADDRESSES, MAX_PROBES, probe_key},
 };
 
 use super::{
@@ -53,6 +53,27 @@ impl LanProgram {
         addresses: impl IntoIterator<Item = IpAddr>,
     ) -> Result<(), XdpError> {
         replace_addresses(&mut self.own_addresses, &mut self.addresses, addresses)
+    }
+
+    /// Makes `macs` the addresses whose frames are passed to `causeway doctor`; none ends it. What is
+    /// above [`MAX_PROBES`] is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError::NotConfigured`] before [`configure`](Self::configure), or [`XdpError::Map`] if the kernel
+    /// refuses.
+    pub fn set_probes(&mut self, macs: &[[u8; 6]]) -> Result<(), XdpError> {
+        let config = self.lan_config.ok_or(XdpError::NotConfigured)?;
+        let known = self.probes.keys().collect::<Result<Vec<_>, _>>();
+        for key in known.map_err(failed("read the probes"))? {
+            remove_if_present(&mut self.probes, &key).map_err(failed("remove a probe"))?;
+        }
+        let macs = &macs[..macs.len().min(MAX_PROBES as usize)];
+        for mac in macs {
+            let added = self.probes.insert(probe_key(mac), 1, 0);
+            added.map_err(failed("add a probe"))?;
+        }
+        self.configure(&config.with_probes(!macs.is_empty()))
     }
 }
 

@@ -39,6 +39,7 @@ fn load_world(role: Role) -> LanProgram {
     program
         .set_own_addresses(addresses)
         .expect("set own addresses");
+    program.set_probes(&[cases::PROBE]).expect("set probes");
     program
 }
 

@@ -117,3 +117,32 @@ fn own_addresses_follow_the_latest_list() {
     program.set_own_addresses([]).expect("none");
     assert_eq!(verdict_for(&mut program, 2), Verdict::NoSocket);
 }
+
+#[test]
+fn probes_are_passed_while_they_are_told_and_no_longer() {
+    let mut program = load();
+    assert!(matches!(
+        program.set_probes(&[cases::PROBE]),
+        Err(XdpError::NotConfigured)
+    ));
+    program
+        .configure(&cases::config(Role::Site).with_probes(false))
+        .expect("configure");
+    let answer = tcp(cases::PROBE, cases::STRANGER, &[]);
+    let other = [0x02, 0xd0, 0xc7, 0x00, 0x00, 0x41];
+    assert_eq!(run(&mut program, &answer).1, Verdict::Foreign);
+    for (probes, expected) in [
+        (&[cases::PROBE][..], Verdict::Probe),
+        (&[other], Verdict::Foreign),
+        (&[other, cases::PROBE], Verdict::Probe),
+        (&[], Verdict::Foreign),
+    ] {
+        program.set_probes(probes).expect("set probes");
+        assert_eq!(run(&mut program, &answer).1, expected, "{probes:02x?}");
+    }
+    // More than there is room for: as many as fit.
+    let many: Vec<_> = (0..200).map(|n| [0x02, 0, 0, 0, 0, n]).collect();
+    program.set_probes(&many).expect("as many as fit");
+    let frame = tcp(many[63], cases::STRANGER, &[]);
+    assert_eq!(run(&mut program, &frame).1, Verdict::Probe);
+}
