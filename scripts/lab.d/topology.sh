@@ -29,6 +29,7 @@ build_topology() {
   host dc2 02:77:00:00:00:03 old 3
   host vm1 00:50:56:00:00:50 new 50
   host vm2 00:50:56:00:00:51 new 51
+  shape_switch
   within 5 all_links_up || die "some link of lab '$LAB' has no carrier: scripts/lab status"
 }
 
@@ -89,7 +90,7 @@ host() {
 # A bridge that neither speaks (STP, multicast snooping) nor delays. A hub is a switch that forgets at once.
 build_switch() {
   local ageing=30000
-  [[ $1 == new || $SWITCH == learning ]] || ageing=0
+  [[ $1 == new ]] || old_switch_learns || ageing=0
   ip -n "$LAB-$1" link add br0 mtu "$LAN_MTU" type bridge stp_state 0 forward_delay 0 mcast_snooping 0 \
     ageing_time "$ageing"
   ip -n "$LAB-$1" link set br0 up

@@ -1,0 +1,98 @@
+# shellcheck shell=bash
+# The kinds of switch that the old LAN may have, made of a Linux bridge and nftables: part of scripts/lab, which lists them.
+# `site` is the appliance's port in the namespace `old`.
+
+SWITCHES=(hub learning esx esx-promisc-off esx-forged-off esx-both-off esx-learning esx-learning-no-flood reflect
+  libvirt hyperv sriov port-security arp-inspection noisy silent lossy)
+
+# Those that learn; the others forget at once and flood, as a port group in promiscuous mode does.
+LEARNING=(learning esx-learning esx-learning-no-flood libvirt hyperv sriov port-security arp-inspection)
+
+SITE_MAC=02:77:00:00:00:02
+
+has_switch() { [[ ",$SWITCH," == *",$1,"* ]]; }
+
+check_switch() {
+  local kind kinds
+  IFS=, read -ra kinds <<<"$SWITCH"
+  [[ ${#kinds[@]} -gt 0 ]] || usage_error "--switch wants a kind: ${SWITCHES[*]}"
+  for kind in "${kinds[@]}"; do
+    [[ " ${SWITCHES[*]} " == *" $kind "* ]] || usage_error "--switch $kind: one or several of ${SWITCHES[*]}"
+  done
+  ! has_switch reflect || REFLECT=yes
+}
+
+old_switch_learns() {
+  local kind
+  for kind in "${LEARNING[@]}"; do
+    ! has_switch "$kind" || return 0
+  done
+  return 1
+}
+
+# Once the hosts are there.
+shape_switch() {
+  local kind kinds
+  IFS=, read -ra kinds <<<"$SWITCH"
+  for kind in "${kinds[@]}"; do
+    case $kind in
+    hub | learning | esx | esx-learning | reflect) ;;
+    esx-promisc-off) deliver_own_only ;;
+    esx-forged-off | sriov) filter "iifname site ether saddr != $SITE_MAC drop" ;;
+    esx-both-off | hyperv)
+      deliver_own_only
+      filter "iifname site ether saddr != $SITE_MAC drop"
+      ;;
+    esx-learning-no-flood)
+      old_fdb
+      site_port flood off
+      ;;
+    libvirt) # nwfilter no-mac-spoofing and no-arp-mac-spoofing
+      filter "iifname site ether saddr != $SITE_MAC drop"
+      filter "iifname site arp saddr ether != $SITE_MAC drop"
+      ;;
+    port-security)
+      old_fdb
+      site_port learning off
+      site_port locked on
+      ;;
+    arp-inspection) # as `ip arp inspection validate src-mac`, for what the doctor sends
+      filter "iifname site ether saddr $SITE_MAC ether type arp arp saddr ether != $SITE_MAC drop"
+      filter "iifname site ether saddr != $SITE_MAC ether type arp arp saddr ether $SITE_MAC drop"
+      ;;
+    noisy) make_noise ;;
+    silent) set_sysctl dc net/ipv4/conf/eth0/arp_ignore=8 ;;
+    lossy) filter 'oifname site arp operation reply numgen inc mod 10 vmap { 0 : drop, 3 : drop, 7 : drop }' forward ;;
+    esac
+  done
+}
+
+# A vSwitch knows the address of each vNIC, learns none, and delivers what is for one there and nowhere else.
+deliver_own_only() {
+  old_fdb
+  site_port learning off
+  site_port flood off
+}
+
+old_fdb() {
+  ip netns exec "$LAB-old" bridge fdb replace "$SITE_MAC" dev site master static
+}
+
+site_port() { ip netns exec "$LAB-old" bridge link set dev site "$1" "$2"; }
+
+# filter RULE [HOOK]: hook prerouting sees what comes from a port, forward what goes to one.
+filter() {
+  local hook=${2:-prerouting}
+  need nft
+  ip netns exec "$LAB-old" nft -f - <<END
+table bridge lab {
+  chain $hook { type filter hook $hook priority -250; }
+}
+add rule bridge lab $hook $1
+END
+}
+
+# Some thousand frames a second between two hosts that have nothing to do with the appliance.
+make_noise() {
+  setsid ip netns exec "$LAB-dc2" ping -q -i 0.002 10.77.0.1 >/dev/null 2>&1 </dev/null 9>&- &
+}
