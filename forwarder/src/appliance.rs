@@ -30,13 +30,14 @@ use crate::{
     config::{Config, MAX_WORKERS},
     control::{self, Hellos, Parts, api},
     device::{self, Device},
+    lan_port::{LanPort, Mark, RxFilter},
     options::AutoOnOff,
     preflight,
     sa_log::SaLog,
     snoop::Snoop,
     stations::Place,
     sys::{
-        sockopt::{self, Promiscuous},
+        sockopt,
         xsk::{XskConfig, XskPort},
     },
     uplink::{UdpUplink, Uplink, XdpUplink, wildcard},
@@ -82,8 +83,14 @@ pub fn run(config: Config, key: &PrivateKey) -> Result<(), String> {
 
 async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
     check_cpus(&config.cpus)?;
-    let lan = find_lan(&config)?;
     let control_socket = api::listen(&config.control)?;
+    // As many queues as there are to be workers: for a port that is made it is ours to say.
+    let queues = config
+        .workers
+        .unwrap_or(config.cpus.len().clamp(1, MAX_WORKERS.into()) as u8);
+    let mark = Mark::new(&config.control);
+    let lan_port = LanPort::open(&config.lan, &mark, queues).await?;
+    let lan = find_lan(lan_port.interface())?;
     let sa_log = config.sa_log.as_deref().map(open_sa_log).transpose()?;
     let mut program = load_program(&config, &lan)?;
     let workers = number_of_workers(&config, &lan)?;
@@ -103,8 +110,8 @@ async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
         .map_err(|e| format!("cannot tell the port of a UDP socket: {e}"))?;
     let (punts, punt) =
         Punts::for_workers(ports.len()).map_err(|e| format!("cannot make an eventfd: {e}"))?;
-    let workers = spawn_workers(&config, &lan, ports, uplinks, punt, &learnt)?;
-    let promiscuous = config.promisc.then(|| promiscuous(&lan)).transpose()?;
+    let workers = spawn_workers(&config, &lan, &lan_port, ports, uplinks, punt, &learnt)?;
+    let rx_filter = rx_filter(&config, &lan)?;
     let attach_mode = program.attach(&lan.name).map_err(|e| e.to_string())?;
     let uplink = uplink.map(|mut port| {
         let numbers = addresses.iter().map(SocketAddr::port);
@@ -117,9 +124,10 @@ async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
         libraries,
         program,
         lan,
+        lan_port,
         attach_mode,
         copy_mode,
-        promiscuous,
+        rx_filter,
         workers,
         uplinks: addresses,
         uplink: uplink.transpose()?,
@@ -132,8 +140,8 @@ async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
     })
 }
 
-fn find_lan(config: &Config) -> Result<Device, String> {
-    let lan = Device::find(&config.lan).map_err(|e| e.to_string())?;
+fn find_lan(interface: &str) -> Result<Device, String> {
+    let lan = Device::find(interface).map_err(|e| e.to_string())?;
     if !lan.is_up {
         return Err(format!(
             "interface {} is down: ip link set {} up",
@@ -276,7 +284,7 @@ fn bind(listen: Option<SocketAddr>, share: bool) -> std::io::Result<UdpSocket> {
 fn session_options(config: &Config, max_udp_payload: u32) -> SessionOptions {
     let mtu = config
         .max_path_mtu
-        .map_or_else(|| device::largest_mtu(&config.lan), u32::from);
+        .map_or_else(|| device::largest_mtu(&config.lan.interface()), u32::from);
     let payload = mtu.saturating_sub(IP_AND_UDP).clamp(1_200, max_udp_payload);
     SessionOptions {
         keep_alive: config.keep_alive,
@@ -316,13 +324,14 @@ fn open_ports(
 fn spawn_workers(
     config: &Config,
     lan: &Device,
+    lan_port: &LanPort,
     ports: Vec<XskPort>,
     uplinks: Vec<Uplink>,
     punts: Vec<Punt>,
     learnt: &mpsc::UnboundedSender<LearntPath>,
 ) -> Result<Vec<WorkerHandle>, String> {
     let finish_checksums = match config.finish_checksums {
-        AutoOnOff::Auto => lan.is_virtual,
+        AutoOnOff::Auto => lan.is_virtual && !lan_port.finishes_checksums(),
         AutoOnOff::On => true,
         AutoOnOff::Off => false,
     };
@@ -354,13 +363,15 @@ fn spawn_workers(
     Ok(workers)
 }
 
-fn promiscuous(lan: &Device) -> Result<Promiscuous, String> {
-    Promiscuous::enable(lan.index).map_err(|e| {
+fn rx_filter(config: &Config, lan: &Device) -> Result<RxFilter, String> {
+    let mut filter = RxFilter::open(config.rx_filter, lan.index).map_err(|e| {
         format!(
             "cannot receive promiscuously on {}: {e}; see --promisc",
             lan.name
         )
-    })
+    })?;
+    filter.follow(config.stations.away_macs());
+    Ok(filter)
 }
 
 fn announce(parts: &Parts) {

@@ -11,9 +11,10 @@ use causeway_tunnel::{aead::Cipher, identity::PrivateKey};
 
 use crate::{
     keys,
+    lan_port::{LanSpec, RxFilterKind},
     options::{
         AeadName, AutoOnOff, CipherName, IdleStrategy, OnKeep, OnOff, RoleName, RunOptions,
-        UplinkKind,
+        RxFilterName, UplinkKind,
     },
     spec::PeerSpec,
     stations::{PeerIndex, Place, Role, Station, StationKey, StationTable},
@@ -44,8 +45,8 @@ fn wrong<T>(text: impl Into<String>) -> Result<T, ConfigError> {
 pub struct Config {
     /// Which end we are.
     pub role: Role,
-    /// The LAN interface.
-    pub lan: String,
+    /// The LAN port.
+    pub lan: LanSpec,
     /// Where to listen, if at all.
     pub listen: Option<SocketAddr>,
     /// The private key's file.
@@ -76,8 +77,8 @@ pub struct Config {
     pub lane_keepalive: Duration,
     /// Where to write keys.
     pub sa_log: Option<PathBuf>,
-    /// Whether to receive promiscuously.
-    pub promisc: bool,
+    /// What the LAN port receives.
+    pub rx_filter: RxFilterKind,
     /// Whether to complete partial checksums.
     pub finish_checksums: AutoOnOff,
     /// Flooded frames per second and worker.
@@ -118,7 +119,7 @@ impl Config {
             Some(RoleName::Cloud) => Role::Cloud,
             None => return wrong("which end is this? give --role site or --role cloud"),
         };
-        let Some(lan) = o.lan.filter(|l| !l.is_empty()) else {
+        let Some(lan) = o.lan.filter(|l| !l.interface().is_empty()) else {
             return wrong("which interface is the LAN? give --lan IF");
         };
         let Some(key) = o.key else {
@@ -129,7 +130,7 @@ impl Config {
         check_peers(&o.peer)?;
         check_direction(o.listen, &o.peer)?;
         let uplink = o.uplink.unwrap_or(UplinkKind::Udp);
-        check_uplink(uplink, o.uplink_interface.as_deref(), &lan)?;
+        check_uplink(uplink, o.uplink_interface.as_deref(), &lan.interface())?;
         let listen = o.listen.or_else(|| {
             let waits = o.peer.iter().any(|p| p.address.is_none());
             waits.then(|| uplink::wildcard(DEFAULT_PORT))
@@ -157,7 +158,7 @@ impl Config {
             keep_alive: period("--keep-alive", o.keep_alive, 200, 20, 10_000)?,
             lane_keepalive: period("--lane-keepalive", o.lane_keepalive, 10_000, 500, 60_000)?,
             sa_log: o.sa_log,
-            promisc: o.promisc != Some(OnOff::Off),
+            rx_filter: rx_filter(role, o.promisc, o.rx_filter)?,
             finish_checksums: o.finish_checksums.unwrap_or(AutoOnOff::Auto),
             flood_limit: o.flood_limit.unwrap_or(10_000),
             idle: o.idle.unwrap_or(IdleStrategy::Adaptive),
@@ -268,6 +269,28 @@ fn check_uplink(kind: UplinkKind, interface: Option<&str>, lan: &str) -> Result<
             "--uplink-interface {name} is the LAN port: AF_XDP on both needs two interfaces; name another, or use --uplink udp"
         )),
         _ => Ok(()),
+    }
+}
+
+/// At the cloud the addresses would be those of the site's hosts, which it does not know.
+fn rx_filter(
+    role: Role,
+    promisc: Option<OnOff>,
+    filter: Option<RxFilterName>,
+) -> Result<RxFilterKind, ConfigError> {
+    match (promisc, filter) {
+        (Some(OnOff::Off), Some(_)) => wrong(
+            "--promisc off has the LAN port receive what its device does by itself: leave out --rx-filter, or --promisc",
+        ),
+        (Some(OnOff::On), Some(RxFilterName::UnicastList)) => {
+            wrong("--promisc on and --rx-filter unicast-list contradict each other: leave one out")
+        }
+        (_, Some(RxFilterName::UnicastList)) if role == Role::Cloud => wrong(
+            "--rx-filter unicast-list is for the site: the cloud end does not know the addresses of the site's hosts; leave it out",
+        ),
+        (_, Some(RxFilterName::UnicastList)) => Ok(RxFilterKind::UnicastList),
+        (Some(OnOff::Off), None) => Ok(RxFilterKind::Nothing),
+        _ => Ok(RxFilterKind::Promiscuous),
     }
 }
 
@@ -396,7 +419,7 @@ mod tests {
         };
         let config = Config::check(flags.or(site())).unwrap();
         assert_eq!(config.workers, Some(3));
-        assert_eq!(config.lan, "lan0");
+        assert_eq!(config.lan, LanSpec::Interface("lan0".into()));
         let names: Vec<_> = config.peers.iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names, ["other", "cloud"]);
         assert_eq!(config.stations.len(), 2);
@@ -454,7 +477,7 @@ mod tests {
     #[test]
     fn what_is_missing_or_contradicts_is_named() {
         type Spoil = fn(&mut RunOptions);
-        let cases: [(&str, Spoil); 17] = [
+        let cases: [(&str, Spoil); 19] = [
             ("--role", |o| o.role = None),
             ("--lan", |o| o.lan = None),
             ("--key", |o| o.key = None),
@@ -476,6 +499,12 @@ mod tests {
             ("--uplink-interface is for", |o| {
                 o.uplink = Some(UplinkKind::Udp);
                 o.uplink_interface = Some("wan0".into());
+            }),
+            ("--promisc off", |o| {
+                (o.promisc, o.rx_filter) = (Some(OnOff::Off), Some(RxFilterName::UnicastList))
+            }),
+            ("contradict", |o| {
+                (o.promisc, o.rx_filter) = (Some(OnOff::On), Some(RxFilterName::UnicastList))
             }),
             ("is the LAN port", |o| {
                 o.uplink = Some(UplinkKind::Xdp);

@@ -44,6 +44,7 @@ pub mod counters;
 pub mod device;
 pub mod flood;
 pub mod keys;
+pub mod lan_port;
 pub mod lan_to_wan;
 pub mod options;
 pub mod preflight;

@@ -5,7 +5,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{CpuList, PeerSpec, Period, StationSpec};
+use crate::{
+    lan_port::LanSpec,
+    spec::{CpuList, PeerSpec, Period, StationSpec},
+};
 
 /// Options of `causeway run`: one list for the command line and the TOML file (`--config`),
 /// where each has the same name without the dashes. A flag wins over the file; peers and
@@ -17,9 +20,9 @@ pub struct RunOptions {
     #[arg(long, value_enum)]
     pub role: Option<RoleName>,
 
-    /// Network interface in the LAN that is stretched
-    #[arg(long, value_name = "IF")]
-    pub lan: Option<String>,
+    /// Where the LAN that is stretched is: a network interface, a port to be made in a Linux bridge, or a tap for a hypervisor
+    #[arg(long, value_name = "IF|bridge:BRIDGE|tap:NAME")]
+    pub lan: Option<LanSpec>,
 
     /// Address and UDP port to be reached at [default: port 24500 on all addresses if a peer has no address, else none]
     #[arg(long, value_name = "ADDR:PORT")]
@@ -81,9 +84,13 @@ pub struct RunOptions {
     #[arg(long, value_name = "FILE")]
     pub sa_log: Option<PathBuf>,
 
-    /// Have the LAN interface receive frames for all MAC addresses [default: on]
+    /// Have the LAN interface receive frames for other MAC addresses than its own [default: on]
     #[arg(long, value_enum)]
     pub promisc: Option<OnOff>,
+
+    /// How: `promisc` for all; `unicast-list` for the stations that are away, at the site, where the device has filters for addresses and the switch sends their frames to it [default: promisc]
+    #[arg(long, value_enum)]
+    pub rx_filter: Option<RxFilterName>,
 
     /// Complete TCP and UDP checksums that local senders left unfinished: `auto` does where the LAN interface is virtual (veth, tap) [default: auto]
     #[arg(long, value_enum)]
@@ -168,6 +175,7 @@ impl RunOptions {
             lane_keepalive: self.lane_keepalive.or(file.lane_keepalive),
             sa_log: self.sa_log.or(file.sa_log),
             promisc: self.promisc.or(file.promisc),
+            rx_filter: self.rx_filter.or(file.rx_filter),
             finish_checksums: self.finish_checksums.or(file.finish_checksums),
             flood_limit: self.flood_limit.or(file.flood_limit),
             idle: self.idle.or(file.idle),
@@ -242,6 +250,13 @@ words! {
         Ring = "ring",
         /// AWS-LC, by the crate aws-lc-rs.
         AwsLc = "aws-lc",
+    }
+    /// How the LAN port comes to receive frames that are not for its own address.
+    RxFilterName {
+        /// It receives all.
+        Promisc = "promisc",
+        /// Its device has a filter for each station that is away.
+        UnicastList = "unicast-list",
     }
     /// A switch.
     OnOff {

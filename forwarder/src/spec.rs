@@ -13,6 +13,12 @@ use crate::stations::StationKey;
 #[error("{0}")]
 pub struct SpecError(String);
 
+impl SpecError {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+}
+
 fn wrong<T>(text: impl Into<String>) -> Result<T, SpecError> {
     Err(SpecError(text.into()))
 }

@@ -58,6 +58,12 @@ impl StationTable {
         self.stations.remove(u64::from(key))
     }
 
+    /// The addresses of stations that live behind peers, whatever their VLANs; one in several VLANs comes several times.
+    pub fn away_macs(&self) -> impl Iterator<Item = [u8; 6]> + '_ {
+        let away = self.iter().filter(|(_, s)| s.place == Place::Away);
+        away.map(|(key, _)| key.mac)
+    }
+
     /// All stations, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (StationKey, Station)> + '_ {
         self.stations.iter()

@@ -85,6 +85,12 @@ pub struct LanStatus {
     pub copy_mode: String,
     /// Whether it receives promiscuously by our doing.
     pub promiscuous: bool,
+    /// What it receives by our doing beside what is for its own address.
+    #[serde(default)]
+    pub rx_filter: String,
+    /// What it was asked for as: the interface, `bridge:BRIDGE` or `tap:NAME`.
+    #[serde(default)]
+    pub port: String,
     /// Frames that it dropped instead of sending them, ours and the host's, since we started.
     pub tx_dropped: u64,
     /// The host's own addresses there, which stay reachable.

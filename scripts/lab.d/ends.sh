@@ -40,7 +40,8 @@ start_end() {
   local end=$1 args mac
   shift
   end_is_alive "$end" && die "the $end end of lab '$LAB' is running already: scripts/lab stop $end"
-  args=(run --role "$end" --lan lan --key "$LAB_DIR/$end.key" --sa-log "$LAB_DIR/$end.sa")
+  args=(run --role "$end" --key "$LAB_DIR/$end.key" --sa-log "$LAB_DIR/$end.sa")
+  [[ " $* " == *" --lan "* ]] || args+=(--lan lan)
   if [[ $end == site ]]; then
     args+=(--peer "cloud=$(<"$LAB_DIR/cloud.pub")@$(cloud_address)")
     if [[ $stations == yes ]]; then

@@ -52,10 +52,11 @@ use crate::{
     appliance::UplinkPort,
     config::Config,
     device::{self, Device},
+    lan_port::{LanPort, RxFilter},
     sa_log::SaLog,
     spec::MacName,
     stations::{PeerIndex, StationTable},
-    sys::{sockopt::Promiscuous, xsk::CopyMode},
+    sys::xsk::CopyMode,
     uplink::{Gro, NextHops, Target},
     wan_to_lan::LearntPath,
     worker::{Command, Punts, WorkerHandle},
@@ -91,12 +92,14 @@ pub struct Parts {
     pub program: LanProgram,
     /// The LAN port's device.
     pub lan: Device,
+    /// What was made to be it.
+    pub lan_port: LanPort,
     /// Where the XDP program runs.
     pub attach_mode: AttachMode,
     /// How the kernel moves frames of the LAN port.
     pub copy_mode: CopyMode,
-    /// Promiscuity, for as long as this lives.
-    pub promiscuous: Option<Promiscuous>,
+    /// What it receives beside what is for its own address, for as long as this lives.
+    pub rx_filter: RxFilter,
     /// The workers.
     pub workers: Vec<WorkerHandle>,
     /// Their UDP addresses.
@@ -277,6 +280,7 @@ impl Control {
 
     /// The LAN port may go, or be given another MAC address.
     fn look_at_lan(&mut self) -> Result<(), String> {
+        self.parts.lan_port.look()?;
         let name = &self.parts.lan.name;
         let gone = format!("interface {name} is gone");
         let device = match Device::find(name) {
@@ -347,7 +351,8 @@ impl Control {
         for worker in &mut self.parts.workers {
             worker.stop();
         }
-        drop(self.parts.promiscuous.take());
+        self.parts.rx_filter = RxFilter::Nothing;
+        self.parts.lan_port.close();
         self.gro.restore();
         self.parts
             .endpoint

@@ -101,7 +101,9 @@ impl Control {
             mtu: parts.lan.mtu,
             xdp: parts.attach_mode.to_string(),
             copy_mode: parts.copy_mode.label().into(),
-            promiscuous: parts.promiscuous.is_some(),
+            promiscuous: parts.rx_filter.is_promiscuous(),
+            rx_filter: parts.rx_filter.to_string(),
+            port: parts.config.lan.to_string(),
             tx_dropped: parts.lan.dropped_since(),
             own_addresses: own,
         }

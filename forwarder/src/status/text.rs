@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use super::{PeerStatus, StationStatus, Status, UplinkStatus};
+use super::{LanStatus, PeerStatus, StationStatus, Status, UplinkStatus};
 
 impl Status {
     /// The table for people.
@@ -29,13 +29,14 @@ impl Status {
         }
         writeln!(
             out,
-            "  lan port {} ({}, MTU {}): XDP {}, AF_XDP {}, promiscuous {}; own addresses: {}",
+            "  lan port {}{} ({}, MTU {}): XDP {}, AF_XDP {}, {}; own addresses: {}",
             lan.interface,
+            made_as(lan),
             lan.mac,
             lan.mtu,
             lan.xdp,
             lan.copy_mode,
-            if lan.promiscuous { "on" } else { "off" },
+            received(lan),
             list(&lan.own_addresses),
         )?;
         if lan.tx_dropped > 0 {
@@ -76,6 +77,22 @@ impl Status {
         }
         write_counters(out, "drops in user space, by reason", &self.drops)?;
         write_counters(out, "at the QUIC socket", &self.quic)
+    }
+}
+
+/// What a port that was made was asked for as.
+fn made_as(lan: &LanStatus) -> String {
+    match lan.port.contains(':') {
+        true => format!(", {}", lan.port),
+        false => String::new(),
+    }
+}
+
+fn received(lan: &LanStatus) -> String {
+    match (lan.promiscuous, lan.rx_filter.as_str()) {
+        (true, _) => "promiscuous on".into(),
+        (false, "" | "off") => "promiscuous off".into(),
+        (false, list) => format!("promiscuous off, receives {list}"),
     }
 }
 

@@ -1,4 +1,9 @@
-//! Generic receive offload of a device, by the ioctl of ethtool (include/uapi/linux/ethtool.h).
+//! Offloads of a device, by the ioctl of ethtool (include/uapi/linux/ethtool.h): generic receive offload, and
+//! features by name.
+
+mod features;
+
+pub use self::features::turn_off;
 
 use std::{
     io,
@@ -11,13 +16,6 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 /// `ETHTOOL_GGRO` and `ETHTOOL_SGRO`: whether the kernel merges what arrives, asked and set.
 const GET_GRO: u32 = 0x2b;
 const SET_GRO: u32 = 0x2c;
-
-/// `struct ethtool_value`.
-#[repr(C)]
-struct Value {
-    command: u32,
-    data: u32,
-}
 
 /// Whether the device has GRO on.
 ///
@@ -38,6 +36,16 @@ pub fn set_gro(device: &str, on: bool) -> io::Result<()> {
 }
 
 fn call(device: &str, command: u32, data: u32) -> io::Result<u32> {
+    let mut value = [command, data];
+    // Of the layout of `struct ethtool_value`.
+    exchange(device, &mut value)?;
+    Ok(value[1])
+}
+
+/// Hands a structure of the command in its first word to the kernel, which answers in its place.
+///
+/// The words must be all that the kernel reads and writes for this command: it goes by the numbers in them.
+fn exchange(device: &str, words: &mut [u32]) -> io::Result<()> {
     let mut name: [c_char; libc::IFNAMSIZ] = [0; libc::IFNAMSIZ];
     // The last byte stays zero.
     if device.is_empty() || device.len() >= name.len() {
@@ -46,8 +54,7 @@ fn call(device: &str, command: u32, data: u32) -> io::Result<u32> {
     for (to, from) in name.iter_mut().zip(device.bytes()) {
         *to = from as c_char;
     }
-    let mut value = Value { command, data };
-    let pointer: *mut Value = &mut value;
+    let pointer: *mut u32 = words.as_mut_ptr();
     let mut request = libc::ifreq {
         ifr_name: name,
         ifr_ifru: libc::__c_anonymous_ifr_ifru {
@@ -60,11 +67,11 @@ fn call(device: &str, command: u32, data: u32) -> io::Result<u32> {
         SocketFlags::CLOEXEC,
         None,
     )?;
-    // SAFETY: the kernel reads the request, whose name ends with a zero, and reads and writes the value
-    // that it points to, of the layout that these two commands have; both live until the call returns.
+    // SAFETY: the kernel reads the request, whose name ends with a zero, and reads and writes the words
+    // that it points to, of the layout that their command has; both live until the call returns.
     let rc = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as _, &mut request) };
     match rc {
-        0 => Ok(value.data),
+        0.. => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
 }

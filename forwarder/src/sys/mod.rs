@@ -2,14 +2,16 @@
 //!
 //! This module and what lies below it is the only place of this crate with
 //! `unsafe` code. Each file gives a safe face to one interface that has none in
-//! the libraries used: AF_XDP rings, a few socket options, an ioctl of ethtool,
+//! the libraries used: AF_XDP rings, a few socket options, ioctls of ethtool and taps,
 //! epoll by tokio.
 #![allow(unsafe_code)]
 
 pub mod ethtool;
+pub mod membership;
 pub mod packet;
 pub mod prefetch;
 pub mod readable;
 pub mod sched;
 pub mod sockopt;
+pub mod tun;
 pub mod xsk;

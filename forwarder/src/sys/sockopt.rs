@@ -12,7 +12,7 @@ use libc::{c_int, c_void, socklen_t};
 /// `XDP_MAX_TX_SKB_BUDGET` (include/uapi/linux/if_xdp.h, Linux 6.18).
 const XDP_MAX_TX_SKB_BUDGET: c_int = 9;
 
-fn set<T>(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) -> io::Result<()> {
+pub(super) fn set<T>(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) -> io::Result<()> {
     let value: *const T = value;
     // SAFETY: the pointer and the length describe `value`, which the kernel only reads.
     let rc = unsafe {

@@ -19,6 +19,7 @@ mod lanes;
 mod lifecycle;
 mod machine;
 mod pings;
+mod ports;
 mod rekey;
 mod running;
 mod segment;
