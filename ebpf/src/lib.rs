@@ -10,7 +10,8 @@
 //!                                       addresses)
 //! ```
 //!
-//! and counts the [`Verdict`] in a per-CPU counter, exactly one for each frame. Where the uplink
+//! and counts the [`Verdict`] in a per-CPU counter, exactly one for each frame. Of some that it drops it
+//! tells the control plane ([`sighting`]). Where the uplink
 //! has AF_XDP as well, `causeway_uplink` asks [`uplink_verdict`] there: ESP datagrams for our ports go
 //! to a worker, QUIC and everything else to the kernel.
 //!
@@ -38,6 +39,7 @@ pub mod neighbour;
 pub mod outer;
 pub mod packet;
 pub mod perf;
+pub mod sighting;
 pub mod uplink;
 pub mod verdict;
 
@@ -46,5 +48,6 @@ pub use lan::{Tables, lan_verdict};
 pub use maps::{LanConfig, MAX_STATIONS, Place, Role, StationKey, UplinkConfig};
 pub use outer::Outer;
 pub use packet::Packet;
+pub use sighting::{Sighting, SightingCounter, SightingKind, sighting_of};
 pub use uplink::{UplinkTables, uplink_verdict};
 pub use verdict::{Action, UplinkVerdict, Verdict};

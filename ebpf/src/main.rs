@@ -8,6 +8,8 @@ mod kernel;
 #[cfg(target_arch = "bpf")]
 mod shell;
 #[cfg(target_arch = "bpf")]
+mod sight;
+#[cfg(target_arch = "bpf")]
 mod uplink_shell;
 
 #[cfg(not(target_arch = "bpf"))]

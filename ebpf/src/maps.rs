@@ -17,6 +17,10 @@ pub const CONFIG: &str = "CONFIG";
 pub const COUNTERS: &str = "COUNTERS";
 /// XSKMAP: receive queue of the lan port to the AF_XDP socket bound to it.
 pub const LAN_SOCKETS: &str = "LAN_SOCKETS";
+/// Ring buffer of [`Sighting`](crate::Sighting), of [`SIGHTINGS_BYTES`].
+pub const SIGHTINGS: &str = "SIGHTINGS";
+/// Per-CPU array of `u64`: by [`SightingCounter`](crate::SightingCounter).
+pub const SIGHTING_COUNTERS: &str = "SIGHTING_COUNTERS";
 
 /// Name of the XDP program of the uplink.
 pub const UPLINK_PROGRAM: &str = "causeway_uplink";
@@ -34,6 +38,10 @@ pub const UPLINK_SOCKETS: &str = "UPLINK_SOCKETS";
 
 /// Stations that the table holds.
 pub const MAX_STATIONS: u32 = 65_536;
+/// Bytes of the ring buffer: a power of two, and room for 1,600 entries.
+pub const SIGHTINGS_BYTES: u32 = 256 * 1_024;
+/// Stations whose last sighting the program remembers.
+pub const MAX_TOLD: u32 = 16_384;
 /// Own addresses that the set holds.
 pub const MAX_OWN_ADDRESSES: u32 = 1_024;
 /// Addresses of probes that the set holds: a run of `causeway doctor` has fewer.

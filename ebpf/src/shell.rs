@@ -12,9 +12,10 @@ use aya_ebpf::{
 use causeway_ebpf::{
     Action, LanConfig, MAX_STATIONS, Place, StationKey, Tables, Verdict, lan_verdict,
     maps::{AddressKey, MAX_LAN_QUEUES, MAX_OWN_ADDRESSES, MAX_PROBES, probe_key},
+    sighting_of,
 };
 
-use crate::kernel::Frame;
+use crate::{kernel::Frame, sight};
 
 /// [`StationKey`] to [`Place`]. The key's bytes are handled as one number, which the compiler
 /// stores at once: piece by piece it would misalign accesses to the stack.
@@ -52,11 +53,15 @@ struct NotConfigured;
 #[inline(always)]
 fn try_lan(ctx: &XdpContext) -> Result<Action, NotConfigured> {
     let config = CONFIG.get(0).ok_or(NotConfigured)?;
-    let verdict = match lan_verdict(&Frame::of(ctx), config, &Maps) {
+    let frame = Frame::of(ctx);
+    let verdict = match lan_verdict(&frame, config, &Maps) {
         verdict if verdict.action() == Action::Redirect => redirect(ctx, verdict),
         verdict => verdict,
     };
     count(verdict);
+    if let Some((kind, station)) = sighting_of(&frame, config, verdict) {
+        sight::tell(ctx, &frame, kind, station);
+    }
     Ok(verdict.action())
 }
 

@@ -23,9 +23,10 @@ impl Action {
     }
 }
 
-macro_rules! verdicts {
+/// An enum whose variants are counters: in order, with a label and a sentence each.
+macro_rules! counters {
     ($(#[doc = $about:literal])+ $name:ident {
-        $($(#[doc = $sentence:literal])+ $variant:ident = $label:literal => $action:ident,)+
+        $($(#[doc = $sentence:literal])+ $variant:ident = $label:literal,)+
     }) => {
         $(#[doc = $about])+
         #[repr(u32)]
@@ -35,10 +36,10 @@ macro_rules! verdicts {
         }
 
         impl $name {
-            /// Every verdict, in declaration order.
+            /// Every one, in declaration order.
             pub const ALL: &'static [$name] = &[$($name::$variant,)+];
 
-            /// How many verdicts there are: the length of an array of counters.
+            /// How many there are: the length of an array of counters.
             pub const COUNT: usize = Self::ALL.len();
 
             /// The word for logs, `status` and metric labels (`snake_case`, stable).
@@ -51,13 +52,7 @@ macro_rules! verdicts {
                 match self { $($name::$variant => concat!($($sentence),+).trim_ascii(),)+ }
             }
 
-            /// What XDP does with the frame.
-            #[inline(always)]
-            pub const fn action(self) -> Action {
-                match self { $($name::$variant => Action::$action,)+ }
-            }
-
-            /// Position of this verdict's counter.
+            /// Position of its counter.
             #[inline(always)]
             pub const fn index(self) -> usize {
                 self as usize
@@ -67,6 +62,27 @@ macro_rules! verdicts {
         impl core::fmt::Display for $name {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 f.write_str(self.label())
+            }
+        }
+    };
+}
+pub(crate) use counters;
+
+/// Counters, each with what XDP does with the frame.
+macro_rules! verdicts {
+    ($(#[doc = $about:literal])+ $name:ident {
+        $($(#[doc = $sentence:literal])+ $variant:ident = $label:literal => $action:ident,)+
+    }) => {
+        counters! {
+            $(#[doc = $about])+
+            $name { $($(#[doc = $sentence])+ $variant = $label,)+ }
+        }
+
+        impl $name {
+            /// What XDP does with the frame.
+            #[inline(always)]
+            pub const fn action(self) -> Action {
+                match self { $($name::$variant => Action::$action,)+ }
             }
         }
     };
@@ -130,6 +146,7 @@ mod tests {
     use std::{collections::HashSet, vec::Vec};
 
     use super::{Action, UplinkVerdict, Verdict};
+    use crate::sighting::SightingCounter;
 
     fn check(labels: Vec<&str>, sentences: Vec<&str>, indexes: Vec<usize>) {
         let lower = |label: &&str| label.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
@@ -158,6 +175,12 @@ mod tests {
             all.clone().map(|v| v.label()).collect(),
             all.clone().map(|v| v.sentence()).collect(),
             all.map(|v| v.index()).collect(),
+        );
+        let all = SightingCounter::ALL.iter();
+        check(
+            all.clone().map(|c| c.label()).collect(),
+            all.clone().map(|c| c.sentence()).collect(),
+            all.map(|c| c.index()).collect(),
         );
     }
 

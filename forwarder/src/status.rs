@@ -36,6 +36,9 @@ pub struct Status {
     pub workers: Vec<WorkerStatus>,
     /// Frames by verdict of the XDP program.
     pub verdicts: BTreeMap<String, u64>,
+    /// What the XDP program told of stations that are not where they should be.
+    #[serde(default)]
+    pub sightings: BTreeMap<String, u64>,
     /// Frames by verdict of the uplink's XDP program; empty without one.
     pub uplink_verdicts: BTreeMap<String, u64>,
     /// Drops in user space by reason, of all workers.

@@ -8,6 +8,7 @@
 
 mod attach;
 mod error;
+mod sightings;
 mod tables;
 mod uplink;
 
@@ -27,6 +28,7 @@ use self::error::failed;
 pub use self::{
     attach::{AttachMode, attach},
     error::{XdpError, load_error},
+    sightings::Sightings,
     uplink::UplinkProgram,
 };
 
@@ -45,6 +47,8 @@ pub struct LanProgram {
     probes: HashMap<MapData, u64, u8>,
     counters: PerCpuArray<MapData, u64>,
     sockets: XskMap<MapData>,
+    sightings: Option<Sightings>,
+    sighting_counters: PerCpuArray<MapData, u64>,
     addresses: HashSet<[u8; 16]>,
     /// As the program has it.
     lan_config: Option<LanConfig>,
@@ -88,6 +92,8 @@ impl LanProgram {
             probes: take_map(&mut ebpf, maps::PROBES)?,
             counters: take_map(&mut ebpf, maps::COUNTERS)?,
             sockets: take_map(&mut ebpf, maps::LAN_SOCKETS)?,
+            sightings: Some(Sightings::new(take_map(&mut ebpf, maps::SIGHTINGS)?)),
+            sighting_counters: take_map(&mut ebpf, maps::SIGHTING_COUNTERS)?,
             ebpf,
             addresses: HashSet::new(),
             lan_config: None,

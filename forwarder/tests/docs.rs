@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use causeway_ebpf::{UplinkVerdict, Verdict};
+use causeway_ebpf::{SightingCounter, UplinkVerdict, Verdict};
 use causeway_tunnel::{DropReason, session::SessionCounter};
 
 const OPERATIONS: &str = include_str!("../OPERATIONS.md");
@@ -104,6 +104,8 @@ fn every_verdict_reason_and_counter_stands_and_no_other() {
     let labels = |labels: Vec<&'static str>| labels.into_iter().collect::<BTreeSet<_>>();
     let verdicts = Verdict::ALL.iter().map(|v| v.label()).collect();
     assert_eq!(documented("## Verdicts at the lan port"), labels(verdicts));
+    let counters = SightingCounter::ALL.iter().map(|c| c.label()).collect();
+    assert_eq!(documented("## Sightings at the lan port"), labels(counters));
     let verdicts = UplinkVerdict::ALL.iter().map(|v| v.label()).collect();
     assert_eq!(documented("## Verdicts at the uplink"), labels(verdicts));
     let reasons = DropReason::ALL.iter().map(|r| r.label()).collect();

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, net::IpAddr};
 
+use causeway_ebpf::Sighting;
 use causeway_tunnel::{
     message::Message,
     session::{Session, SessionError},
@@ -56,6 +57,8 @@ pub(super) enum Event {
         macs: Vec<[u8; 6]>,
         reply: oneshot::Sender<Result<(), String>>,
     },
+    /// The XDP program saw frames of stations that are not where they should be, in this order.
+    Sighted(Vec<Sighting>),
     /// Somebody asks how things are.
     Status(oneshot::Sender<Status>),
 }

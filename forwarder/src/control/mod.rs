@@ -4,7 +4,7 @@
 //! for the status) is an `Event` in one queue, handled here one after the other. What takes
 //! time runs in tasks of its own: calling a peer (`dial`), agreeing on lanes (`establish`),
 //! reading a session's messages, following the host's addresses (`own_addresses`) and the ways to the
-//! peers (`next_hops`), answering at the control socket ([`api`]).
+//! peers (`next_hops`), what the XDP program sees (`sightings`), answering at the control socket ([`api`]).
 
 pub mod api;
 mod context;
@@ -22,6 +22,7 @@ mod punted;
 mod report;
 mod segment;
 mod sessions;
+mod sightings;
 mod uplink;
 mod uplink_devices;
 
@@ -214,6 +215,9 @@ impl Control {
     fn start_tasks(&mut self) -> Result<(), String> {
         let events = self.events.clone();
         tokio::spawn(own_addresses::watch(self.parts.lan.index, events));
+        if let Some(sightings) = self.parts.program.sightings() {
+            tokio::spawn(sightings::watch(sightings, self.events.clone()));
+        }
         let (wanted, events) = (self.wanted.subscribe(), self.events.clone());
         match &self.parts.uplink {
             Some(port) => tokio::spawn(next_hops::watch(port.device.index, wanted, events)),
@@ -244,6 +248,7 @@ impl Control {
             Event::Uplink(state) => self.uplink_changed(state),
             Event::UplinkDevices(devices) => self.gro.add(devices),
             Event::Probes { macs, reply } => drop(reply.send(self.set_probes(&macs))),
+            Event::Sighted(sightings) => self.sighted(&sightings),
             // Whoever asked may be gone.
             Event::Status(reply) => drop(reply.send(self.status())),
         }

@@ -4,7 +4,7 @@ mod session;
 
 use std::{collections::BTreeMap, time::Instant};
 
-use causeway_ebpf::Verdict;
+use causeway_ebpf::{SightingCounter, Verdict};
 use causeway_tunnel::DropReason;
 
 use super::{
@@ -58,6 +58,7 @@ impl Control {
                 .collect(),
             workers: self.worker_status(),
             verdicts: self.verdicts(),
+            sightings: self.sighting_counters(),
             uplink_verdicts: self.uplink_verdicts(),
             drops: DropReason::ALL
                 .iter()
@@ -159,6 +160,17 @@ impl Control {
             .iter()
             .zip(counters)
             .map(|(verdict, n)| (verdict.label().into(), n))
+            .collect()
+    }
+
+    fn sighting_counters(&self) -> BTreeMap<String, u64> {
+        let Ok(counters) = self.parts.program.sighting_counters() else {
+            return BTreeMap::new();
+        };
+        SightingCounter::ALL
+            .iter()
+            .zip(counters)
+            .map(|(counter, n)| (counter.label().into(), n))
             .collect()
     }
 

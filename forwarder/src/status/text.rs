@@ -61,6 +61,9 @@ impl Status {
             "frames at the lan port, by verdict of the XDP program",
             &self.verdicts,
         )?;
+        if self.sightings.values().any(|value| *value > 0) {
+            write_counters(out, "sightings at the lan port", &self.sightings)?;
+        }
         if self.uplink.xdp.is_some() {
             write_counters(
                 out,

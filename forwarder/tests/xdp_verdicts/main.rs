@@ -6,6 +6,7 @@
 
 mod attachment;
 mod lab;
+mod sightings;
 mod socket;
 mod tables;
 mod uplink;
