@@ -14,6 +14,7 @@ use crate::stations::StationKey;
 pub struct SpecError(String);
 
 impl SpecError {
+    /// An error with this text.
     pub(crate) fn new(text: String) -> Self {
         Self(text)
     }

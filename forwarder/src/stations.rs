@@ -3,6 +3,9 @@
 //! The control plane owns the truth and hands workers a new snapshot when it changes; the
 //! XDP program has the same places in its own map and has sorted out most frames already.
 
+pub mod inbox;
+pub mod ledger;
+pub mod range;
 mod table;
 
 use std::hash::Hasher;

@@ -9,8 +9,10 @@ use minicbor::{Decode, Decoder, Encode, Encoder};
 use crate::aead::Cipher;
 use crate::stations::Stations;
 
+mod allow;
 mod bye;
 mod heard;
+pub use allow::{Allow, AllowedRange};
 pub use bye::{Bye, ByeReason};
 pub use heard::{Heard, HeardLane};
 
@@ -143,6 +145,8 @@ pub enum Message {
     Bye(Bye),
     /// Type 4, every second or so.
     Heard(Heard),
+    /// Type 5, from a site.
+    Allow(Allow),
 }
 
 /// Message types on the wire.
@@ -152,6 +156,7 @@ mod kind {
     pub(super) const STATIONS: u32 = 2;
     pub(super) const BYE: u32 = 3;
     pub(super) const HEARD: u32 = 4;
+    pub(super) const ALLOW: u32 = 5;
 }
 
 impl Message {
@@ -182,6 +187,7 @@ impl Message {
             Message::Stations(body) => cbor.u32(kind::STATIONS)?.encode(body)?,
             Message::Bye(body) => cbor.u32(kind::BYE)?.encode(body)?,
             Message::Heard(body) => cbor.u32(kind::HEARD)?.encode(body)?,
+            Message::Allow(body) => cbor.u32(kind::ALLOW)?.encode(body)?,
         };
         Ok(())
     }
@@ -208,6 +214,7 @@ impl Message {
             kind::STATIONS => Message::Stations(cbor.decode()?),
             kind::BYE => Message::Bye(cbor.decode()?),
             kind::HEARD => Message::Heard(cbor.decode()?),
+            kind::ALLOW => Message::Allow(cbor.decode()?),
             _ => return Ok(None),
         };
         Ok(Some(message))

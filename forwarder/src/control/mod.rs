@@ -314,7 +314,7 @@ impl Control {
         match message {
             Message::Stations(stations) => self.take_stations(peer, id, stations),
             Message::Heard(heard) => self.heard(peer, id, &heard),
-            Message::Bye(_) => {}
+            Message::Allow(_) | Message::Bye(_) => {}
             Message::Hello(_) | Message::Lanes(_) => {
                 let name = &self.peers[usize::from(peer)].spec.name;
                 debug!("peer {name}: a message out of turn is ignored");

@@ -246,6 +246,7 @@ fn a_station_table_out_of_turn_ends_the_session() {
                         | Message::Lanes(_)
                         | Message::Hello(_)
                         | Message::Heard(_)
+                        | Message::Allow(_)
                         | Message::Bye(_),
                     ) => {}
                     Err(error) => return error.to_string(),

@@ -83,6 +83,17 @@ fn documented_examples() {
         Message::Heard(Heard { lanes }),
         "000000138204a100828219100119012c821a8200100200",
     );
+    let range = AllowedRange {
+        first_vlan: 0,
+        last_vlan: 100,
+        mac: [0x00, 0x50, 0x56, 0, 0, 0],
+        bits: 24,
+    };
+    let (ranges, limit) = (vec![range], 4_096);
+    check(
+        Message::Allow(Allow { ranges, limit }),
+        "000000168205a200818400186446005056000000181801191000",
+    );
 }
 
 fn any_hello() -> impl Strategy<Value = Hello> {
@@ -133,11 +144,23 @@ fn any_stations() -> impl Strategy<Value = Stations> {
     )
 }
 
+fn any_allow() -> impl Strategy<Value = Allow> {
+    let range = (any::<u16>(), any::<u16>(), any::<[u8; 6]>(), any::<u8>());
+    let range = range.prop_map(|(first_vlan, last_vlan, mac, bits)| AllowedRange {
+        first_vlan,
+        last_vlan,
+        mac,
+        bits,
+    });
+    (vec(range, 0..9), any::<u32>()).prop_map(|(ranges, limit)| Allow { ranges, limit })
+}
+
 fn any_message() -> impl Strategy<Value = Message> {
     prop_oneof![
         any_hello().prop_map(Message::Hello),
         vec(any::<u32>(), 0..256).prop_map(|spis| Message::Lanes(Lanes { spis })),
         any_stations().prop_map(Message::Stations),
+        any_allow().prop_map(Message::Allow),
         (any::<u32>(), ".{0,40}").prop_map(|(code, text)| Message::Bye(Bye { code, text })),
         vec((any::<u32>(), any::<u64>()), 0..9).prop_map(|lanes| {
             let lanes = lanes.into_iter();
@@ -161,7 +184,7 @@ proptest! {
     #[test]
     fn garbage_is_an_error_or_a_message_but_no_panic(bytes in vec(any::<u8>(), 0..200)) {
         let _ = Message::decode(&bytes);
-        for kind in 0..=4 {
+        for kind in 0..=5 {
             let _ = Message::decode(&[&[0x82, kind][..], &bytes].concat());
         }
     }
