@@ -6,6 +6,7 @@
 pub mod inbox;
 pub mod ledger;
 pub mod range;
+pub mod registry;
 mod table;
 
 use std::hash::Hasher;

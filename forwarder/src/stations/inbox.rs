@@ -33,8 +33,8 @@ pub enum Misfit {
 pub struct News {
     /// Whether it replaces the table.
     pub full: bool,
-    /// Whether the process that sent it is another than the one before.
-    pub new_instance: bool,
+    /// Whether it is of the process whose table we held before.
+    pub continued: bool,
     /// Stations that are in the table; where the update is not full, seen or granted anew.
     pub added: Vec<StationKey>,
     /// Stations that are in it no longer; empty where the update is full.
@@ -91,7 +91,6 @@ impl Inbox {
             let (since, generation) = (update.since, update.generation);
             return Err(Misfit::Basis { since, generation });
         }
-        let new_instance = self.applied.is_some() && held.is_none();
         let generation = update.generation;
         self.applied = Some(Applied {
             instance,
@@ -103,7 +102,7 @@ impl Inbox {
         let nonsense = update.added.iter().chain(&withdrawn).filter(none).count();
         Ok(Some(News {
             full,
-            new_instance,
+            continued: held.is_some(),
             added: unique(&update.added),
             withdrawn: unique(&withdrawn),
             nonsense,
@@ -153,11 +152,11 @@ mod tests {
         let mut inbox = Inbox::default();
         assert!(inbox.take(1, part(4, 5, &[])).is_err());
         let news = inbox.take(1, part(0, 5, &[1])).unwrap().unwrap();
-        assert!(news.full && !news.new_instance);
+        assert!(news.full && !news.continued);
         assert!(inbox.take(1, part(5, 9, &[2])).is_ok());
         // A session that began when we held 5, while another took us to 9.
         let news = inbox.take(1, part(5, 9, &[2])).unwrap().unwrap();
-        assert!(!news.full && news.added.len() == 1);
+        assert!(!news.full && news.continued && news.added.len() == 1);
         for (since, generation) in [(10, 11), (5, 8)] {
             assert_eq!(
                 inbox.take(1, part(since, generation, &[])),
@@ -166,7 +165,7 @@ mod tests {
         }
         assert!(inbox.take(2, part(9, 10, &[])).is_err());
         let news = inbox.take(2, part(0, 3, &[])).unwrap().unwrap();
-        assert!(news.full && news.new_instance);
+        assert!(news.full && !news.continued);
         let instance = 2;
         assert_eq!(
             inbox.applied(),

@@ -1,0 +1,161 @@
+//! What the cloud end has seen on its LAN, and tells the site whose ranges it is in.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    super::{
+        super::{PeerIndex, StationKey},
+        Changes, Refusal,
+    },
+    CloudRegistry,
+};
+
+/// A station that is advertised and not granted is advertised again after this time when it is seen,
+/// then after twice that, and so on, …
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// … up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// A station that was seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    last: Instant,
+    /// When it may be advertised again, and the pause after that.
+    again: Instant,
+    pause: Duration,
+}
+
+impl Seen {
+    fn at(now: Instant) -> Self {
+        Self {
+            last: now,
+            again: now + FIRST_PAUSE,
+            pause: FIRST_PAUSE,
+        }
+    }
+}
+
+impl CloudRegistry {
+    /// A frame of a station came from the LAN that may not cross, since nobody has granted it.
+    ///
+    /// # Errors
+    ///
+    /// Why no site hears of it; it is counted.
+    pub fn sighted(&mut self, station: StationKey, now: Instant) -> Result<Changes, Refusal> {
+        let result = self.advertise(station, now);
+        if let Err(refusal) = result {
+            self.refusals.add(refusal, 1);
+        }
+        result
+    }
+
+    fn advertise(&mut self, station: StationKey, now: Instant) -> Result<Changes, Refusal> {
+        let mut changes = Changes::default();
+        if station.mac == self.own_mac {
+            return Err(Refusal::OwnAddress);
+        }
+        if self.home.contains_key(&station) {
+            // It has been granted while this news was under way.
+            return Ok(changes);
+        }
+        let peer = self.listener(station).ok_or(Refusal::OutsideRanges)?;
+        let site = &mut self.sites[usize::from(peer)];
+        if let Some(seen) = site.seen.get_mut(&station) {
+            seen.last = now;
+            if now < seen.again {
+                return Ok(changes);
+            }
+            seen.pause = (2 * seen.pause).min(LONGEST_PAUSE);
+            seen.again = now + seen.pause;
+        } else if site.seen.len() >= site.allow.limit as usize {
+            return Err(Refusal::LearnLimit);
+        } else {
+            site.seen.insert(station, Seen::at(now));
+        }
+        site.ledger.set(station);
+        changes.tell(peer);
+        Ok(changes)
+    }
+
+    /// The site that wants to hear of a station: the first of several.
+    fn listener(&self, station: StationKey) -> Option<PeerIndex> {
+        let covers = |peer: &PeerIndex| {
+            let mut ranges = self.ranges(*peer).iter();
+            ranges.any(|r| r.covers(station))
+        };
+        (0..self.sites.len() as PeerIndex).find(covers)
+    }
+
+    /// A station that is granted is advertised too, as seen now: so it is withdrawn when it falls silent,
+    /// though we may have restarted since it was seen.
+    pub(super) fn watch(&mut self, station: StationKey, now: Instant, changes: &mut Changes) {
+        let Some(home) = self.home.get(&station) else {
+            return;
+        };
+        let peer = home.peer;
+        if self.listener(station) != Some(peer) {
+            return;
+        }
+        let site = &mut self.sites[usize::from(peer)];
+        if let Some(seen) = site.seen.get_mut(&station) {
+            *seen = Seen {
+                last: seen.last,
+                ..Seen::at(now)
+            };
+        } else if site.seen.len() < site.allow.limit as usize {
+            site.seen.insert(station, Seen::at(now));
+            site.ledger.set(station);
+            changes.tell(peer);
+        }
+    }
+
+    /// Nothing is known of the station's being here until it is seen again.
+    pub(super) fn forget(&mut self, peer: PeerIndex, station: StationKey, changes: &mut Changes) {
+        let site = &mut self.sites[usize::from(peer)];
+        if site.seen.remove(&station).is_some() {
+            site.ledger.remove(station);
+            changes.tell(peer);
+        }
+    }
+
+    /// Withdraws what no site wants to hear of any more, or another site now.
+    pub(super) fn review(&mut self, changes: &mut Changes) {
+        for peer in 0..self.sites.len() as PeerIndex {
+            let seen = self.sites[usize::from(peer)].seen.keys();
+            let gone: Vec<_> = seen
+                .filter(|station| self.listener(**station) != Some(peer))
+                .copied()
+                .collect();
+            for station in gone {
+                self.forget(peer, station, changes);
+            }
+        }
+    }
+
+    /// Withdraws what has been silent for too long. `idle` says for how long the frames of a granted station have been
+    /// absent, if that is known. To be called every second or so.
+    pub fn age(&mut self, now: Instant, idle: impl Fn(StationKey) -> Option<Duration>) -> Changes {
+        let mut changes = Changes::default();
+        for peer in 0..self.sites.len() {
+            let mut silent = Vec::new();
+            for (station, seen) in &mut self.sites[peer].seen {
+                if now.saturating_duration_since(seen.last) < self.ageing {
+                    continue;
+                }
+                // Only now: asking costs a system call.
+                let granted = self.home.contains_key(station);
+                let idle = granted.then(|| idle(*station)).flatten();
+                let last = idle.and_then(|idle| now.checked_sub(idle));
+                seen.last = last.map_or(seen.last, |last| last.max(seen.last));
+                if now.saturating_duration_since(seen.last) >= self.ageing {
+                    silent.push(*station);
+                }
+            }
+            for station in silent {
+                self.forget(peer as PeerIndex, station, &mut changes);
+            }
+        }
+        changes
+    }
+}
