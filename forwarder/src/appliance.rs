@@ -354,6 +354,7 @@ fn spawn_workers(
             finish_checksums,
             lane_keepalive: config.lane_keepalive,
             peers: config.peers.len(),
+            vlans: config.vlans.clone(),
             stations: Arc::clone(&stations),
             snoop: Snoop::new(punt),
             learnt: learnt.clone(),

@@ -20,6 +20,7 @@ use crate::{
     stations::{PeerIndex, Place, Role, Station, StationKey, StationTable},
     sys::xsk::{LEAST_CHUNKS, MOST_CHUNKS, XskTuning},
     uplink,
+    vlans::{self, VlanOptions, Vlans},
 };
 
 /// UDP port that a listening end is reached at unless told otherwise.
@@ -55,6 +56,8 @@ pub struct Config {
     pub peers: Vec<PeerSpec>,
     /// Stations behind peers.
     pub stations: StationTable,
+    /// Which VLANs cross to which peer.
+    pub vlans: Vlans,
     /// How datagrams leave.
     pub uplink: UplinkKind,
     /// The uplink's interface, where it is named.
@@ -135,8 +138,15 @@ impl Config {
             let waits = o.peer.iter().any(|p| p.address.is_none());
             waits.then(|| uplink::wildcard(DEFAULT_PORT))
         });
+        let vlan_options = VlanOptions {
+            native: o.native_vlan,
+            allowed: &o.vlans,
+            maps: &o.vlan_map,
+        };
+        let vlans = vlans::plan(role, &o.peer, vlan_options)?;
         Ok(Self {
-            stations: stations(role, &o.peer, &o.station)?,
+            stations: stations(role, &o.peer, &o.station, &vlans)?,
+            vlans,
             role,
             lan,
             listen,
@@ -298,6 +308,7 @@ fn stations(
     role: Role,
     peers: &[PeerSpec],
     specs: &[crate::spec::StationSpec],
+    vlans: &Vlans,
 ) -> Result<StationTable, ConfigError> {
     if role == Role::Cloud && !specs.is_empty() {
         return wrong(
@@ -313,20 +324,21 @@ fn stations(
                 spec.station, spec.peer
             ));
         };
-        if let Some(other) = seen.insert(spec.station.0, &spec.peer) {
+        let key = StationKey::new(vlans.ours(spec.station.0.vlan), spec.station.0.mac);
+        if let Some(other) = seen.insert(key, &spec.peer) {
             return wrong(format!(
                 "station {} is given twice (behind {other} and {}): it can live in one place",
                 spec.station, spec.peer
             ));
         }
-        let peer = peer as PeerIndex;
-        table.insert(
-            spec.station.0,
-            Station {
-                place: Place::Away,
-                peer,
-            },
-        );
+        let (peer, place) = (peer as PeerIndex, Place::Away);
+        if vlans.to_wire(peer, key).is_none() {
+            return wrong(format!(
+                "station {} is in a VLAN that does not cross to peer {}: add it to --vlans, or see --vlan-map",
+                spec.station, spec.peer
+            ));
+        }
+        table.insert(key, Station { place, peer });
     }
     let most = causeway_ebpf::maps::MAX_STATIONS as usize;
     if table.len() > most {

@@ -5,7 +5,7 @@
 //! [`LanToWan::frame`] appends it to the open bundle of this worker's lane to that peer, and
 //! [`LanToWan::flush`] seals and sends what is open at the end of the batch.
 
-use std::{io, time::Instant};
+use std::{io, sync::Arc, time::Instant};
 
 use causeway_ebpf::ethernet::{EthernetHeader, is_group};
 use causeway_tunnel::{
@@ -20,6 +20,7 @@ use crate::{
     snoop::Snoop,
     stations::{PeerIndex, Place, Role, StationKey, StationTable},
     uplink::{Path, UdpUplink, Uplink},
+    vlans::{Border, PeerVlans},
 };
 
 /// Where a frame from the LAN goes.
@@ -103,6 +104,18 @@ pub struct PeerTx {
     pub lane: Option<TxLane>,
     /// Where its datagrams go; a listening end learns it.
     pub path: Option<Path>,
+    /// What becomes of VLANs on the way to it, if they do not cross as they are.
+    pub border: Option<Border>,
+}
+
+impl PeerTx {
+    /// Nothing is known yet but the VLANs.
+    pub fn new(vlans: Option<&Arc<PeerVlans>>) -> Self {
+        Self {
+            border: vlans.map(Border::new),
+            ..Self::default()
+        }
+    }
 }
 
 /// One batch on its way from the LAN to the uplink.
@@ -151,36 +164,49 @@ impl<U: RunSink> LanToWan<'_, U> {
         }
     }
 
-    /// A copy to every peer; each copy that is dropped is counted.
-    fn flood(&mut self, frame: &[u8]) -> Result<(), DropReason> {
+    /// A copy to every peer that may have it; each copy that is dropped is counted.
+    fn flood(&mut self, frame: &mut [u8]) -> Result<(), DropReason> {
+        let mut kept = 0;
         for peer in 0..self.peers.len() as PeerIndex {
-            if let Err(reason) = self.push(peer, frame) {
-                self.counters.drop_one(reason);
+            match self.push(peer, frame) {
+                Ok(()) => {}
+                // Another peer's VLAN: that is no loss.
+                Err(DropReason::VlanNotAllowed) => kept += 1,
+                Err(reason) => self.counters.drop_one(reason),
             }
         }
-        Ok(())
+        match kept == self.peers.len() {
+            true => Err(DropReason::VlanNotAllowed),
+            false => Ok(()),
+        }
     }
 
-    fn push(&mut self, peer: PeerIndex, frame: &[u8]) -> Result<(), DropReason> {
+    fn push(&mut self, peer: PeerIndex, frame: &mut [u8]) -> Result<(), DropReason> {
         let tx = self
             .peers
             .get_mut(usize::from(peer))
             .ok_or(DropReason::NoSession)?;
-        let lane = tx.lane.as_mut().ok_or(DropReason::NoSession)?;
-        let path = tx.path.as_ref().ok_or(DropReason::NoPath)?;
-        let (uplink, counters) = (&mut *self.uplink, self.counters);
-        lane.push(frame, self.now, &mut |run| {
-            send(uplink, &run, path, counters)
-        })?;
-        let to = &counters.peers[usize::from(peer)];
-        to.tx_frames.add(1);
-        to.tx_bytes.add(frame.len() as u64);
-        Ok(())
+        let PeerTx { lane, path, border } = tx;
+        let (uplink, counters, now) = (&mut *self.uplink, self.counters, self.now);
+        let mut append = |frame: &[u8]| {
+            let lane = lane.as_mut().ok_or(DropReason::NoSession)?;
+            let path = path.as_ref().ok_or(DropReason::NoPath)?;
+            lane.push(frame, now, &mut |run| send(uplink, &run, path, counters))?;
+            let to = &counters.peers[usize::from(peer)];
+            to.tx_frames.add(1);
+            to.tx_bytes.add(frame.len() as u64);
+            Ok(())
+        };
+        match border {
+            None => append(frame),
+            Some(border) => border.cross(frame, append),
+        }
     }
 
     /// Takes a frame that the control plane made.
     pub fn own_frame(&mut self, peer: PeerIndex, frame: &[u8]) {
-        match self.push(peer, frame) {
+        // A copy, as the border may write to it, and others may be to get it too.
+        match self.push(peer, &mut frame.to_vec()) {
             Ok(()) => self.counters.wan_injected.add(1),
             Err(reason) => self.counters.drop_one(reason),
         }

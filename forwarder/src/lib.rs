@@ -11,6 +11,7 @@
 //! 3. [`worker`]: the pinned thread that runs both directions, batch by batch.
 //! 4. [`lan_to_wan`]: which peer it is for; into the open bundle of the lane to that peer
 //!    (`causeway_tunnel::lane`), which seals every datagram as it fills and the rest at the end of the batch.
+//!    Where there are rules for that peer, [`vlans`] has it cross in the VLAN that they name, or not at all.
 //! 5. [`uplink`]: runs of datagrams to the kernel's UDP, one call for up to 64 kB (GSO); or, with AF_XDP on
 //!    the uplink too, past the kernel: each behind headers made here ([`uplink::headers`]).
 //!
@@ -56,6 +57,7 @@ pub mod stations;
 pub mod status;
 pub mod sys;
 pub mod uplink;
+pub mod vlans;
 pub mod wan_to_lan;
 pub mod worker;
 pub mod xdp;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     lan_port::LanSpec,
     spec::{CpuList, PeerSpec, Period, StationSpec},
+    vlans::spec::{VlanMapSpec, VlansSpec},
 };
 
 /// Options of `causeway run`: one list for the command line and the TOML file (`--config`),
@@ -39,6 +40,18 @@ pub struct RunOptions {
     /// At the site: a station that was moved behind a peer; repeatable
     #[arg(long, value_name = "[VLAN/]MAC=PEER")]
     pub station: Vec<StationSpec>,
+
+    /// VLANs whose frames may cross to a peer, such as cloud1=0,10,100-199, where 0 is untagged; repeatable, once for each peer [default: all]
+    #[arg(long, value_name = "PEER=LIST")]
+    pub vlans: Vec<VlansSpec>,
+
+    /// VLANs that have another number on the way to a peer, such as cloud1=10:110,0:20, where 0 is untagged; repeatable, once for each peer
+    #[arg(long, value_name = "PEER=LOCAL:REMOTE")]
+    pub vlan_map: Vec<VlanMapSpec>,
+
+    /// The VLAN, 1 to 4094, that untagged frames at the LAN interface belong to [default: none: they cross untagged]
+    #[arg(long, value_name = "VLAN")]
+    pub native_vlan: Option<u16>,
 
     /// How datagrams leave and arrive: `udp` is a kernel socket with GSO and GRO; `xdp` is AF_XDP beside it, past the kernel; `auto` is xdp where the driver has zero-copy, else udp [default: udp]
     #[arg(long, value_enum)]
@@ -156,6 +169,13 @@ impl RunOptions {
         let more = file.station.into_iter();
         self.station
             .extend(more.filter(|s| !stations.contains(&s.station)));
+        let taken: Vec<_> = self.vlans.iter().map(|s| s.peer.clone()).collect();
+        let more = file.vlans.into_iter();
+        self.vlans.extend(more.filter(|s| !taken.contains(&s.peer)));
+        let taken: Vec<_> = self.vlan_map.iter().map(|s| s.peer.clone()).collect();
+        let more = file.vlan_map.into_iter();
+        self.vlan_map
+            .extend(more.filter(|s| !taken.contains(&s.peer)));
         Self {
             role: self.role.or(file.role),
             lan: self.lan.or(file.lan),
@@ -163,6 +183,9 @@ impl RunOptions {
             key: self.key.or(file.key),
             peer: self.peer,
             station: self.station,
+            vlans: self.vlans,
+            vlan_map: self.vlan_map,
+            native_vlan: self.native_vlan.or(file.native_vlan),
             uplink: self.uplink.or(file.uplink),
             uplink_interface: self.uplink_interface.or(file.uplink_interface),
             uplink_gro: self.uplink_gro.or(file.uplink_gro),

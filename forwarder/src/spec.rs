@@ -15,8 +15,8 @@ pub struct SpecError(String);
 
 impl SpecError {
     /// An error with this text.
-    pub(crate) fn new(text: String) -> Self {
-        Self(text)
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
     }
 }
 

@@ -5,12 +5,13 @@
 //! frame whether this peer may say this; then it goes to the TX ring of the LAN port
 //! ([`crate::sys::xsk`]), with the foreign source address it came with.
 
-use std::{collections::HashMap, hash::BuildHasherDefault, time::Instant};
+use std::{collections::HashMap, hash::BuildHasherDefault, sync::Arc, time::Instant};
 
-use causeway_ebpf::ethernet::{EthernetHeader, is_group, is_link_local};
+use causeway_ebpf::ethernet::{EthernetHeader, TAG_LEN, is_group, is_link_local};
 use causeway_tunnel::{
     DropReason, Frame,
     lane::{Received, RxLane},
+    wire::MAX_FRAME,
 };
 
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     stations::{KeyHasher, PeerIndex, Place, Role, StationTable},
     sys::xsk::{TransmitError, XskPort},
     uplink::Path,
+    vlans::PeerVlans,
 };
 
 /// Decides whether a frame of an authenticated peer may enter the LAN, by its Ethernet header: `frame`
@@ -99,6 +101,8 @@ pub struct InboundLane {
     pub learns_path: bool,
     /// Where the newest authenticated datagram came from, if that is learnt.
     pub path: Option<Path>,
+    /// What becomes of the peer's VLANs here, if they do not come in as they are.
+    pub vlans: Option<Arc<PeerVlans>>,
 }
 
 /// The worker's security associations by SPI.
@@ -180,11 +184,16 @@ impl<P: FrameSink> WanToLan<'_, P> {
             .ok_or(DropReason::UnknownSpi)?;
         let (peer, stations, counters) = (inbound.peer, self.stations, self.counters);
         let begins = inbound.lane.highest() == 0;
-        let (port, snoop, now) = (&mut *self.port, &mut *self.snoop, self.now);
+        let (vlans, now) = (inbound.vlans.as_deref(), self.now);
+        let (port, snoop) = (&mut *self.port, &mut *self.snoop);
         let (mut frames, mut bytes) = (0, 0);
-        let mut deliver = |frame: Frame<'_>| match inject(frame, peer, stations, port) {
+        let mut take = |frame: Frame<'_>| {
+            inject(frame, peer, stations, port)?;
+            snoop.from_peer(frame, peer, now, counters);
+            Ok(())
+        };
+        let mut deliver = |frame: Frame<'_>| match over_border(frame, vlans, &mut take) {
             Ok(()) => {
-                snoop.from_peer(frame, peer, now, counters);
                 frames += 1;
                 bytes += frame.len() as u64;
             }
@@ -263,6 +272,50 @@ fn same_lane(run: &[u8], segment_size: usize) -> usize {
     let of_lane = datagrams.position(|d| spi.is_none_or(|spi| !d.starts_with(&spi)));
     let first = segment_size.min(run.len());
     of_lane.map_or(run.len(), |n| n * segment_size).max(first)
+}
+
+/// Lends a frame of a peer to `take` as it is called here, if the peer has a border.
+#[inline]
+fn over_border(
+    frame: Frame<'_>,
+    vlans: Option<&PeerVlans>,
+    take: &mut impl FnMut(Frame<'_>) -> Result<(), DropReason>,
+) -> Result<(), DropReason> {
+    let Some(vlans) = vlans else {
+        return take(frame);
+    };
+    let Some(new) = vlans.enter(frame.head)? else {
+        return take(frame);
+    };
+    // What is looked at stands in one part; of the few frames that are cut, all of the first part.
+    let (header, rest) = (new.header(), &frame.head[new.replaces..]);
+    let (near, far) = match frame.tail {
+        [] => rest.split_at(rest.len().min(Frame::MIN_HEAD)),
+        tail => (rest, tail),
+    };
+    match header.len() + near.len() {
+        0..=SHORT => take_joined(&mut [0; SHORT], header, near, far, take),
+        _ => take_joined(&mut [0; MAX_FRAME + TAG_LEN], header, near, far, take),
+    }
+}
+
+/// Bytes of a new header and of what is looked at behind it.
+const SHORT: usize = 2 * Frame::MIN_HEAD;
+
+/// Lends a frame with the first two of these parts in one.
+#[inline]
+fn take_joined(
+    room: &mut [u8],
+    header: &[u8],
+    near: &[u8],
+    far: &[u8],
+    take: &mut impl FnMut(Frame<'_>) -> Result<(), DropReason>,
+) -> Result<(), DropReason> {
+    let (head, rest) = room.split_at_mut(header.len());
+    head.copy_from_slice(header);
+    rest[..near.len()].copy_from_slice(near);
+    let head = &room[..header.len() + near.len()];
+    take(Frame { head, tail: far })
 }
 
 fn inject(

@@ -38,6 +38,7 @@ use crate::{
     counters::WorkerCounters,
     flood::TokenBucket,
     lan_to_wan::{LanToWan, PeerTx},
+    stations::PeerIndex,
     sys::sched,
     wan_to_lan::{InboundLanes, LearntPath, WanToLan, each_lane},
 };
@@ -90,7 +91,9 @@ impl Worker {
             inbox,
             wake,
             counters,
-            peers: (0..config.peers).map(|_| PeerTx::default()).collect(),
+            peers: (0..config.peers as PeerIndex)
+                .map(|peer| PeerTx::new(config.vlans.of(peer)))
+                .collect(),
             lanes: InboundLanes::default(),
             installed: 0,
             flood: TokenBucket::new(config.flood_limit, now),

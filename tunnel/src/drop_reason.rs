@@ -44,6 +44,8 @@ drop_reasons! {
     NoStation = "no_station",
     /// The source is no station that this end may speak for.
     SourceNotOurs = "source_not_ours",
+    /// The VLAN does not cross to the peer, or from it (`--vlans`, `--vlan-map`, `--native-vlan`).
+    VlanNotAllowed = "vlan_not_allowed",
     /// There is no session with the peer that the frame should go to.
     NoSession = "no_session",
     /// The peer's address for this lane is not known yet: nothing authentic has come from it.

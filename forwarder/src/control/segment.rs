@@ -33,10 +33,12 @@ impl Control {
             return;
         }
         let granted = self.stations.iter().filter(|(_, s)| s.peer == index);
+        let vlans = &self.parts.config.vlans;
+        let granted = granted.filter_map(|(key, _)| vlans.to_wire(index, key));
         let update = StationsUpdate {
             generation: GENERATION,
             since: 0,
-            added: granted.map(|(key, _)| to_wire(key)).collect(),
+            added: granted.map(to_wire).collect(),
             withdrawn: Vec::new(),
         };
         let (session, name) = (
@@ -106,16 +108,21 @@ impl Control {
 
     /// Changes what is home here by the will of the site.
     fn grant(&mut self, index: PeerIndex, update: &StationsUpdate) {
-        let added: Vec<_> = update.added.iter().filter_map(from_wire).collect();
-        let none = update.added.len() - added.len();
+        let vlans = self.parts.config.vlans.clone();
+        let ours = |key| vlans.from_wire(index, key);
+        let named: Vec<_> = update.added.iter().filter_map(from_wire).collect();
+        let none = update.added.len() - named.len();
+        let added: Vec<_> = named.iter().copied().filter_map(ours).collect();
+        let other_vlans = named.len() - added.len();
         let withdrawn: Vec<_> = if update.is_full() {
             let kept: HashSet<_> = added.iter().copied().collect();
-            let ours = self.stations.iter().filter(|(_, s)| s.peer == index);
-            ours.map(|(key, _)| key)
+            let its = self.stations.iter().filter(|(_, s)| s.peer == index);
+            its.map(|(key, _)| key)
                 .filter(|key| !kept.contains(key))
                 .collect()
         } else {
-            update.withdrawn.iter().filter_map(from_wire).collect()
+            let named = update.withdrawn.iter().filter_map(from_wire);
+            named.filter_map(ours).collect()
         };
         for key in withdrawn {
             self.withdraw(index, key);
@@ -128,6 +135,11 @@ impl Control {
         // One line, however many: the peer decides how many there are.
         if none > 0 {
             warn!("peer {name}: {none} of its stations are none (a group address or no VLAN)");
+        }
+        if other_vlans > 0 {
+            warn!(
+                "peer {name}: {other_vlans} of its stations are in VLANs that do not come in from it here: see --vlans and --vlan-map"
+            );
         }
         if let Some(first) = refusals.first() {
             warn!(

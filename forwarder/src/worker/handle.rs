@@ -17,6 +17,7 @@ use crate::{
     stations::{PeerIndex, StationTable},
     sys::xsk::XskPort,
     uplink::{NextHops, Path, UdpUplink, Uplink},
+    vlans::Vlans,
     wan_to_lan::LearntPath,
 };
 
@@ -46,6 +47,8 @@ pub struct WorkerConfig {
     pub lane_keepalive: Duration,
     /// Number of peers.
     pub peers: usize,
+    /// What VLANs cross to them.
+    pub vlans: Vlans,
     /// The first snapshot.
     pub stations: Arc<StationTable>,
     /// What the control plane gets to see of frames.

@@ -54,6 +54,7 @@ impl Worker {
                     generation: self.installed,
                     learns_path,
                     path: None,
+                    vlans: self.config.vlans.of(peer).cloned(),
                 };
                 self.lanes.insert(u32::from(spi), inbound);
                 // The session may have ended meanwhile; then nobody waits.

@@ -7,6 +7,7 @@ mod admit;
 mod classify;
 mod pair;
 mod verdicts;
+mod vlans;
 
 use causeway::stations::{PeerIndex, Place, Role, Station, StationKey, StationTable};
 use causeway_ebpf::cases::frames::{dot1ad, dot1q};

@@ -60,20 +60,20 @@ fn keys() -> SaKeys {
 }
 
 /// One way: the sender's table, the receiver's, and a lane from one to the other.
-struct OneWay {
-    from: StationTable,
-    to: StationTable,
-    sender: WorkerCounters,
-    receiver: WorkerCounters,
-    peers: Vec<PeerTx>,
-    lanes: InboundLanes,
-    flood: TokenBucket,
-    now: Instant,
+pub(crate) struct OneWay {
+    pub(crate) from: StationTable,
+    pub(crate) to: StationTable,
+    pub(crate) sender: WorkerCounters,
+    pub(crate) receiver: WorkerCounters,
+    pub(crate) peers: Vec<PeerTx>,
+    pub(crate) lanes: InboundLanes,
+    pub(crate) flood: TokenBucket,
+    pub(crate) now: Instant,
 }
 
 impl OneWay {
     /// With peer 0 on both sides; peer 1 has no session.
-    fn new(from: Role, to: Role) -> Self {
+    pub(crate) fn new(from: Role, to: Role) -> Self {
         let now = Instant::now();
         let (spi, limits) = (Spi::new(0x1000, 0), Limits::default());
         let run = RunLimits {
@@ -84,6 +84,7 @@ impl OneWay {
         let connected = PeerTx {
             lane: Some(lane),
             path: Some(PATH),
+            border: None,
         };
         let inbound = InboundLane {
             lane: RxLane::new(spi, &keys(), limits, now),
@@ -93,6 +94,7 @@ impl OneWay {
             generation: 1,
             learns_path: false,
             path: None,
+            vlans: None,
         };
         Self {
             from: table(from),
@@ -107,7 +109,7 @@ impl OneWay {
     }
 
     /// One batch in: the datagrams that come out.
-    fn send(&mut self, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    pub(crate) fn send(&mut self, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let mut wire = Wire::default();
         let mut batch = LanToWan {
             stations: &self.from,
@@ -127,7 +129,7 @@ impl OneWay {
     }
 
     /// Datagrams in: the frames that reach the LAN.
-    fn receive(&mut self, datagrams: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    pub(crate) fn receive(&mut self, datagrams: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let mut lan = Lan::default();
         let mut batch = WanToLan {
             stations: &self.to,
@@ -143,18 +145,23 @@ impl OneWay {
         lan.0
     }
 
-    fn cross(&mut self, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    pub(crate) fn cross(&mut self, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let datagrams = self.send(frames);
         self.receive(&datagrams)
     }
 }
 
-fn dropped(counters: &WorkerCounters, reason: DropReason) -> u64 {
+pub(crate) fn dropped(counters: &WorkerCounters, reason: DropReason) -> u64 {
     counters.drops[reason.index()].get()
 }
 
 /// A frame of this length, whose bytes tell it from others.
-fn long(destination: [u8; 6], source: [u8; 6], tags: &[[u8; 4]], length: usize) -> Vec<u8> {
+pub(crate) fn long(
+    destination: [u8; 6],
+    source: [u8; 6],
+    tags: &[[u8; 4]],
+    length: usize,
+) -> Vec<u8> {
     let mut frame = tcp(destination, source, tags);
     let header = frame.len();
     frame.resize(length.max(header), 0);

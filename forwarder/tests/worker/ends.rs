@@ -152,6 +152,7 @@ impl End {
             finish_checksums: false,
             lane_keepalive,
             peers: 1,
+            vlans: Default::default(),
             stations: Arc::new(table(role)),
             snoop: Snoop::new(punt.remove(0)),
             learnt: news,

@@ -125,6 +125,7 @@ impl Series for Receiver {
             generation: 1,
             learns_path: false,
             path: None,
+            vlans: None,
         };
         let mut site = Site::new(lengths, protection);
         let mut runs = Runs::default();

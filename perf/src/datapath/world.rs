@@ -97,6 +97,7 @@ impl Site {
             peers: [PeerTx {
                 lane: Some(lane),
                 path: Some(PATH),
+                border: None,
             }],
             flood: TokenBucket::new(0, now),
             snoop: Snoop::default(),

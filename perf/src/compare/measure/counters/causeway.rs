@@ -24,7 +24,7 @@ const fn counted(reason: DropReason) -> [Unit; 2] {
     use DropReason as R;
     use Unit::{Datagrams, Frames, Nothing};
     match reason {
-        R::BadFrameLength => [Frames, Frames],
+        R::BadFrameLength | R::VlanNotAllowed => [Frames, Frames],
         R::KeyWorn => [Frames, Datagrams],
         R::NoStation | R::SourceNotOurs | R::NoSession | R::NoPath | R::FloodLimit => {
             [Frames, Nothing]

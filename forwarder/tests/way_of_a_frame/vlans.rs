@@ -1,0 +1,115 @@
+//! The borders to peers: VLANs that cross under another number, untagged, or not at all.
+
+use causeway::vlans::{Border, VlanOptions, Vlans, plan, spec::VlansSpec};
+use causeway_ebpf::cases::frames::{arp_request, tcp};
+use causeway_tunnel::DropReason;
+
+use crate::{
+    pair::{OneWay, dropped, long},
+    *,
+};
+
+/// A VLAN tag without priority.
+fn tag(vlan: u16) -> [u8; 4] {
+    let [high, low] = vlan.to_be_bytes();
+    [0x81, 0, high, low]
+}
+
+/// The borders of an end to two peers, by `--vlans` and `--vlan-map`.
+fn borders(role: Role, vlans: &[&str], maps: &[&str]) -> Vlans {
+    let key = |n: u8| causeway_tunnel::identity::PrivateKey::from_bytes([n; 32]).public();
+    let peers: Vec<_> = [("a", key(1)), ("b", key(2))]
+        .iter()
+        .map(|(name, key)| format!("{name}={key}").parse().unwrap())
+        .collect();
+    let allowed: Vec<VlansSpec> = vlans.iter().map(|s| s.parse().unwrap()).collect();
+    let maps: Vec<_> = maps.iter().map(|s| s.parse().unwrap()).collect();
+    let options = VlanOptions {
+        native: None,
+        allowed: &allowed,
+        maps: &maps,
+    };
+    plan(role, &peers, options).unwrap()
+}
+
+/// One way with a border to peer 0 at either end.
+fn way(from: Role, to: Role, out: &[&str], inward: &[&str]) -> OneWay {
+    let mut way = OneWay::new(from, to);
+    let at = |role, maps: &[&str]| match role {
+        Role::Site => borders(role, &["a=all"], maps),
+        Role::Cloud => borders(role, &["a=10", "b=20"], maps),
+    };
+    way.peers[0].border = at(from, out).of(0).map(Border::new);
+    let lane = way.lanes.values_mut().next().unwrap();
+    lane.vlans = at(to, inward).of(0).cloned();
+    way
+}
+
+#[test]
+fn tags_change_and_come_and_go_whatever_the_length() {
+    // Untagged at the site is VLAN 10 at the cloud, by the map of either end.
+    for (out, inward) in [(&["a=0:10"][..], &[][..]), (&[], &["a=10:0"])] {
+        let mut way = way(Role::Site, Role::Cloud, out, inward);
+        let lengths = (60..=1_514).step_by(7).chain([9_000]);
+        let pair = |length| {
+            let frame = long(MOVED_TAGGED, STRANGER, &[], length);
+            let tagged = [&frame[..12], &tag(10), &frame[12..]].concat();
+            (frame, tagged)
+        };
+        let (untagged, tagged): (Vec<_>, Vec<_>) = lengths.map(pair).unzip();
+        // At the site the station is an untagged one.
+        let station = way.from.get(StationKey::new(0, MOVED)).unwrap();
+        way.from.insert(StationKey::new(0, MOVED_TAGGED), station);
+        let crossed: Vec<_> = untagged.chunks(50).flat_map(|b| way.cross(b)).collect();
+        assert_eq!(crossed, tagged);
+        assert!(way.receiver.drops.iter().all(|n| n.get() == 0));
+    }
+    // And back.
+    let mut way = way(Role::Cloud, Role::Site, &[], &["a=0:10"]);
+    let station = way.to.get(StationKey::new(0, MOVED)).unwrap();
+    way.to.insert(StationKey::new(0, MOVED_TAGGED), station);
+    let frame = long(STRANGER, MOVED_TAGGED, &[], 1_500);
+    let tagged = [&frame[..12], &tag(10), &frame[12..]].concat();
+    assert_eq!(way.cross(&[tagged]), [frame]);
+}
+
+#[test]
+fn each_peer_gets_the_copy_of_a_broadcast_that_it_may_have() {
+    let mut way = OneWay::new(Role::Site, Role::Cloud);
+    let vlans = borders(Role::Site, &["a=10", "b=20"], &["a=10:110"]);
+    for peer in 0..2 {
+        way.peers[peer].border = vlans.of(peer as u16).map(Border::new);
+    }
+    let broadcast = |vlan| arp_request(STRANGER, &[tag(vlan)], [192, 0, 2, 9]);
+    assert_eq!(way.cross(&[broadcast(10)]), [broadcast(110)]);
+    // Peer b has no session: it would have got one of these, and none of the others.
+    assert_eq!(dropped(&way.sender, DropReason::NoSession), 0);
+    assert_eq!(way.cross(&[broadcast(20)]), Vec::<Vec<u8>>::new());
+    assert_eq!(dropped(&way.sender, DropReason::NoSession), 1);
+    assert_eq!(dropped(&way.sender, DropReason::VlanNotAllowed), 0);
+    assert_eq!(way.cross(&[broadcast(30)]), Vec::<Vec<u8>>::new());
+    assert_eq!(dropped(&way.sender, DropReason::VlanNotAllowed), 1);
+}
+
+/// A peer that sends what its rules would not let it: those of this end hold too.
+#[test]
+fn a_peer_cannot_inject_outside_its_vlans() {
+    let mut way = OneWay::new(Role::Site, Role::Cloud);
+    let vlans = borders(Role::Cloud, &["a=10", "b=20"], &[]);
+    let lane = way.lanes.values_mut().next().unwrap();
+    lane.vlans = vlans.of(0).cloned();
+    let broadcast = |tags: &[[u8; 4]]| arp_request(STRANGER, tags, [192, 0, 2, 9]);
+    let hostile = [
+        broadcast(&[]),
+        broadcast(&[tag(0)]),
+        broadcast(&[tag(20)]),
+        broadcast(&[tag(0), tag(20)]),
+        broadcast(&[tag(0), tag(0), tag(10)]),
+        broadcast(&[tag(4_095)]),
+        tcp(MOVED, STRANGER, &[]),
+    ];
+    assert_eq!(way.cross(&hostile), Vec::<Vec<u8>>::new());
+    assert_eq!(dropped(&way.receiver, DropReason::VlanNotAllowed), 7);
+    let allowed = [broadcast(&[tag(10)]), broadcast(&[tag(0), tag(10)])];
+    assert_eq!(way.cross(&allowed), allowed);
+}
