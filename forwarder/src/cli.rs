@@ -6,7 +6,15 @@ use causeway_tunnel::identity::PrivateKey;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::{appliance, config::Config, control::api, keys, options::RunOptions, stations::Role};
+use crate::{
+    appliance,
+    config::Config,
+    control::api,
+    doctor::{self, options::DoctorArgs},
+    keys,
+    options::RunOptions,
+    stations::Role,
+};
 
 /// Exit code of a command line or configuration that cannot be run.
 const EXIT_USAGE: u8 = 2;
@@ -31,6 +39,8 @@ enum Command {
     CheckConfig(Box<RunArgs>),
     /// Show how a running appliance is doing
     Status(StatusArgs),
+    /// Find out which setting keeps frames from a LAN port, by a few ARP probes
+    Doctor(DoctorArgs),
 }
 
 #[derive(Debug, Args)]
@@ -111,6 +121,10 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run(*args),
         Command::CheckConfig(args) => check_config(*args),
         Command::Status(args) => status(&args),
+        Command::Doctor(args) => match examine(&args) {
+            Ok(code) => return ExitCode::from(code),
+            Err(failure) => Err(failure),
+        },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -166,6 +180,17 @@ fn status(args: &StatusArgs) -> Result<(), Failure> {
     }
     let json = serde_json::to_string_pretty(&status).map_err(Failure::running)?;
     print_line(&json)
+}
+
+/// Gives the exit code.
+fn examine(args: &DoctorArgs) -> Result<u8, Failure> {
+    let report = doctor::run(args).map_err(Failure::running)?;
+    if args.json {
+        print_line(&serde_json::to_string_pretty(&report).map_err(Failure::running)?)?;
+    } else {
+        print_line(report.to_text().trim_end())?;
+    }
+    Ok(report.exit_code())
 }
 
 /// Prints to stdout; a reader that has gone (`| head`) is no failure worth words.

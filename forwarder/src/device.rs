@@ -87,6 +87,13 @@ impl Device {
         tx_dropped(&self.name).map_or(0, |now| now.saturating_sub(self.tx_dropped))
     }
 
+    /// The name of its driver, if it has hardware.
+    pub fn driver(&self) -> Option<String> {
+        let link = PathBuf::from("/sys/class/net").join(&self.name);
+        let target = fs::read_link(link.join("device/driver")).ok()?;
+        Some(target.file_name()?.to_string_lossy().into_owned())
+    }
+
     /// Longest frame with this MTU: Ethernet header and two VLAN tags in front.
     pub fn max_frame(&self) -> usize {
         self.mtu as usize + 14 + 2 * 4

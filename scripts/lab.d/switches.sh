@@ -67,6 +67,24 @@ shape_switch() {
   done
 }
 
+change_switch() {
+  [[ $# -eq 1 ]] || usage_error "switch KIND[,KIND...]"
+  SWITCH=$1 REFLECT=no
+  check_switch
+  local ageing=30000
+  old_switch_learns || ageing=0
+  ! command -v nft >/dev/null || ip netns exec "$LAB-old" nft flush ruleset
+  ip -n "$LAB-old" link set br0 type bridge ageing_time "$ageing"
+  ip -n "$LAB-old" link set site type bridge_slave learning on flood on locked off fdb_flush \
+    hairpin "$([[ $REFLECT == yes ]] && printf on || printf off)"
+  ip netns exec "$LAB-old" bridge fdb delete "$SITE_MAC" dev site master 2>/dev/null || true
+  ip -n "$LAB-old" link set br0 type bridge fdb_flush
+  set_sysctl dc net/ipv4/conf/eth0/arp_ignore=0
+  stop_noise
+  shape_switch
+  sed -i "s/^SWITCH=.*/SWITCH=$SWITCH/; s/^REFLECT=.*/REFLECT=$REFLECT/" "$LAB_DIR/options"
+}
+
 # A vSwitch knows the address of each vNIC, learns none, and delivers what is for one there and nowhere else.
 deliver_own_only() {
   old_fdb
@@ -92,7 +110,14 @@ add rule bridge lab $hook $1
 END
 }
 
-# Some thousand frames a second between two hosts that have nothing to do with the appliance.
+# Some hundred frames a second between two hosts that have nothing to do with the appliance.
 make_noise() {
   setsid ip netns exec "$LAB-dc2" ping -q -i 0.002 10.77.0.1 >/dev/null 2>&1 </dev/null 9>&- &
+  printf '%s\n' $! >"$LAB_DIR/noise.pid"
+}
+
+stop_noise() {
+  [[ -f $LAB_DIR/noise.pid ]] || return 0
+  kill "$(<"$LAB_DIR/noise.pid")" 2>/dev/null || true
+  rm -f "$LAB_DIR/noise.pid"
 }

@@ -17,6 +17,20 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 const GET_GRO: u32 = 0x2b;
 const SET_GRO: u32 = 0x2c;
 
+/// `ETHTOOL_GFLAGS`, and two of the flags it tells.
+const GET_FLAGS: u32 = 0x25;
+const FLAG_RX_VLAN: u32 = 1 << 8;
+const FLAG_LRO: u32 = 1 << 15;
+
+/// What a device does to frames before anybody sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags {
+    /// It joins TCP segments (large receive offload).
+    pub lro: bool,
+    /// It takes VLAN tags out of frames.
+    pub rx_vlan: bool,
+}
+
 /// Whether the device has GRO on.
 ///
 /// # Errors
@@ -24,6 +38,19 @@ const SET_GRO: u32 = 0x2c;
 /// ENODEV if there is no such device; EINVAL if its name is none.
 pub fn gro(device: &str) -> io::Result<bool> {
     call(device, GET_GRO, 0).map(|data| data != 0)
+}
+
+/// What the device does to frames that it receives.
+///
+/// # Errors
+///
+/// As [`gro`]; EOPNOTSUPP if the driver does not tell.
+pub fn flags(device: &str) -> io::Result<Flags> {
+    let flags = call(device, GET_FLAGS, 0)?;
+    Ok(Flags {
+        lro: flags & FLAG_LRO != 0,
+        rx_vlan: flags & FLAG_RX_VLAN != 0,
+    })
 }
 
 /// Turns GRO of the device on or off.
@@ -83,6 +110,7 @@ mod tests {
     #[test]
     fn a_device_is_asked_and_what_is_none_is_refused() {
         assert!(gro("lo").is_ok());
+        assert!(!flags("lo").unwrap().lro);
         let errno = |device| gro(device).unwrap_err().raw_os_error();
         assert_eq!(errno("nosuch0"), Some(libc::ENODEV));
         assert_eq!(errno(""), None);

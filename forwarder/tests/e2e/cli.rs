@@ -215,7 +215,14 @@ fn help_mentions_defaults() {
         "help", "version", "config", "role", "lan", "key", "peer", "station", "sa-log", "out",
         "json",
     ];
-    for verb in ["keygen", "pubkey", "run", "check-config", "status"] {
+    for verb in [
+        "keygen",
+        "pubkey",
+        "run",
+        "check-config",
+        "status",
+        "doctor",
+    ] {
         let help = stdout(&[verb, "--help"]);
         let mut options = Vec::<(String, String)>::new();
         for line in help.lines() {

@@ -10,6 +10,7 @@ mod configuration;
 mod dead_lanes;
 mod dialling;
 mod dishonest;
+mod doctor;
 mod flows;
 mod gro;
 mod hostile;

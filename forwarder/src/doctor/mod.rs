@@ -1,0 +1,232 @@
+//! `causeway doctor`: which setting makes a moved VM appear to be down.
+//!
+//! Each check is a function without side effects, over the text of /proc and /sys, the answers of the kernel, the
+//! status of a running appliance, or the record of the [probes](probe); it comes to a [verdict](check::Verdict).
+//! [`port`] alone touches the network: at most [`plan::MOST_FRAMES`] ARP probes with addresses made up for them.
+//!
+//! Beside a running appliance its XDP program would keep the answers from us. It is told, through the control
+//! socket, to let those by, and nothing else.
+
+pub mod check;
+pub mod foreign;
+pub mod host;
+pub mod netdev;
+pub mod nic;
+pub mod options;
+pub mod path;
+pub mod plan;
+pub mod platform;
+pub mod port;
+pub mod probe;
+pub mod switch;
+pub mod targets;
+
+use std::{
+    collections::HashSet,
+    fs,
+    net::Ipv4Addr,
+    path::Path,
+    time::{Duration, Instant, SystemTime},
+};
+
+use self::{
+    check::{Check, Report},
+    foreign::Foreign,
+    options::DoctorArgs,
+    plan::{MOST_FRAMES, MOST_TARGETS, Plan},
+    platform::Platform,
+    port::Port,
+    probe::{Mac, Probe},
+};
+use crate::{
+    control::api,
+    device::{self, Device},
+    preflight,
+    spec::parse_mac,
+    status::Status,
+    sys::ethtool,
+};
+
+/// How long is listened for hosts if none is known.
+const OVERHEAR: Duration = Duration::from_secs(2);
+
+/// Examines the port.
+///
+/// # Errors
+///
+/// One line that says why it cannot be examined, and what to do.
+pub fn run(args: &DoctorArgs) -> Result<Report, String> {
+    let start = Instant::now();
+    let device = Device::find(&args.lan).map_err(|e| e.to_string())?;
+    may_probe()?;
+    if !device.is_up {
+        return Err(format!(
+            "interface {0} is down: ip link set {0} up",
+            device.name
+        ));
+    }
+    let platform = args.platform.unwrap_or_else(|| detect(&device));
+    let running = running_at(&args.control, &device);
+    let port = Port::open(&device)?;
+    let targets = find_targets(args, running.as_ref(), &port)?;
+    let (probes, foreign) = examine(args, &device, running.as_ref(), &port, &targets)?;
+    let mut checks = switch::checks(&probes, platform);
+    checks.push(foreign);
+    checks.extend(machine(args, &device, running.as_ref()));
+    checks.extend(running.iter().flat_map(path::checks));
+    Ok(Report {
+        interface: device.name,
+        platform: platform.name(),
+        checks,
+        probes,
+        seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+fn may_probe() -> Result<(), String> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if preflight::missing_capabilities(&status).contains(&"CAP_NET_RAW") {
+        return Err("missing CAP_NET_RAW: run causeway doctor as root".into());
+    }
+    Ok(())
+}
+
+fn detect(device: &Device) -> Platform {
+    let firmware =
+        |file| fs::read_to_string(Path::new("/sys/class/dmi/id").join(file)).unwrap_or_default();
+    let driver = device.driver();
+    platform::detect(
+        &firmware("sys_vendor"),
+        &firmware("product_name"),
+        &firmware("chassis_asset_tag"),
+        driver.as_deref(),
+    )
+}
+
+/// The status of the appliance that runs at this port, if one does.
+fn running_at(control: &str, device: &Device) -> Option<Status> {
+    let status = api::query_status(control).ok()?;
+    (status.lan.interface == device.name).then_some(status)
+}
+
+fn find_targets(
+    args: &DoctorArgs,
+    running: Option<&Status>,
+    port: &Port,
+) -> Result<Vec<Ipv4Addr>, String> {
+    if !args.target.is_empty() {
+        return Ok(args.target.clone());
+    }
+    let read = |file| fs::read_to_string(file).unwrap_or_default();
+    let mut targets = targets::gateways(&read("/proc/net/route"), &args.lan);
+    // A moved VM would be asked through the tunnel.
+    let moved = stations(running);
+    let neighbours = targets::neighbours(&read("/proc/net/arp"), &args.lan);
+    let stayed = neighbours.iter().filter(|(_, mac)| !moved.contains(mac));
+    targets.extend(stayed.map(|(ip, _)| ip));
+    if targets.is_empty() {
+        targets = port.overhear(OVERHEAR, MOST_TARGETS)?;
+    }
+    Ok(targets)
+}
+
+/// The stations of a running appliance.
+fn stations(running: Option<&Status>) -> HashSet<Mac> {
+    let names = running
+        .into_iter()
+        .flat_map(|status| status.stations.keys());
+    let mac = |name: &String| parse_mac(name.rsplit('/').next()?).ok().map(Mac);
+    names.filter_map(mac).collect()
+}
+
+fn examine(
+    args: &DoctorArgs,
+    device: &Device,
+    running: Option<&Status>,
+    port: &Port,
+    targets: &[Ipv4Addr],
+) -> Result<(Vec<Probe>, Check), String> {
+    let own = Mac(device.mac);
+    let macs = fresh_macs(own, &stations(running))?;
+    let _passed = running
+        .map(|_| Passed::new(&args.control, &macs))
+        .transpose()?;
+    let mut foreign = Foreign::new(macs.iter().copied().chain([own]));
+    let mut plan = Plan::new(own, args.vlan.unwrap_or(0), targets, macs);
+    port.follow(&mut plan, &mut foreign)?;
+    let after = running.and_then(|_| running_at(&args.control, device));
+    let check = match (running, &after) {
+        (Some(before), Some(after)) => foreign::check_running(before, after),
+        _ => foreign.check(),
+    };
+    Ok((plan.probes().to_vec(), check))
+}
+
+/// The checks of the machine and of the port's device.
+fn machine(args: &DoctorArgs, device: &Device, running: Option<&Status>) -> Vec<Check> {
+    let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
+    let cpu = |file: &str| read(&format!("/sys/devices/system/cpu/{file}"));
+    let carrier = read(&format!("/sys/class/net/{}/carrier", device.name));
+    let (status, limits) = (read("/proc/self/status"), read("/proc/self/limits"));
+    let tagged = |status: &Status| status.stations.keys().any(|name| name.contains('/'));
+    let tagged = args.vlan.is_some() || running.is_some_and(tagged);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    vec![
+        nic::carrier(device, &carrier),
+        nic::xdp(device, &netdev::xdp_features(device.index)),
+        nic::queues(device),
+        nic::offloads(device, ethtool::flags(&device.name).ok(), tagged),
+        nic::mtu(device, device::largest_mtu(&device.name)),
+        host::kernel(
+            read("/proc/sys/kernel/osrelease").trim(),
+            &read("/proc/uptime"),
+        ),
+        host::btf(Path::new("/sys/kernel/btf/vmlinux").exists()),
+        host::capabilities(&status),
+        host::locked_memory(&limits, &status),
+        host::huge_pages(&read("/proc/meminfo")),
+        host::cores(
+            cores,
+            &cpu("isolated"),
+            &cpu("cpu0/cpufreq/scaling_governor"),
+            &cpu("cpu0/cpufreq/scaling_driver"),
+            &cpu("cpuidle/current_driver"),
+        ),
+        host::clock(SystemTime::now()),
+    ]
+}
+
+/// An address for each frame, made up now: locally administered, and nobody's that we know.
+fn fresh_macs(own: Mac, known: &HashSet<Mac>) -> Result<Vec<Mac>, String> {
+    let mut macs = Vec::new();
+    while macs.len() < MOST_FRAMES {
+        let mut mac = [0; 6];
+        rustix::rand::getrandom(&mut mac, rustix::rand::GetRandomFlags::empty())
+            .map_err(|e| format!("the kernel has no random numbers: {e}"))?;
+        // Individual and locally administered (IEEE 802, the I/G and U/L bits).
+        mac[0] = mac[0] & !0b11 | 0b10;
+        let mac = Mac(mac);
+        if mac != own && !known.contains(&mac) && !macs.contains(&mac) {
+            macs.push(mac);
+        }
+    }
+    Ok(macs)
+}
+
+/// While this lives, a running appliance lets the probes by.
+struct Passed<'a>(&'a str);
+
+impl<'a> Passed<'a> {
+    fn new(control: &'a str, macs: &[Mac]) -> Result<Self, String> {
+        let macs: Vec<_> = macs.iter().map(|mac| mac.0).collect();
+        api::pass_probes(control, &macs)?;
+        Ok(Self(control))
+    }
+}
+
+impl Drop for Passed<'_> {
+    fn drop(&mut self) {
+        // If it does not listen any more, it ends that by itself.
+        let _ = api::pass_probes(self.0, &[]);
+    }
+}

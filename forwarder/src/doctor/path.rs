@@ -1,0 +1,208 @@
+//! The path to each peer, by the status of the appliance that runs at the port.
+
+use super::check::{Check, failing, ok, unknown};
+use crate::status::{LaneStatus, PeerStatus, SessionStatus, Status};
+
+const SESSION: &str = "session";
+const PATH_MTU: &str = "path MTU";
+const ESP: &str = "ESP passes";
+
+/// A session this old has shown whether its lanes arrive, in seconds.
+const SETTLED: f64 = 5.0;
+/// Bytes of UDP payload that QUIC begins with (RFC 9000, section 14.1).
+const SMALLEST: u16 = 1_200;
+
+/// The checks of every peer's path.
+pub fn checks(status: &Status) -> Vec<Check> {
+    status.peers.iter().flat_map(of_peer).collect()
+}
+
+fn of_peer(peer: &PeerStatus) -> Vec<Check> {
+    match &peer.session {
+        None => vec![no_session(peer)],
+        Some(session) => vec![
+            ok(
+                SESSION,
+                format!(
+                    "{}: up for {:.0} s with {}, round trip {:.1} ms, {}",
+                    peer.name,
+                    session.age_s,
+                    session.remote,
+                    session.rtt_s * 1_000.0,
+                    session.cipher
+                ),
+            ),
+            path_mtu(peer, session),
+            esp(peer, session),
+        ],
+    }
+}
+
+fn no_session(peer: &PeerStatus) -> Check {
+    let name = &peer.name;
+    let last = peer.last_error.as_deref();
+    match (&peer.address, last) {
+        (Some(address), Some(error)) => failing(
+            SESSION,
+            format!("{name}: none ({error})"),
+            format!(
+                "the other end at {address} has to run and to know our key, and UDP to that port has to pass both ways: firewalls, security groups, NAT"
+            ),
+        ),
+        (Some(address), None) => unknown(
+            SESSION,
+            format!("{name}: {address} is being dialled; run this again in some seconds"),
+        ),
+        (None, error) => failing(
+            SESSION,
+            format!(
+                "{name}: none, and it is the other end that has to dial{}",
+                error.map_or(String::new(), |e| format!(" ({e})"))
+            ),
+            "look at the other end's `causeway status`; UDP to our port has to be let in here",
+        ),
+    }
+}
+
+fn path_mtu(peer: &PeerStatus, session: &SessionStatus) -> Check {
+    let (name, found) = (&peer.name, session.path_mtu);
+    if found > SMALLEST || session.age_s < SETTLED {
+        return ok(PATH_MTU, format!("{name}: {found} bytes of UDP payload"));
+    }
+    failing(
+        PATH_MTU,
+        format!(
+            "{name}: {found} bytes of UDP payload, the least there is: larger datagrams are lost"
+        ),
+        "find the link of the path that is narrow (`tracepath`), or drops what is large; it works, at a higher cost for each frame",
+    )
+}
+
+/// Datagrams of the data path: each lane has a port of its own, so QUIC may pass where these do not.
+fn esp(peer: &PeerStatus, session: &SessionStatus) -> Check {
+    let name = &peer.name;
+    let lanes = &session.tx_lanes;
+    let silent = |lane: &&LaneStatus| {
+        let unheard = lane.heard == Some(0) && lane.sequence > 0 && session.age_s > SETTLED;
+        unheard || lane.dead_s.is_some()
+    };
+    if let Some(lane) = lanes.iter().find(silent) {
+        let path = lane.path.as_deref().unwrap_or("an unknown address");
+        return failing(
+            ESP,
+            format!(
+                "{name}: of the lane of worker {} nothing arrives at {path}, though QUIC does",
+                lane.worker
+            ),
+            "a firewall that lets only some UDP ports or only QUIC through: match on addresses and the listening end's port alone; or a receive queue of the other end stands still",
+        );
+    }
+    if lanes.iter().any(|lane| lane.path.is_none()) {
+        return unknown(
+            ESP,
+            format!("{name}: nothing has come from the other end that would tell where to send"),
+        );
+    }
+    let told = lanes
+        .iter()
+        .filter(|lane| lane.heard.is_some_and(|heard| heard > 0));
+    let told = told.count();
+    if told < lanes.len() && session.age_s > SETTLED {
+        return unknown(
+            ESP,
+            format!("{name}: the other end does not say what it has received (an older release?)"),
+        );
+    }
+    let sent: u64 = lanes.iter().map(|lane| lane.sequence).sum();
+    let behind: u64 = lanes
+        .iter()
+        .map(|lane| lane.sequence.saturating_sub(lane.heard.unwrap_or(0)))
+        .sum();
+    ok(
+        ESP,
+        format!(
+            "{name}: {sent} datagrams went on {} lanes, {behind} of them since the other end last told",
+            lanes.len()
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::check::Verdict, *};
+
+    fn lane(sequence: u64, heard: Option<u64>) -> LaneStatus {
+        LaneStatus {
+            sequence,
+            heard,
+            path: Some("203.0.113.2:24500".into()),
+            ..LaneStatus::default()
+        }
+    }
+
+    fn up(lane: LaneStatus) -> PeerStatus {
+        PeerStatus {
+            name: "cloud".into(),
+            session: Some(SessionStatus {
+                age_s: 60.0,
+                path_mtu: 1_472,
+                tx_lanes: vec![lane],
+                ..SessionStatus::default()
+            }),
+            ..PeerStatus::default()
+        }
+    }
+
+    fn verdicts(peer: PeerStatus) -> Vec<&'static str> {
+        let status = Status {
+            peers: vec![peer],
+            ..Status::default()
+        };
+        let words = checks(&status).into_iter().map(|c| match c.verdict {
+            Verdict::Ok { .. } => "ok",
+            Verdict::Failing { .. } => "failing",
+            Verdict::Unknown { .. } => "unknown",
+        });
+        words.collect()
+    }
+
+    #[test]
+    fn a_session_with_lanes_that_arrive_is_well() {
+        assert_eq!(verdicts(up(lane(9, Some(8)))), ["ok", "ok", "ok"]);
+    }
+
+    #[test]
+    fn lanes_that_do_not_arrive_are_named_though_quic_passes() {
+        assert_eq!(verdicts(up(lane(9, Some(0)))), ["ok", "ok", "failing"]);
+        let dead = LaneStatus {
+            dead_s: Some(4.0),
+            ..lane(9, Some(5))
+        };
+        assert_eq!(verdicts(up(dead)), ["ok", "ok", "failing"]);
+        assert_eq!(verdicts(up(lane(9, None))), ["ok", "ok", "unknown"]);
+        let pathless = LaneStatus {
+            path: None,
+            ..lane(0, None)
+        };
+        assert_eq!(verdicts(up(pathless)), ["ok", "ok", "unknown"]);
+    }
+
+    #[test]
+    fn a_narrow_path_is_named() {
+        let mut peer = up(lane(9, Some(9)));
+        peer.session.as_mut().unwrap().path_mtu = 1_200;
+        assert_eq!(verdicts(peer), ["ok", "failing", "ok"]);
+    }
+
+    #[test]
+    fn without_a_session_it_is_said_who_has_to_dial() {
+        let peer = |address: Option<&str>, error: Option<&str>| PeerStatus {
+            address: address.map(Into::into),
+            last_error: error.map(Into::into),
+            ..PeerStatus::default()
+        };
+        assert_eq!(verdicts(peer(Some("h:1"), Some("timed out"))), ["failing"]);
+        assert_eq!(verdicts(peer(Some("h:1"), None)), ["unknown"]);
+        assert_eq!(verdicts(peer(None, None)), ["failing"]);
+    }
+}

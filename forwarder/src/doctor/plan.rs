@@ -1,0 +1,259 @@
+//! Which probe is sent when: no sockets and no clock, frames and `now` in, frames out.
+//!
+//! 1. A P2 to each target, then a P0 to each: P2 before any frame that could teach the switch a foreign address.
+//! 2. P0 again where nobody answered at all. If nobody ever does, that is the end: no frame with a foreign source
+//!    is sent for nothing.
+//! 3. P2, P1 and P3, in this order, each until it is answered or has been tried [`TRIES`] times, at targets that
+//!    have answered something.
+//! 4. If neither P1 nor P3 was answered, P0 again: a switch may shut a port that shows a foreign source.
+//!
+//! Never more than [`MOST_FRAMES`] frames, whatever is lost.
+
+use std::{
+    collections::VecDeque,
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
+
+use super::probe::{Arp, Kind, Mac, Probe};
+
+/// Frames that are sent at most.
+pub const MOST_FRAMES: usize = 20;
+/// Targets that are asked at most.
+pub const MOST_TARGETS: usize = 3;
+/// How often a kind is sent at most to those who answer. With 3 answers of 10 lost, 1 silence in 400 is chance.
+const TRIES: usize = 5;
+/// How often each target is asked with the port's own addresses, while nobody answers.
+const ROUNDS: usize = 3;
+/// Frames kept for the question whether the port is still alive.
+const LAST: usize = 2;
+/// How long an answer is waited for before the next attempt, at least and at most: 16 times what the slowest
+/// answer took so far. A later one counts as well, if its probe can be told.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(300));
+/// How long more answers to a probe are waited for at the end.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// What to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Send this frame.
+    Send(Vec<u8>),
+    /// Nothing until then, unless something is heard.
+    Wait(Instant),
+    /// All has been asked.
+    Done,
+}
+
+/// How far the probes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing was sent.
+    Start,
+    /// So many P0 have gone to each target.
+    Rounds(usize),
+    /// This kind, until it was tried so often at those who answer; 0: that is not said yet.
+    Asking(Kind, usize),
+    /// So many last P0 have been sent.
+    Last(usize),
+    End,
+}
+
+/// The course of the probes.
+#[derive(Debug)]
+pub struct Plan {
+    own: Mac,
+    vlan: u16,
+    targets: Vec<Ipv4Addr>,
+    /// Addresses made up, one for each frame.
+    macs: Vec<Mac>,
+    probes: Vec<Probe>,
+    stage: Stage,
+    /// To be sent now, one right after the other.
+    queue: VecDeque<(Kind, Ipv4Addr)>,
+    /// When the newest was sent, and how long the slowest answer to a newest one took.
+    sent: Instant,
+    slowest: Option<Duration>,
+    /// Until when the last ones may be answered, and how many they are.
+    open: Option<(Instant, usize)>,
+    done: Option<Instant>,
+}
+
+impl Plan {
+    /// Probes from the port `own` in VLAN `vlan` (0: untagged) to `targets`, of which [`MOST_TARGETS`] are asked,
+    /// with addresses out of `macs`: [`MOST_FRAMES`] of them, all different.
+    pub fn new(own: Mac, vlan: u16, targets: &[Ipv4Addr], macs: Vec<Mac>) -> Self {
+        assert!(macs.len() >= MOST_FRAMES, "an address for each frame");
+        let mut few: Vec<Ipv4Addr> = Vec::new();
+        for target in targets {
+            if few.len() < MOST_TARGETS && !few.contains(target) {
+                few.push(*target);
+            }
+        }
+        Self {
+            own,
+            vlan,
+            targets: few,
+            macs,
+            probes: Vec::new(),
+            stage: Stage::Start,
+            queue: VecDeque::new(),
+            sent: Instant::now(),
+            slowest: None,
+            open: None,
+            done: None,
+        }
+    }
+
+    /// What was sent, and what came of it.
+    pub fn probes(&self) -> &[Probe] {
+        &self.probes
+    }
+
+    /// Takes an ARP packet that has arrived at the port.
+    ///
+    /// Answers to P0 and to P1 look alike: one is taken for the newest probe that lacks one.
+    pub fn hear(&mut self, arp: &Arp, now: Instant) {
+        let own = self.own;
+        let newest_first = self.probes.iter_mut().rev();
+        if arp.is_reply {
+            let matching = newest_first.filter(|p| arp.answers(p, own));
+            let probe = matching.min_by_key(|p| p.answered());
+            if let Some(probe) = probe {
+                probe.answers.push(arp.source);
+                let took = now.saturating_duration_since(self.sent);
+                self.slowest = self.slowest.max(Some(took));
+            }
+        } else {
+            let probe = { newest_first }.find(|p| arp.is(p, own));
+            probe.into_iter().for_each(|p| p.returned += 1);
+        }
+    }
+
+    /// What to do at `now`.
+    pub fn step(&mut self, now: Instant) -> Step {
+        if let Some((until, count)) = self.open {
+            let last = &self.probes[self.probes.len() - count..];
+            if now < until && !last.iter().all(Probe::answered) {
+                return Step::Wait(until);
+            }
+            self.open = None;
+        }
+        while self.queue.is_empty() && self.stage != Stage::End {
+            self.advance();
+        }
+        if let Some((kind, target)) = self.queue.pop_front() {
+            return self.send(kind, target, now);
+        }
+        match *self.done.get_or_insert(now + LINGER) {
+            until if now < until => Step::Wait(until),
+            _ => Step::Done,
+        }
+    }
+
+    fn send(&mut self, kind: Kind, target: Ipv4Addr, now: Instant) -> Step {
+        let mac = match kind {
+            Kind::P0 => self.own,
+            _ => self.macs[self.probes.len()],
+        };
+        let probe = Probe::new(kind, mac, target);
+        let frame = probe.frame(self.own, self.vlan);
+        self.probes.push(probe);
+        self.sent = now;
+        if self.queue.is_empty() {
+            let count = match self.stage {
+                Stage::Rounds(_) => self.targets.len(),
+                _ => 1,
+            };
+            let patience = self.slowest.map_or(PATIENCE.1, |slowest| 16 * slowest);
+            self.open = Some((now + patience.clamp(PATIENCE.0, PATIENCE.1), count));
+        }
+        Step::Send(frame)
+    }
+
+    /// Fills the queue, or goes on to the next stage.
+    fn advance(&mut self) {
+        let alive = self.alive();
+        self.stage = match self.stage {
+            Stage::Start if self.targets.is_empty() => Stage::End,
+            Stage::Start => {
+                self.ask_all(Kind::P2);
+                self.ask_all(Kind::P0);
+                Stage::Rounds(1)
+            }
+            Stage::Rounds(_) if !alive.is_empty() => Stage::Asking(Kind::P2, 0),
+            Stage::Rounds(ROUNDS) => Stage::End,
+            Stage::Rounds(n) => {
+                self.ask_all(Kind::P0);
+                Stage::Rounds(n + 1)
+            }
+            Stage::Asking(kind, 0) => Stage::Asking(kind, self.share(kind, &alive)),
+            Stage::Asking(kind, most) => {
+                let tried = self.tried(kind, &alive);
+                if !self.answered(kind) && tried < most {
+                    let target = alive[tried % alive.len()];
+                    self.queue.push_back((kind, target));
+                    self.stage
+                } else {
+                    after(kind)
+                }
+            }
+            Stage::Last(n) => {
+                let sent_out = self.answered(Kind::P1) || self.answered(Kind::P3);
+                let lives = n > 0 && self.probes.last().is_some_and(Probe::answered);
+                if sent_out || lives || n == LAST {
+                    Stage::End
+                } else {
+                    self.queue.push_back((Kind::P0, alive[0]));
+                    Stage::Last(n + 1)
+                }
+            }
+            Stage::End => Stage::End,
+        };
+    }
+
+    fn ask_all(&mut self, kind: Kind) {
+        self.queue.extend(self.targets.iter().map(|t| (kind, *t)));
+    }
+
+    /// How often a kind may be tried at those who answer, so that something is left for the kinds after it.
+    fn share(&self, kind: Kind, alive: &[Ipv4Addr]) -> usize {
+        let kinds = match kind {
+            Kind::P2 => 3,
+            Kind::P1 => 2,
+            Kind::P0 | Kind::P3 => 1,
+        };
+        let room = MOST_FRAMES.saturating_sub(LAST + self.probes.len());
+        let most = self.tried(kind, alive) + room / kinds;
+        most.clamp(1, TRIES)
+    }
+
+    fn tried(&self, kind: Kind, at: &[Ipv4Addr]) -> usize {
+        let tried = |p: &&Probe| p.kind == kind && at.contains(&p.target);
+        self.probes.iter().filter(tried).count()
+    }
+
+    fn answered(&self, kind: Kind) -> bool {
+        self.probes.iter().any(|p| p.kind == kind && p.answered())
+    }
+
+    /// Targets that have answered something.
+    fn alive(&self) -> Vec<Ipv4Addr> {
+        let answered = |target: &&Ipv4Addr| {
+            let mut of = self.probes.iter().filter(|p| p.target == **target);
+            of.any(Probe::answered)
+        };
+        self.targets.iter().filter(answered).copied().collect()
+    }
+}
+
+/// What comes after a kind of probe.
+fn after(kind: Kind) -> Stage {
+    match kind {
+        Kind::P2 => Stage::Asking(Kind::P1, 0),
+        Kind::P1 => Stage::Asking(Kind::P3, 0),
+        Kind::P0 | Kind::P3 => Stage::Last(0),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! What the switch does, by the pattern of the probes that were answered.
+
+use super::{
+    check::{Check, failing, ok, unknown},
+    platform::{Fault, Platform},
+    probe::{Kind, Mac, Probe},
+};
+
+const ANSWERS: &str = "a host answers";
+const RECEIVES: &str = "foreign MACs get in";
+const SENDS: &str = "foreign MACs get out";
+const REFLECTS: &str = "no frame comes back";
+const ALIVE: &str = "the port stays open";
+const ONE_HOST: &str = "an address is one host's";
+
+/// What a pattern means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Diagnosis {
+    /// Everything passes.
+    Passes,
+    /// Frames for foreign addresses do not come in.
+    ReceiveBlocked,
+    /// Frames from foreign addresses do not get out.
+    SendBlocked,
+    /// Neither, or a filter that looks into ARP.
+    BothBlocked,
+    /// The port learns what it sends, and gets nothing that was not learnt.
+    NoFlooding,
+    /// ARP has to have one address as the frame's source and as its sender: moved VMs' has.
+    ArpConsistency,
+    /// A foreign source gets out if ARP names it too.
+    SourceMustBeSender,
+    /// Each alone passes, and both together do not.
+    OnlyTogetherBlocked,
+}
+
+/// P2, P1, P3 answered; what that means.
+const TABLE: [([bool; 3], Diagnosis); 8] = [
+    ([true, true, true], Diagnosis::Passes),
+    ([false, true, false], Diagnosis::ReceiveBlocked),
+    ([true, false, false], Diagnosis::SendBlocked),
+    ([false, false, false], Diagnosis::BothBlocked),
+    ([false, true, true], Diagnosis::NoFlooding),
+    ([false, false, true], Diagnosis::ArpConsistency),
+    ([true, false, true], Diagnosis::SourceMustBeSender),
+    ([true, true, false], Diagnosis::OnlyTogetherBlocked),
+];
+
+/// The meaning of what was answered; `None` if nobody answered at all.
+pub fn diagnose(probes: &[Probe]) -> Option<Diagnosis> {
+    if !probes.iter().any(Probe::answered) {
+        return None;
+    }
+    let answered = |kind| probes.iter().any(|p| p.kind == kind && p.answered());
+    let pattern = [Kind::P2, Kind::P1, Kind::P3].map(answered);
+    let row = TABLE.iter().find(|(row, _)| *row == pattern);
+    row.map(|(_, diagnosis)| *diagnosis)
+}
+
+/// The checks of the switch port.
+pub fn checks(probes: &[Probe], platform: Platform) -> Vec<Check> {
+    let Some(diagnosis) = diagnose(probes) else {
+        return vec![nobody(probes)];
+    };
+    let mut checks = vec![somebody(probes)];
+    checks.push(receives(diagnosis, probes, platform));
+    checks.push(sends(diagnosis, probes, platform));
+    checks.extend(stays_open(probes, platform));
+    checks.push(reflects(probes, platform));
+    checks.extend(two_hosts(probes));
+    checks
+}
+
+fn nobody(probes: &[Probe]) -> Check {
+    let mut targets: Vec<_> = probes.iter().map(|p| p.target.to_string()).collect();
+    targets.dedup();
+    targets.sort();
+    targets.dedup();
+    let why = match &targets[..] {
+        [] => "there is nobody to ask: give --target IP, a host in this LAN such as its gateway"
+            .into(),
+        _ => format!(
+            "{} did not answer ARP from the port's own address: give --target IP of a host that is up in this LAN, and --vlan N if the port is a trunk; else the port has no link to it",
+            targets.join(", ")
+        ),
+    };
+    unknown(ANSWERS, why)
+}
+
+fn somebody(probes: &[Probe]) -> Check {
+    let own = count(probes, Kind::P0);
+    let mut who: Vec<_> = probes
+        .iter()
+        .flat_map(|p| {
+            p.answers
+                .iter()
+                .map(move |mac| format!("{} ({mac})", p.target))
+        })
+        .collect();
+    who.sort();
+    who.dedup();
+    let lost = probes
+        .iter()
+        .filter(|p| p.kind == Kind::P0 && !p.answered())
+        .count();
+    let lossy = if lost > 0 {
+        ", the rest was lost or silent"
+    } else {
+        ""
+    };
+    ok(ANSWERS, format!("{}; {own}{lossy}", who.join(", ")))
+}
+
+/// "P2: 1 of 3 answered".
+fn count(probes: &[Probe], kind: Kind) -> String {
+    let of = || probes.iter().filter(|p| p.kind == kind);
+    let answered = of().filter(|p| p.answered()).count();
+    format!("{kind:?}: {answered} of {} answered", of().count())
+}
+
+fn receives(diagnosis: Diagnosis, probes: &[Probe], platform: Platform) -> Check {
+    let (p2, p3) = (count(probes, Kind::P2), count(probes, Kind::P3));
+    match diagnosis {
+        Diagnosis::Passes | Diagnosis::SendBlocked | Diagnosis::SourceMustBeSender => ok(
+            RECEIVES,
+            format!(
+                "an answer to an address that no switch knew came in ({p2}): promiscuous mode, or a switch that learns and floods; which of the two, probes cannot tell"
+            ),
+        ),
+        Diagnosis::OnlyTogetherBlocked => ok(RECEIVES, format!("they do ({p2})")),
+        Diagnosis::ReceiveBlocked | Diagnosis::BothBlocked => failing(
+            RECEIVES,
+            format!(
+                "answers to addresses that are not the port's own do not come in ({p2}; {p3}), or a filter drops ARP with a foreign sender on its way out: probes cannot tell these apart"
+            ),
+            platform.mend(Fault::Receive),
+        ),
+        Diagnosis::NoFlooding => failing(
+            RECEIVES,
+            format!(
+                "only for addresses that the port has just sent from ({p3}; {p2}): the switch learns and does not flood, so a moved VM that is silent for some minutes is cut off"
+            ),
+            platform.mend(Fault::Flooding),
+        ),
+        Diagnosis::ArpConsistency => unknown(
+            RECEIVES,
+            format!(
+                "they do once the port has sent from them ({p3}); a filter drops ARP whose sender is not the frame's source ({p2}), which moved VMs do not mind, but so it cannot be told what comes in for an address that the switch has not learnt"
+            ),
+        ),
+    }
+}
+
+fn sends(diagnosis: Diagnosis, probes: &[Probe], platform: Platform) -> Check {
+    let (p1, p3) = (count(probes, Kind::P1), count(probes, Kind::P3));
+    match diagnosis {
+        Diagnosis::SendBlocked | Diagnosis::BothBlocked => failing(
+            SENDS,
+            format!("frames whose source is not the port's own address vanish ({p1}; {p3})"),
+            platform.mend(Fault::Send),
+        ),
+        Diagnosis::OnlyTogetherBlocked => unknown(
+            SENDS,
+            format!(
+                "{p1}, but {p3}: by ARP inspection with a table of its own, a limit of addresses for each port, or chance; look for these at the switch and run this again"
+            ),
+        ),
+        Diagnosis::ArpConsistency | Diagnosis::SourceMustBeSender => ok(
+            SENDS,
+            format!(
+                "they do ({p3}); a filter drops ARP whose sender is not the frame's source ({p1}), which moved VMs do not mind"
+            ),
+        ),
+        Diagnosis::Passes | Diagnosis::ReceiveBlocked | Diagnosis::NoFlooding => {
+            ok(SENDS, format!("they do ({p1}; {p3})"))
+        }
+    }
+}
+
+/// Whether the port still carries its own frames after foreign ones; only asked if none of these passed.
+fn stays_open(probes: &[Probe], platform: Platform) -> Option<Check> {
+    let last_foreign = probes.iter().rposition(|p| p.kind == Kind::P3)?;
+    let (before, after) = probes.split_at(last_foreign);
+    let own = |probes: &[Probe]| {
+        let own = probes.iter().filter(|p| p.kind == Kind::P0);
+        own.map(Probe::answered).collect::<Vec<_>>()
+    };
+    let (before, after) = (own(before), own(after));
+    if after.is_empty() {
+        None
+    } else if after.contains(&true) {
+        Some(ok(
+            ALIVE,
+            "after frames with foreign sources its own are answered still",
+        ))
+    } else if before.contains(&false) {
+        Some(unknown(
+            ALIVE,
+            "since a frame with a foreign source went out nobody has answered any more; but answers were lost before as well: run this again",
+        ))
+    } else {
+        Some(failing(
+            ALIVE,
+            "since a frame with a foreign source went out nobody has answered any more",
+            platform.mend(Fault::Shut),
+        ))
+    }
+}
+
+fn reflects(probes: &[Probe], platform: Platform) -> Check {
+    let returned: u32 = probes.iter().map(|p| p.returned).sum();
+    let twice = |p: &&Probe| most_of_one(&p.answers) > 1;
+    let twice = probes.iter().filter(twice).count();
+    if returned == 0 && twice == 0 {
+        return ok(REFLECTS, "no probe came back and no answer came twice");
+    }
+    failing(
+        REFLECTS,
+        format!(
+            "{returned} probes came back, {twice} were answered twice by one host: the switch or a team of its uplinks reflects (the XDP program drops that, but switches learn wrong ports from it)"
+        ),
+        platform.mend(Fault::Reflection),
+    )
+}
+
+/// How many answers one host gave, at most.
+fn most_of_one(answers: &[Mac]) -> usize {
+    let of = |mac: &Mac| answers.iter().filter(|a| *a == mac).count();
+    answers.iter().map(of).max().unwrap_or(0)
+}
+
+/// Several hosts that answer for one address: none of the switch's, but who looks for a VM wants to know.
+fn two_hosts(probes: &[Probe]) -> Option<Check> {
+    let differ = |p: &&Probe| p.answers.iter().any(|mac| *mac != p.answers[0]);
+    let probe = probes.iter().find(differ)?;
+    let mut who: Vec<_> = probe.answers.iter().map(ToString::to_string).collect();
+    who.sort();
+    who.dedup();
+    Some(failing(
+        ONE_HOST,
+        format!("{} is answered for by {}", probe.target, who.join(" and ")),
+        "stop the host that should not have this address (a moved VM that still runs at home?), or its proxy ARP",
+    ))
+}
+
+#[cfg(test)]
+mod tests;
