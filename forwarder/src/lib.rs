@@ -29,7 +29,7 @@
 //! snapshots over a channel between batches. Workers neither lock nor log, and never wait.
 //! [`appliance`] opens it all: [`preflight`] and [`device`] look at the machine, [`xdp`] loads and attaches
 //! the program last. [`cli`], [`options`], [`config`] and [`spec`] are how it is told what to do;
-//! [`snoop`] picks what it learns the stations' addresses from; [`aead`] picks the library that does the cipher; [`routes`] asks the kernel for the ways to the peers; [`status`] is how it tells, [`doctor`] says what the switch does to it, and [`sa_log`] shows the keys to whoever debugs.
+//! [`snoop`] reads what it learns the stations' addresses ([`bindings`]) from; [`aead`] picks the library that does the cipher; [`routes`] asks the kernel for the ways to the peers; [`status`] is how it tells, [`doctor`] says what the switch does to it, and [`sa_log`] shows the keys to whoever debugs.
 //!
 //! `OPERATIONS.md` beside this crate's manifest explains every option and counter to operators.
 //!
@@ -37,6 +37,7 @@
 
 pub mod aead;
 pub mod appliance;
+pub mod bindings;
 pub mod checksum;
 pub mod cli;
 pub mod config;

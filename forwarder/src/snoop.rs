@@ -5,13 +5,24 @@
 //! ([`crate::worker::Punt`]): it alone learns from them. A frame that is none of them costs the look that
 //! [`Kind::of`] takes at bytes that the worker has read anyway.
 
+pub mod arp;
+pub mod dhcp;
+mod frame;
 mod kind;
+pub mod nd;
+mod said;
 
 use std::time::Instant;
 
 use causeway_tunnel::Frame;
 
-pub use self::kind::Kind;
+pub use self::{
+    arp::Arp,
+    dhcp::Dhcp,
+    kind::Kind,
+    nd::Nd,
+    said::{Said, What},
+};
 use crate::{
     counters::WorkerCounters,
     stations::PeerIndex,

@@ -1,10 +1,13 @@
 //! What `causeway status` shows.
 
+mod neighbours;
 mod text;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::neighbours::{AnnouncingStatus, SnoopingStatus};
 
 /// How things are. The JSON form of `causeway status --json`; times are in seconds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -32,6 +35,12 @@ pub struct Status {
     pub peers: Vec<PeerStatus>,
     /// Stations by name (`[VLAN/]MAC`).
     pub stations: BTreeMap<String, StationStatus>,
+    /// What was learnt of addresses.
+    #[serde(default)]
+    pub snooping: SnoopingStatus,
+    /// What the LAN is told of stations.
+    #[serde(default)]
+    pub announcing: AnnouncingStatus,
     /// The workers.
     pub workers: Vec<WorkerStatus>,
     /// Frames by verdict of the XDP program.
@@ -228,6 +237,9 @@ pub struct StationStatus {
     pub place: String,
     /// The peer it lives behind, or that granted it to us.
     pub peer: String,
+    /// Its IP addresses, as far as frames have told.
+    #[serde(default)]
+    pub addresses: Vec<String>,
 }
 
 /// One worker.

@@ -6,6 +6,7 @@
 //! reading a session's messages, following the host's addresses (`own_addresses`) and the ways to the
 //! peers (`next_hops`), what the XDP program sees (`sightings`), answering at the control socket ([`api`]).
 
+mod announce;
 pub mod api;
 mod context;
 mod dial;
@@ -23,6 +24,7 @@ mod report;
 mod segment;
 mod sessions;
 mod sightings;
+mod snooping;
 mod uplink;
 mod uplink_devices;
 
@@ -63,10 +65,12 @@ use crate::{
     worker::{Command, Punts, WorkerHandle},
     xdp::{AttachMode, LanProgram},
 };
+use announce::Announcer;
 use context::Context;
 use event::{Event, SessionId};
 pub use hello::Hellos;
 use peer::Peer;
+use snooping::Snooping;
 
 /// How often timers are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -125,6 +129,8 @@ struct Control {
     events: mpsc::Sender<Event>,
     peers: Vec<Peer>,
     stations: StationTable,
+    snooping: Snooping,
+    announcer: Announcer,
     hellos: Arc<Hellos>,
     own_addresses: HashSet<std::net::IpAddr>,
     /// Where the workers send to: next hops are looked for.
@@ -158,6 +164,7 @@ pub async fn run(parts: Parts) -> Result<(), String> {
     let bell = control.parts.punts.bell();
     let bell = bell.map_err(|e| format!("cannot wait for the workers: {e}"))?;
     control.start_tasks()?;
+    control.announce_away(None);
     let outcome = loop {
         let handled = tokio::select! {
             Some(event) = inbox.recv() => control.handle(event).await,
@@ -196,6 +203,8 @@ impl Control {
             context: Arc::new(context),
             peers: parts.config.peers.iter().cloned().map(Peer::new).collect(),
             stations: parts.config.stations.clone(),
+            snooping: Snooping::default(),
+            announcer: Announcer::default(),
             hellos: Arc::clone(&parts.hellos),
             own_addresses: HashSet::new(),
             wanted: watch::Sender::default(),
@@ -267,6 +276,8 @@ impl Control {
             self.look_at_lan()?;
         }
         self.end_old_probes(now);
+        self.announce_due(now);
+        self.age_bindings(now);
         for peer in 0..self.peers.len() {
             self.call_if_due(peer as PeerIndex, now);
             let expired = self.peers[peer].expired(now);

@@ -1,9 +1,9 @@
 //! Frames that the workers let us see.
 
-use tracing::trace;
+use std::time::Instant;
 
 use super::Control;
-use crate::worker::Punted;
+use crate::{snoop::Kind, worker::Punted};
 
 /// Frames looked at before other events have their turn.
 const AT_ONCE: usize = 64;
@@ -11,19 +11,20 @@ const AT_ONCE: usize = 64;
 impl Control {
     /// Looks at what the workers have left.
     pub(super) fn take_punted(&mut self) {
+        let now = Instant::now();
         for _ in 0..AT_ONCE {
             match self.parts.punts.pop() {
-                Some(punted) => self.punted(&punted),
+                Some(punted) => self.punted(&punted, now),
                 None => return,
             }
         }
         self.parts.punts.ring();
     }
 
-    fn punted(&mut self, punted: &Punted) {
-        trace!(
-            "{:?} from {:?}, {} bytes",
-            punted.kind, punted.origin, punted.length
-        );
+    fn punted(&mut self, punted: &Punted, now: Instant) {
+        match punted.kind {
+            Kind::Arp | Kind::Nd | Kind::Dhcp4 => self.snoop(punted, now),
+            Kind::Dhcp6 | Kind::Igmp | Kind::Mld => {}
+        }
     }
 }

@@ -52,10 +52,13 @@ impl Control {
                         StationStatus {
                             place: place.into(),
                             peer,
+                            addresses: self.addresses_of(key),
                         },
                     )
                 })
                 .collect(),
+            snooping: self.snooping_status(),
+            announcing: self.announcing_status(),
             workers: self.worker_status(),
             verdicts: self.verdicts(),
             sightings: self.sighting_counters(),

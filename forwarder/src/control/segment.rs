@@ -124,13 +124,20 @@ impl Control {
             let named = update.withdrawn.iter().filter_map(from_wire);
             named.filter_map(ours).collect()
         };
+        let mut changed = Vec::new();
         for key in withdrawn {
-            self.withdraw(index, key);
+            if self.withdraw(index, key) {
+                changed.push((key, index));
+            }
         }
-        let refusals: Vec<_> = added
-            .into_iter()
-            .filter_map(|key| self.admit(index, key).err())
-            .collect();
+        let mut refusals = Vec::new();
+        for key in added {
+            match self.admit(index, key) {
+                Ok(true) => changed.push((key, index)),
+                Ok(false) => {}
+                Err(why) => refusals.push(why),
+            }
+        }
         let name = &self.peers[usize::from(index)].spec.name;
         // One line, however many: the peer decides how many there are.
         if none > 0 {
@@ -155,22 +162,25 @@ impl Control {
         info!("peer {name}: it has granted us {granted} stations");
         let snapshot = Arc::new(self.stations.clone());
         self.tell_all(|| Command::Stations(Arc::clone(&snapshot)));
+        self.announce(&changed);
     }
 
-    fn withdraw(&mut self, index: PeerIndex, key: StationKey) {
+    /// Takes a station from what is home here; whether it was.
+    fn withdraw(&mut self, index: PeerIndex, key: StationKey) -> bool {
         if self.stations.get(key).is_none_or(|s| s.peer != index) {
-            return;
+            return false;
         }
         self.stations.remove(key);
         if let Err(e) = self.parts.program.remove_station(key) {
             warn!("station {}: {e}", StationName(key));
         }
+        true
     }
 
-    /// Makes a station home here; why not, if not.
-    fn admit(&mut self, index: PeerIndex, key: StationKey) -> Result<(), String> {
+    /// Makes a station home here, and gives whether it was not; why not, if not.
+    fn admit(&mut self, index: PeerIndex, key: StationKey) -> Result<bool, String> {
         match self.stations.get(key) {
-            Some(station) if station.peer == index => return Ok(()),
+            Some(station) if station.peer == index => return Ok(false),
             Some(station) => {
                 let first = &self.peers[usize::from(station.peer)].spec.name;
                 return Err(format!(
@@ -187,7 +197,7 @@ impl Control {
             peer: index,
         };
         self.stations.insert(key, station);
-        Ok(())
+        Ok(true)
     }
 }
 

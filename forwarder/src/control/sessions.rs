@@ -134,6 +134,9 @@ impl Control {
             call.abort();
         }
         self.greet(index, before.as_ref(), first);
+        if !goes_on(before.as_ref(), &session) {
+            self.announce_away(Some(index));
+        }
         // The end that dialled the session before also closes it; should it not, we do in the end.
         if let Some(before) = before {
             let patience = match before.session.is_dialer() || !before.connected {
@@ -184,8 +187,7 @@ impl Control {
         let peer = &self.peers[usize::from(index)];
         let Some(live) = &peer.live else { return };
         let (name, remote) = (&peer.spec.name, live.session.remote_address());
-        let hello = live.session.hello();
-        if before.is_some_and(|b| b.connected && b.session.hello().instance == hello.instance) {
+        if goes_on(before, &live.session) {
             debug!("peer {name}: new keys, session {}", live.id);
             return;
         }
@@ -264,6 +266,12 @@ impl Control {
         }
         self.call_if_due(index, Instant::now());
     }
+}
+
+/// Whether the session renews the keys of the one before, which stands.
+fn goes_on(before: Option<&Live>, session: &Session) -> bool {
+    let instance = session.hello().instance;
+    before.is_some_and(|b| b.connected && b.session.hello().instance == instance)
 }
 
 /// A newer session has taken over: says so to the peer after `patience`, without waiting here.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use super::{LanStatus, PeerStatus, StationStatus, Status, UplinkStatus};
+use super::{LanStatus, PeerStatus, StationStatus, Status, UplinkStatus, neighbours};
 
 impl Status {
     /// The table for people.
@@ -56,6 +56,7 @@ impl Status {
             write_peer(out, peer)?;
         }
         write_stations(out, &self.stations)?;
+        neighbours::write(out, &self.snooping, &self.announcing)?;
         write_counters(
             out,
             "frames at the lan port, by verdict of the XDP program",
@@ -192,7 +193,11 @@ fn write_stations(
 ) -> std::fmt::Result {
     writeln!(out, "\n{} stations", stations.len())?;
     for (name, station) in stations.iter().take(STATIONS_SHOWN) {
-        writeln!(out, "  {name} {} ({})", station.place, station.peer)?;
+        write!(out, "  {name} {} ({})", station.place, station.peer)?;
+        match &station.addresses[..] {
+            [] => writeln!(out)?,
+            addresses => writeln!(out, " {}", addresses.join(", "))?,
+        }
     }
     match stations.len().checked_sub(STATIONS_SHOWN) {
         Some(more @ 1..) => writeln!(out, "  and {more} more (--json shows all)"),

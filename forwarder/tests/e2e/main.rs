@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod announce;
 mod attack;
 mod carry;
 mod cli;
@@ -18,6 +19,7 @@ mod insider;
 mod lab;
 mod lanes;
 mod lifecycle;
+mod listening;
 mod machine;
 mod pings;
 mod ports;

@@ -1,0 +1,118 @@
+use super::*;
+
+const VM: StationKey = StationKey::new(7, [0, 0x50, 0x56, 0, 0, 1]);
+const OTHER: StationKey = StationKey::new(7, [0, 0x50, 0x56, 0, 0, 2]);
+
+fn v4(number: u32) -> IpAddr {
+    Ipv4Addr::from(0x0a00_0000 + number).into()
+}
+
+fn has(address: IpAddr) -> What {
+    What::Has {
+        address,
+        router: None,
+    }
+}
+
+fn of(bindings: &Bindings, station: StationKey) -> Vec<IpAddr> {
+    bindings.of(0, station).map(|(ip, _)| ip).collect()
+}
+
+#[test]
+fn who_says_it_last_has_it_and_who_only_tries_takes_nothing_away() {
+    let (mut b, now) = (Bindings::default(), Instant::now());
+    assert_eq!(b.learn(0, VM, true, has(v4(1)), now), Learnt::News);
+    assert_eq!(b.learn(0, VM, true, has(v4(1)), now), Learnt::Known);
+    let tries = What::Tries(v4(1));
+    assert_eq!(b.learn(0, OTHER, true, tries, now), Learnt::Nothing);
+    assert_eq!(of(&b, VM), [v4(1)]);
+    assert_eq!(b.learn(0, OTHER, true, has(v4(1)), now), Learnt::News);
+    assert_eq!((of(&b, VM), of(&b, OTHER)), (vec![], vec![v4(1)]));
+    assert_eq!(
+        b.learn(0, OTHER, true, What::Tries(v4(2)), now),
+        Learnt::News
+    );
+    // Another VLAN and another segment are other networks.
+    let elsewhere = StationKey { vlan: 8, ..VM };
+    assert_eq!(b.learn(0, elsewhere, true, has(v4(1)), now), Learnt::News);
+    assert_eq!(b.learn(1, VM, true, has(v4(1)), now), Learnt::News);
+    assert_eq!((b.len(), of(&b, OTHER).len()), (4, 2));
+}
+
+#[test]
+fn what_a_server_gives_counts_if_it_was_asked_for() {
+    let (mut b, now) = (Bindings::default(), Instant::now());
+    let address = Ipv4Addr::new(10, 0, 0, 9);
+    assert_eq!(b.give(0, VM, true, address, now), Learnt::Nothing);
+    b.learn(0, VM, true, What::Wants(address), now);
+    let other = Ipv4Addr::new(10, 0, 0, 8);
+    assert_eq!(b.give(0, VM, true, other, now), Learnt::Nothing);
+    assert_eq!(b.give(0, OTHER, true, address, now), Learnt::Nothing);
+    let late = now + WANTS_AGE;
+    assert_eq!(b.give(0, VM, true, address, late), Learnt::Nothing);
+    assert_eq!(b.give(0, VM, true, address, now), Learnt::News);
+    assert_eq!(of(&b, VM), [IpAddr::from(address)]);
+}
+
+#[test]
+fn a_station_has_so_many_and_all_hosts_leave_room_for_stations() {
+    let (mut b, start) = (Bindings::default(), Instant::now());
+    for n in 0..20 {
+        let now = start + Duration::from_secs(u64::from(n));
+        assert_eq!(b.learn(0, VM, true, has(v4(n)), now), Learnt::News);
+    }
+    let left: Vec<_> = (4..20).map(v4).collect();
+    assert_eq!(of(&b, VM), left);
+    let host = |n: u32| StationKey::new(0, [2, 0, 0, 0, (n >> 8) as u8, n as u8]);
+    for n in 0..65_536 {
+        assert_eq!(b.learn(0, host(n), false, has(v4(n)), start), Learnt::News);
+    }
+    assert_eq!(
+        b.learn(0, host(1), false, has(v4(70_000)), start),
+        Learnt::Full
+    );
+    assert_eq!(
+        b.learn(0, OTHER, true, has(v4(70_000)), start),
+        Learnt::News
+    );
+    assert_eq!(
+        b.snapshot()
+            .get(&Address {
+                segment: 0,
+                vlan: 0,
+                ip: v4(7)
+            })
+            .unwrap()
+            .mac,
+        host(7).mac
+    );
+}
+
+#[test]
+fn what_is_not_said_again_is_forgotten() {
+    let (mut b, start) = (Bindings::default(), Instant::now());
+    b.learn(0, VM, true, has(v4(1)), start);
+    b.learn(0, OTHER, false, has(v4(2)), start);
+    let stations = |_, key| key == VM;
+    assert!(!b.age(start + HOST_AGE - Duration::from_secs(1), stations));
+    assert!(b.age(start + HOST_AGE, stations));
+    assert_eq!((of(&b, VM).len(), of(&b, OTHER).len()), (1, 0));
+    // It is none any more.
+    assert!(b.age(start + HOST_AGE, |_, _| false));
+    assert!(b.is_empty() && b.by_station.is_empty() && b.hosts == 0);
+}
+
+#[test]
+fn whether_it_is_a_router_is_kept_until_it_says_otherwise() {
+    let (mut b, now) = (Bindings::default(), Instant::now());
+    let ip = IpAddr::V6("fd77::1".parse().unwrap());
+    let says = |router| What::Has {
+        address: ip,
+        router,
+    };
+    assert_eq!(b.learn(0, VM, false, says(Some(true)), now), Learnt::News);
+    assert_eq!(b.learn(0, VM, false, says(None), now), Learnt::Known);
+    assert_eq!(b.of(0, VM).next(), Some((ip, Some(true))));
+    assert_eq!(b.learn(0, VM, false, says(Some(false)), now), Learnt::News);
+    assert_eq!(b.of(0, VM).next(), Some((ip, Some(false))));
+}
