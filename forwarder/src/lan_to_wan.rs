@@ -5,13 +5,12 @@
 //! [`LanToWan::frame`] appends it to the open bundle of this worker's lane to that peer, and
 //! [`LanToWan::flush`] seals and sends what is open at the end of the batch.
 
-use std::{io, sync::Arc, time::Instant};
+mod to_peer;
+
+use std::{sync::Arc, time::Instant};
 
 use causeway_ebpf::ethernet::{EthernetHeader, is_group};
-use causeway_tunnel::{
-    DropReason,
-    lane::{Run, TxLane},
-};
+use causeway_tunnel::{DropReason, lane::TxLane};
 
 use crate::{
     checksum,
@@ -19,9 +18,10 @@ use crate::{
     flood::TokenBucket,
     snoop::Snoop,
     stations::{PeerIndex, Place, Role, StationKey, StationTable},
-    uplink::{Path, UdpUplink, Uplink},
+    uplink::{Path, Uplink},
     vlans::{Border, PeerVlans},
 };
+pub use to_peer::{RunSink, ToPeer};
 
 /// Where a frame from the LAN goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,28 +73,6 @@ pub fn classify(frame: &[u8], stations: &StationTable) -> Result<Destination, Dr
 #[inline]
 fn is_away(stations: &StationTable, key: StationKey) -> bool {
     stations.get(key).is_some_and(|s| s.place == Place::Away)
-}
-
-/// Takes runs of datagrams to where they go: the uplink.
-pub trait RunSink {
-    /// Sends a run.
-    ///
-    /// # Errors
-    ///
-    /// The run, or the rest of it, is lost.
-    fn send(&mut self, run: &Run<'_>, path: &Path) -> io::Result<()>;
-
-    /// How many of the `datagrams` of the last run were lost, which failed.
-    fn lost(&self, datagrams: u64) -> u64 {
-        datagrams
-    }
-}
-
-impl RunSink for UdpUplink {
-    #[inline]
-    fn send(&mut self, run: &Run<'_>, path: &Path) -> io::Result<()> {
-        Self::send(self, run, path)
-    }
 }
 
 /// A worker's sending half towards one peer.
@@ -191,7 +169,13 @@ impl<U: RunSink> LanToWan<'_, U> {
         let mut append = |frame: &[u8]| {
             let lane = lane.as_mut().ok_or(DropReason::NoSession)?;
             let path = path.as_ref().ok_or(DropReason::NoPath)?;
-            lane.push(frame, now, &mut |run| send(uplink, &run, path, counters))?;
+            let mut out = ToPeer {
+                uplink: &mut *uplink,
+                peer,
+                path,
+                counters,
+            };
+            lane.push(frame, now, &mut out)?;
             let to = &counters.peers[usize::from(peer)];
             to.tx_frames.add(1);
             to.tx_bytes.add(frame.len() as u64);
@@ -218,28 +202,14 @@ impl<U: RunSink> LanToWan<'_, U> {
             let (Some(lane), Some(path)) = (&mut tx.lane, &tx.path) else {
                 continue;
             };
-            let (uplink, counters) = (&mut *self.uplink, self.counters);
-            lane.flush(&mut |run| send(uplink, &run, path, counters));
-            counters.peers[peer].tx_datagrams.set(lane.sequence());
+            lane.flush(&mut ToPeer {
+                uplink: &mut *self.uplink,
+                peer: peer as PeerIndex,
+                path,
+                counters: self.counters,
+            });
+            self.counters.peers[peer].tx_datagrams.set(lane.sequence());
         }
-    }
-}
-
-/// Hands a run to the uplink; a refusal is counted, in datagrams.
-pub(crate) fn send(
-    uplink: &mut impl RunSink,
-    run: &Run<'_>,
-    path: &Path,
-    counters: &WorkerCounters,
-) {
-    let datagrams = run.bytes.len().div_ceil(run.segment_size.max(1)) as u64;
-    counters.wan_tx_runs.add(1);
-    match uplink.send(run, path) {
-        Ok(()) => counters.wan_tx_datagrams.add(datagrams),
-        Err(_) => {
-            let lost = uplink.lost(datagrams);
-            counters.wan_tx_datagrams.add(datagrams - lost);
-            counters.drops[DropReason::UplinkFull.index()].add(lost);
-        }
+        self.uplink.flush();
     }
 }

@@ -37,7 +37,7 @@ use self::{
 use crate::{
     counters::WorkerCounters,
     flood::TokenBucket,
-    lan_to_wan::{LanToWan, PeerTx},
+    lan_to_wan::{LanToWan, PeerTx, RunSink as _},
     stations::PeerIndex,
     sys::sched,
     wan_to_lan::{InboundLanes, LearntPath, WanToLan, each_lane},

@@ -1,13 +1,15 @@
 //! Lanes: one worker's one-way stream of datagrams to one peer.
 //!
-//! [`TxLane`] takes frames and gives runs of datagrams; [`RxLane`] takes
-//! datagrams and gives frames. Each has one owner, so there is no lock.
+//! [`TxLane`] takes frames and gives datagrams, in runs or in memory that a [`DatagramSink`] lends;
+//! [`RxLane`] takes datagrams and gives frames. Each has one owner, so there is no lock.
 
 mod held;
 mod rx;
+mod sink;
 mod tx;
 
 pub use rx::{Received, RxLane};
+pub use sink::DatagramSink;
 pub use tx::TxLane;
 
 /// How much one call to the kernel takes: the bounds of a [`Run`].

@@ -20,7 +20,8 @@
 //!
 //! Out: [`TxLane::push`](lane::TxLane::push) copies the frame, once, to its final
 //! place in the outgoing buffer ([`bundle`]). A datagram that is full is sealed there
-//! ([`esp::seal`]); as many as one send takes are handed out as a [`lane::Run`].
+//! ([`esp::seal`]); as many as one send takes are handed out as a [`lane::Run`], unless the sink lends memory for
+//! each ([`lane::DatagramSink`]).
 //! [`flush`](lane::TxLane::flush) ends the batch, so that no frame waits for another.
 //!
 //! In: the datagram's SPI names its lane ([`esp::claimed_spi`]).

@@ -5,7 +5,7 @@
 mod common;
 
 use causeway_tunnel::aead::Cipher;
-use causeway_tunnel::lane::{RxLane, TxLane};
+use causeway_tunnel::lane::{Run, RxLane, TxLane};
 use causeway_tunnel::sa::{IpFamily, SaKeys};
 use causeway_tunnel::wire::NextHeader;
 use common::*;
@@ -63,7 +63,7 @@ fn datagrams(cipher: Cipher, first: u64, now: Instant) -> Vec<Vec<u8>> {
     let mut lane = TxLane::new(spi(), &keys(cipher), ENDLESS, now, 256, RUN);
     lane.skip_to(first);
     let mut out = Vec::new();
-    let mut send = |run: causeway_tunnel::lane::Run<'_>| out.extend(datagrams_of(run, 256, RUN));
+    let mut send = |run: Run<'_>| out.extend(datagrams_of(run, 256, RUN));
     for batch in [&[60][..], &[14, 61, 62], &[300]] {
         for &length in batch {
             lane.push(&frame(length, length), now, &mut send)
@@ -239,9 +239,9 @@ fn tshark_shows_the_inner_ethernet_frame() {
         let mut lane = TxLane::new(spi(), &keys, ENDLESS, now, 1_452, RUN);
         lane.skip_to(first);
         let mut out = Vec::new();
-        lane.push(&arp(), now, &mut |_| {})
+        lane.push(&arp(), now, &mut |_: Run<'_>| {})
             .expect("the key is fresh");
-        lane.flush(&mut |run| out.extend(datagrams_of(run, 1_452, RUN)));
+        lane.flush(&mut |run: Run<'_>| out.extend(datagrams_of(run, 1_452, RUN)));
 
         let line = keys.wireshark_line(family, spi());
         let shown = tshark(
@@ -271,9 +271,9 @@ fn tshark_without_the_right_key_shows_nothing() {
     let cipher = Cipher::Aes256Gcm;
     let mut lane = TxLane::new(spi(), &keys(cipher), ENDLESS, now, 1_452, RUN);
     let mut out = Vec::new();
-    lane.push(&arp(), now, &mut |_| {})
+    lane.push(&arp(), now, &mut |_: Run<'_>| {})
         .expect("the key is fresh");
-    lane.flush(&mut |run| out.extend(datagrams_of(run, 1_452, RUN)));
+    lane.flush(&mut |run: Run<'_>| out.extend(datagrams_of(run, 1_452, RUN)));
 
     let other = SaKeys::new(cipher, &[0xff; 36]).expect("36 bytes");
     let capture = capture(IpFamily::V4, &out);

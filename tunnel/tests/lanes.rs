@@ -5,7 +5,7 @@
 mod common;
 
 use causeway_tunnel::join::{MAX_AGE, SEAMS};
-use causeway_tunnel::lane::{RunLimits, TxLane};
+use causeway_tunnel::lane::{DatagramSink, Run, RunLimits, TxLane};
 use causeway_tunnel::{DropReason, wire};
 use common::*;
 use proptest::prelude::*;
@@ -47,6 +47,8 @@ struct Plan {
     size: usize,
     first: u64,
     run: RunLimits,
+    /// Whether the sink lends memory for a datagram, time after time.
+    lends: Vec<bool>,
     /// How many datagrams the receiving kernel merges at most (UDP_GRO).
     merged: usize,
 }
@@ -58,9 +60,45 @@ prop_compose! {
         first in prop_oneof![Just(1), (u64::from(u32::MAX) - 20)..=u64::from(u32::MAX), 1u64 << 40..1 << 41],
         max_segments in 1usize..=64,
         max_bytes in 256usize..=65_507,
+        lends in prop_oneof![Just(vec![false]), Just(vec![true]), prop::collection::vec(any::<bool>(), 1..20)],
         merged in prop_oneof![Just(1), 2usize..10],
     ) -> Plan {
-        Plan { steps, size, first, run: RunLimits { max_segments, max_bytes }, merged }
+        Plan { steps, size, first, run: RunLimits { max_segments, max_bytes }, lends, merged }
+    }
+}
+
+/// Takes runs, and lends memory for single datagrams by a pattern.
+struct Sink<'a> {
+    limits: RunLimits,
+    lends: std::iter::Cycle<std::slice::Iter<'a, bool>>,
+    /// What is lent now.
+    lent: Option<Vec<u8>>,
+    out: Vec<Vec<u8>>,
+}
+
+impl DatagramSink for Sink<'_> {
+    fn lend(&mut self, size: usize) -> bool {
+        assert_eq!(self.lent, None, "one at a time");
+        // No byte of it is what it happens to hold.
+        self.lent = self.lends.next().unwrap().then(|| vec![0xa5; size]);
+        self.lent.is_some()
+    }
+
+    fn lent(&mut self) -> &mut [u8] {
+        self.lent.as_mut().expect("only what was lent")
+    }
+
+    fn send_lent(&mut self, length: usize) {
+        let datagram = self.lent.take().expect("only what was lent");
+        self.out.push(datagram[..length].to_vec());
+    }
+
+    // A run keeps the size it began with: the largest that was set is the bound.
+    fn send_run(&mut self, run: Run<'_>) {
+        assert_eq!(self.lent, None, "a run goes out before the next datagram");
+        assert!(run.segment_size <= wire::MAX_DATAGRAM_SIZE);
+        self.out
+            .extend(datagrams_of(run, run.segment_size, self.limits));
     }
 }
 
@@ -73,10 +111,17 @@ struct Sent {
 fn send(plan: &Plan, now: Instant) -> Sent {
     let mut lane = tx_lane(ENDLESS, now, plan.size, plan.run);
     lane.skip_to(plan.first);
-    let (mut datagrams, mut pushed) = (Vec::new(), 0);
+    let mut sink = Sink {
+        limits: plan.run,
+        lends: plan.lends.iter().cycle(),
+        lent: None,
+        out: Vec::new(),
+    };
+    let mut pushed = 0;
     for step in plan.steps.iter().chain([&Step::Flush]) {
-        apply(&mut lane, step, plan.run, &mut pushed, now, &mut datagrams);
+        apply(&mut lane, step, &mut pushed, now, &mut sink);
     }
+    let datagrams = sink.out;
     assert_eq!(lane.sequence(), plan.first - 1 + datagrams.len() as u64);
     let frames = whereabouts(&datagrams, now);
     assert_eq!(frames.len(), pushed);
@@ -86,23 +131,17 @@ fn send(plan: &Plan, now: Instant) -> Sent {
 fn apply(
     lane: &mut TxLane,
     step: &Step,
-    run: RunLimits,
     pushed: &mut usize,
     now: Instant,
-    out: &mut Vec<Vec<u8>>,
+    out: &mut impl DatagramSink,
 ) {
-    // A run keeps the size it began with: the largest that was set is the bound.
-    let mut send = |r: causeway_tunnel::lane::Run<'_>| {
-        out.extend(datagrams_of(r, r.segment_size, run));
-        assert!(r.segment_size <= wire::MAX_DATAGRAM_SIZE);
-    };
     match *step {
         Step::Push(length) => {
-            assert_eq!(lane.push(&frame(*pushed, length), now, &mut send), Ok(()));
+            assert_eq!(lane.push(&frame(*pushed, length), now, out), Ok(()));
             *pushed += 1;
         }
-        Step::Flush => lane.flush(&mut send),
-        Step::Keepalive => assert_eq!(lane.keepalive(now, &mut send), Ok(())),
+        Step::Flush => lane.flush(out),
+        Step::Keepalive => assert_eq!(lane.keepalive(now, out), Ok(())),
         Step::Resize(size) => {
             lane.set_datagram_size(size);
             assert_eq!(lane.datagram_size(), size - size % 4);
@@ -294,6 +333,7 @@ fn a_lost_datagram_costs_its_whole_frames_and_two_cut_ones() {
         size: 512,
         first: 1,
         run: RUN,
+        lends: vec![false],
         merged: 4,
     };
     let sent = send(&plan, now);
@@ -319,9 +359,11 @@ fn frames_of_other_lengths_are_refused() {
     let now = Instant::now();
     let mut lane = tx_lane(ENDLESS, now, 1_452, RUN);
     for length in [0, 1, 13, 9_217, 70_000] {
-        let pushed = lane.push(&vec![0; length], now, &mut |_| panic!("nothing to send"));
+        let pushed = lane.push(&vec![0; length], now, &mut |_: Run<'_>| {
+            panic!("nothing to send")
+        });
         assert_eq!(pushed, Err(DropReason::BadFrameLength));
     }
-    lane.flush(&mut |_| panic!("nothing to send"));
+    lane.flush(&mut |_: Run<'_>| panic!("nothing to send"));
     assert_eq!(lane.sequence(), 0);
 }

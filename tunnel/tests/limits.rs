@@ -6,7 +6,7 @@ mod common;
 
 use causeway_tunnel::aead::Cipher;
 use causeway_tunnel::join::MAX_AGE;
-use causeway_tunnel::lane::RxLane;
+use causeway_tunnel::lane::{Run, RxLane};
 use causeway_tunnel::sa::Limits;
 use causeway_tunnel::wire::NextHeader;
 use causeway_tunnel::{DropReason, OutboundSa, esp};
@@ -50,7 +50,7 @@ fn a_worn_key_takes_no_frame_that_it_cannot_finish() {
 fn push_until_worn(length: usize, limits: Limits, now: Instant) -> (usize, Vec<Vec<u8>>) {
     let mut lane = tx_lane(limits, now, 256, RUN);
     let mut out = Vec::new();
-    let mut send = |run: causeway_tunnel::lane::Run<'_>| out.extend(datagrams_of(run, 256, RUN));
+    let mut send = |run: Run<'_>| out.extend(datagrams_of(run, 256, RUN));
     let mut taken = 0;
     while lane.push(&frame(taken, length), now, &mut send) == Ok(()) {
         taken += 1;
@@ -74,7 +74,7 @@ fn a_size_set_within_a_run_keeps_the_limit() {
         };
         let mut lane = tx_lane(limits, now, 9_000, RUN);
         let mut count = 0;
-        let mut send = |run: causeway_tunnel::lane::Run<'_>| count += run.datagrams().len();
+        let mut send = |run: Run<'_>| count += run.datagrams().len();
         let _ = lane.push(&frame(0, 60), now, &mut send);
         lane.set_datagram_size(256);
         while lane.push(&frame(1, 9_216), now, &mut send) == Ok(()) {}
@@ -89,7 +89,7 @@ fn a_key_too_old_takes_no_frame_and_no_keepalive() {
     let limits = Limits::default();
     let mut lane = tx_lane(limits, now, 1_452, RUN);
     let mut out = Vec::new();
-    let mut send = |run: causeway_tunnel::lane::Run<'_>| out.extend(datagrams_of(run, 1_452, RUN));
+    let mut send = |run: Run<'_>| out.extend(datagrams_of(run, 1_452, RUN));
     let (last, over) = (
         now + limits.lifetime - Duration::from_nanos(1),
         now + limits.lifetime,
@@ -115,7 +115,7 @@ fn a_keepalive_is_a_dummy_or_what_is_open() {
     let now = Instant::now();
     let (mut lane, mut rx) = (tx_lane(ENDLESS, now, 1_452, RUN), rx_lane(ENDLESS, now));
     let mut out = Vec::new();
-    let mut send = |run: causeway_tunnel::lane::Run<'_>| out.extend(datagrams_of(run, 1_452, RUN));
+    let mut send = |run: Run<'_>| out.extend(datagrams_of(run, 1_452, RUN));
     assert_eq!(lane.keepalive(now, &mut send), Ok(()));
     lane.push(&frame(0, 60), now, &mut send).unwrap();
     assert_eq!(lane.keepalive(now, &mut send), Ok(()));
@@ -129,8 +129,9 @@ fn newest_is_what_moves_the_return_address() {
     let (mut lane, mut rx) = (tx_lane(ENDLESS, now, 256, RUN), rx_lane(ENDLESS, now));
     let mut out = Vec::new();
     for number in 0..3 {
-        lane.push(&frame(number, 60), now, &mut |_| {}).unwrap();
-        lane.flush(&mut |run| out.extend(datagrams_of(run, 256, RUN)));
+        lane.push(&frame(number, 60), now, &mut |_: Run<'_>| {})
+            .unwrap();
+        lane.flush(&mut |run: Run<'_>| out.extend(datagrams_of(run, 256, RUN)));
     }
     let mut newest = |i: usize| {
         rx.receive(&mut out[i].clone(), now, &mut |_| {})

@@ -4,7 +4,8 @@
 //! time in exactly one place: the fill ring or RX ring (the kernel's), the TX or
 //! completion ring (the kernel's), or one of the vectors below (ours). Callers
 //! never hold a chunk: received frames are lent to a closure and go back to the
-//! free list when it returns; frames to send are copied into a free chunk.
+//! free list when it returns; frames to send are copied into a free chunk, or written in one
+//! that stays the port's ([`XskPort::draft`]).
 //!
 //! Practice learnt from other users of AF_XDP: fill before anything is redirected
 //! here (xsk-rs hands out the fill ring of a bound socket only, so not before bind),
@@ -12,6 +13,7 @@
 //! submit before kicking, and take ENOBUFS, EAGAIN, EBUSY and ENETDOWN from a
 //! kick as "later".
 
+mod draft;
 mod multi_buffer;
 mod open;
 mod tuning;
@@ -27,7 +29,7 @@ use rustix::{
 };
 use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, TxQueue, Umem};
 
-use self::multi_buffer::Assembly;
+use self::{draft::Drafts, multi_buffer::Assembly};
 pub use self::{
     open::{CopyMode, MAX_CHUNK_FRAME, MAX_FRAME, XskConfig, XskError},
     tuning::{LEAST_CHUNKS, MOST_CHUNKS, XskTuning},
@@ -89,7 +91,7 @@ pub struct Chunks {
     pub fill_ring: usize,
     /// Holding received frames that wait for [`XskPort::receive`].
     pub rx_ring: usize,
-    /// Holding frames to transmit, or transmitted but not taken back yet.
+    /// Holding frames to transmit, being written or written, or transmitted but not taken back yet.
     pub transmit: usize,
 }
 
@@ -113,6 +115,8 @@ pub struct XskPort {
     free: Vec<FrameDesc>,
     /// Chunks written by [`Self::transmit`], not yet in the TX ring.
     written: Vec<FrameDesc>,
+    /// Chunks that a frame to transmit is being written in.
+    drafts: Drafts,
     /// Chunks in the TX or completion ring.
     in_flight: usize,
     /// Room for descriptors on their way through [`Self::receive`].
@@ -175,6 +179,7 @@ impl XskPort {
             umem,
             free,
             written: Vec::with_capacity(config.ring_size as usize),
+            drafts: Drafts::default(),
             in_flight: 0,
             scratch: vec![FrameDesc::default(); BATCH],
             assembly: Assembly::default(),
@@ -230,7 +235,7 @@ impl XskPort {
             free: self.free.len(),
             fill_ring: 2 * self.ring_size - self.fill.nb_free_exact() as usize,
             rx_ring: self.rx.nb_avail_exact() as usize,
-            transmit: self.written.len() + self.in_flight,
+            transmit: self.on_the_way(),
         }
     }
 
@@ -342,7 +347,12 @@ impl XskPort {
 
     /// Whether there are so many chunks, and room in the TX and the completion ring for them.
     fn can_write(&self, chunks: usize) -> bool {
-        self.written.len() + self.in_flight + chunks <= self.ring_size && self.free.len() >= chunks
+        self.on_the_way() + chunks <= self.ring_size && self.free.len() >= chunks
+    }
+
+    /// Chunks that hold frames to transmit, from the first byte until they are back.
+    fn on_the_way(&self) -> usize {
+        self.drafts.count() + self.written.len() + self.in_flight
     }
 
     /// Submits what was written, has the kernel send it, and takes back what it has sent.
@@ -415,7 +425,7 @@ impl XskPort {
     /// Gives free chunks to the fill ring until it is full, but keeps enough for a full TX ring.
     fn refill(&mut self) {
         let room = self.fill.nb_free(BATCH as u32) as usize;
-        let reserve = self.ring_size - self.in_flight - self.written.len();
+        let reserve = self.ring_size - self.on_the_way();
         let n = room.min(self.free.len().saturating_sub(reserve));
         if n == 0 {
             return;

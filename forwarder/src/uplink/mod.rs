@@ -2,7 +2,7 @@
 //!
 //! A kernel UDP socket ([`UdpUplink`]) is always there. Beside it there may be an AF_XDP port on the
 //! uplink's device ([`XdpUplink`]): then the XDP program there steers ESP datagrams past the kernel into
-//! it, and what is sent gets its headers here ([`headers`]). The socket reserves the port, gets what the
+//! it, and what is sent is sealed in the port's frames and gets its headers here ([`headers`]). The socket reserves the port, gets what the
 //! XDP program passes to the kernel, and sends where the AF_XDP port cannot: no route, a neighbour that is not
 //! resolved, a datagram longer than the MTU. So nothing is lost that would not be lost without the port.
 
@@ -27,7 +27,7 @@ pub use self::{
     udp::{UdpUplink, bind, canonical, wildcard},
     xdp::XdpUplink,
 };
-use crate::lan_to_wan::RunSink;
+use crate::{lan_to_wan::RunSink, stations::PeerIndex};
 
 /// Where a lane's datagrams go to, and which of our addresses they come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -183,13 +183,6 @@ impl Uplink {
         self.xdp.as_mut().is_some_and(XdpUplink::has_unsent)
     }
 
-    /// Has the kernel go on with what the device has not taken yet.
-    pub fn flush(&mut self) {
-        if let Some(xdp) = &mut self.xdp {
-            xdp.flush();
-        }
-    }
-
     /// What to wait for with `poll`: the socket, and the AF_XDP port.
     pub fn descriptors(&self) -> (BorrowedFd<'_>, Option<BorrowedFd<'_>>) {
         (self.udp.as_fd(), self.xdp.as_ref().map(|xdp| xdp.as_fd()))
@@ -215,5 +208,32 @@ impl RunSink for Uplink {
 
     fn lost(&self, datagrams: u64) -> u64 {
         self.lost.min(datagrams)
+    }
+
+    #[inline]
+    fn lend(&mut self, peer: PeerIndex, size: usize, path: &Path) -> bool {
+        self.xdp
+            .as_mut()
+            .is_some_and(|xdp| xdp.lend(peer, size, path))
+    }
+
+    #[inline]
+    fn lent(&mut self, peer: PeerIndex) -> &mut [u8] {
+        self.xdp.as_mut().map_or(&mut [], |xdp| xdp.lent(peer))
+    }
+
+    #[inline]
+    fn send_lent(&mut self, peer: PeerIndex, length: usize, path: &Path) -> bool {
+        self.xdp
+            .as_mut()
+            .is_some_and(|xdp| xdp.send_lent(peer, length, path))
+    }
+
+    /// Also has the kernel go on with what the device has not taken yet.
+    #[inline]
+    fn flush(&mut self) {
+        if let Some(xdp) = &mut self.xdp {
+            xdp.flush();
+        }
     }
 }

@@ -12,7 +12,10 @@ use super::{
     NextHops, Path, Target,
     headers::{self, Template},
 };
-use crate::sys::xsk::{CopyMode, XskPort, XskStatistics};
+use crate::{
+    stations::PeerIndex,
+    sys::xsk::{CopyMode, XskPort, XskStatistics},
+};
 
 /// Headers kept at most: for a lane to each of as many peers as there may be.
 const MAX_TEMPLATES: usize = 256;
@@ -97,17 +100,55 @@ impl XdpUplink {
         self.last = Some((*path, template));
     }
 
-    /// Whether there is a next hop for this path, and room for the run's datagrams in its frames.
+    /// The headers for this path, if there is a next hop whose frames take datagrams as long as this.
     #[inline]
-    pub(super) fn can_send(&mut self, run: &Run<'_>, path: &Path) -> bool {
+    fn template(&mut self, path: &Path, longest: usize) -> Option<&mut Template> {
         if self.last.as_ref().is_none_or(|(last, _)| last != path) {
             self.turn_to(path);
         }
-        let Some((_, Some(template))) = &self.last else {
+        let (_, template) = self.last.as_mut()?;
+        let fits = |t: &&mut Template| {
+            longest <= t.max_payload() && t.length() + longest <= self.max_frame
+        };
+        template.as_mut().filter(fits)
+    }
+
+    /// Whether there is a next hop for this path, and room for the run's datagrams in its frames.
+    #[inline]
+    pub(super) fn can_send(&mut self, run: &Run<'_>, path: &Path) -> bool {
+        let longest = run.segment_size.min(run.bytes.len());
+        self.template(path, longest).is_some()
+    }
+
+    /// Whether the peer's next datagram, of up to `size` bytes, can be made in a frame of the port.
+    #[inline]
+    pub(super) fn lend(&mut self, peer: PeerIndex, size: usize, path: &Path) -> bool {
+        let Some(head) = self.template(path, size).map(|t| t.length()) else {
             return false;
         };
-        let longest = run.segment_size.min(run.bytes.len());
-        longest <= template.max_payload() && template.length() + longest <= self.max_frame
+        self.port.draft(usize::from(peer), head, size)
+    }
+
+    /// Where that datagram is made.
+    #[inline]
+    pub(super) fn lent(&mut self, peer: PeerIndex) -> &mut [u8] {
+        self.port.draft_body(usize::from(peer))
+    }
+
+    /// Puts the headers before the datagram and sends it; false: it is lost.
+    #[inline]
+    pub(super) fn send_lent(&mut self, peer: PeerIndex, length: usize, path: &Path) -> bool {
+        if self.last.as_ref().is_none_or(|(last, _)| last != path) {
+            self.turn_to(path);
+        }
+        let Some((_, Some(template))) = &mut self.last else {
+            return false;
+        };
+        let slot = usize::from(peer);
+        let headers = template.headers(&self.port.draft_body(slot)[..length]);
+        let sent = self.port.send_draft(slot, headers, length);
+        self.sent += u64::from(sent);
+        sent
     }
 
     /// Sends a run to where [`Self::can_send`] was asked about last; returns how many datagrams are lost.

@@ -5,7 +5,7 @@ use std::{io, time::Instant};
 use causeway_tunnel::DropReason;
 
 use super::{Keepalive, TICK, Worker};
-use crate::{counters::Counter, lan_to_wan, sys::xsk::XskStatistics};
+use crate::{counters::Counter, lan_to_wan::ToPeer, stations::PeerIndex, sys::xsk::XskStatistics};
 
 impl Worker {
     pub(super) fn tick(&mut self, now: Instant) {
@@ -56,9 +56,15 @@ impl Worker {
             return;
         }
         let (uplink, counters) = (&mut self.config.uplink, &self.counters);
-        let sent = lane.keepalive(now, &mut |run| {
-            lan_to_wan::send(uplink, &run, path, counters)
-        });
+        let sent = lane.keepalive(
+            now,
+            &mut ToPeer {
+                uplink,
+                peer: peer as PeerIndex,
+                path,
+                counters,
+            },
+        );
         if sent.is_ok() {
             counters.keepalives.add(1);
             counters.peers[peer].tx_datagrams.set(lane.sequence());

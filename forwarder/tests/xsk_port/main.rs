@@ -7,6 +7,7 @@
 mod netns;
 
 mod carries;
+mod drafts;
 mod full;
 mod opens;
 mod tuning;

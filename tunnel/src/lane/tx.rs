@@ -1,18 +1,21 @@
 //! The sending end of a lane.
 
-use super::{Run, RunLimits};
+use super::{DatagramSink, Run, RunLimits};
 use crate::bundle::Bundle;
 use crate::sa::{Limits, OutboundSa, SaKeys};
-use crate::wire::{self, BUNDLE_OFFSET, FRAME_LENGTH, MAX_DATAGRAM_SIZE, MIN_ESP, NextHeader};
+use crate::wire::{
+    self, BUNDLE_OFFSET, ESP_HEADER, FRAME_LENGTH, MAX_DATAGRAM_SIZE, MIN_ESP, NextHeader,
+};
 use crate::{DropReason, Spi, esp};
 use std::time::Instant;
 
 /// A lone frame stands behind the two fields of a bundle that it does not need.
 const LONE_SHIFT: usize = BUNDLE_OFFSET + FRAME_LENGTH;
 
-/// Packs frames into datagrams, seals them, and hands them out in runs.
+/// Packs frames into datagrams, seals them, and hands them out: one by one in memory that the sink
+/// lends, or in runs in the lane's own.
 ///
-/// [`push`](Self::push) each frame of a batch, then [`flush`](Self::flush) once.
+/// [`push`](Self::push) each frame of a batch, then [`flush`](Self::flush) once, with the same sink.
 /// A frame is copied once, to its place in the outgoing buffer, and encrypted there.
 /// No frame crosses a flush, so a lane that falls silent owes nothing.
 pub struct TxLane {
@@ -25,8 +28,10 @@ pub struct TxLane {
     /// Datagrams sealed in this run, and the most that a run takes.
     sealed: usize,
     segments: usize,
-    /// What is in the open datagram, which stands behind the sealed ones.
+    /// What is in the open datagram.
     bundle: Bundle,
+    /// Whether that stands in memory of the sink's; else it stands behind the sealed ones.
+    lent: bool,
 }
 
 impl TxLane {
@@ -50,6 +55,7 @@ impl TxLane {
             sealed: 0,
             segments: 1,
             bundle: Bundle::default(),
+            lent: false,
         };
         lane.begin_run();
         lane
@@ -87,8 +93,8 @@ impl TxLane {
         self.next_size
     }
 
-    /// Appends `frame`. Each datagram is sealed as it fills; each run is handed to
-    /// `send` as it fills. What is left waits for the next frame or for [`flush`](Self::flush).
+    /// Appends `frame`. Each datagram is sealed as it fills, and each run goes to `out` as it fills,
+    /// or each datagram in memory lent. What is left waits for the next frame or for [`flush`](Self::flush).
     ///
     /// # Errors
     /// [`DropReason::BadFrameLength`] unless it is 14 to 9,216 bytes long,
@@ -99,7 +105,7 @@ impl TxLane {
         &mut self,
         frame: &[u8],
         now: Instant,
-        send: &mut impl FnMut(Run<'_>),
+        out: &mut impl DatagramSink,
     ) -> Result<(), DropReason> {
         if !wire::is_frame_length(frame.len()) {
             return Err(DropReason::BadFrameLength);
@@ -110,13 +116,13 @@ impl TxLane {
             self.sa.admit(now, self.datagrams_for(frame.len()))?;
         }
         if !self.bundle.can_begin(self.size) {
-            self.close(send);
+            self.close(out);
         }
-        let (bundle, datagram) = self.open_datagram();
+        let (bundle, datagram) = self.open_datagram(out);
         let mut taken = bundle.begin(datagram, frame);
         while taken < frame.len() {
-            self.close(send);
-            let (bundle, datagram) = self.open_datagram();
+            self.close(out);
+            let (bundle, datagram) = self.open_datagram(out);
             taken += bundle.resume(datagram, &frame[taken..]);
         }
         Ok(())
@@ -124,16 +130,20 @@ impl TxLane {
 
     /// Seals what is open and hands out the rest: the end of a batch.
     #[inline]
-    pub fn flush(&mut self, send: &mut impl FnMut(Run<'_>)) {
+    pub fn flush(&mut self, out: &mut impl DatagramSink) {
         if self.sealed == 0 && self.bundle.is_single() {
-            return self.send_lone_frame(send);
+            return self.send_lone_frame(out);
         }
         let mut end = self.sealed * self.size;
         if !self.bundle.is_empty() {
-            end += self.seal_bundle();
+            let length = self.seal_bundle(out);
+            if self.lent {
+                return self.send_lent(length, out);
+            }
+            end += length;
         }
         if end > 0 {
-            self.hand_out(end, send);
+            self.hand_out(end, out);
         }
     }
 
@@ -144,15 +154,15 @@ impl TxLane {
     pub fn keepalive(
         &mut self,
         now: Instant,
-        send: &mut impl FnMut(Run<'_>),
+        out: &mut impl DatagramSink,
     ) -> Result<(), DropReason> {
         if !self.is_empty() {
-            self.flush(send);
+            self.flush(out);
             return Ok(());
         }
         self.sa.admit(now, 1)?;
-        self.seal_at(0, 0, NextHeader::Dummy);
-        self.hand_out(MIN_ESP, send);
+        seal(&mut self.sa, &mut self.buffer, 0, NextHeader::Dummy);
+        self.hand_out(MIN_ESP, out);
         Ok(())
     }
 
@@ -174,51 +184,79 @@ impl TxLane {
         1 + behind.div_ceil(each) as u64
     }
 
+    /// The open datagram; if there is nothing in it yet, whose memory that is is decided now. A run that
+    /// was begun goes out before anything else does.
     #[inline]
-    fn open_datagram(&mut self) -> (&mut Bundle, &mut [u8]) {
-        let datagram = &mut self.buffer[self.sealed * self.size..][..self.size];
+    fn open_datagram<'a>(
+        &'a mut self,
+        out: &'a mut impl DatagramSink,
+    ) -> (&'a mut Bundle, &'a mut [u8]) {
+        if self.bundle.is_empty() {
+            self.lent = self.sealed == 0 && out.lend(self.size);
+        }
+        let datagram = match self.lent {
+            true => &mut out.lent()[..self.size],
+            false => &mut self.buffer[self.sealed * self.size..][..self.size],
+        };
         (&mut self.bundle, datagram)
     }
 
-    /// Seals the open datagram, which is full, and hands out the run if that is full too.
-    fn close(&mut self, send: &mut impl FnMut(Run<'_>)) {
-        let length = self.seal_bundle();
+    /// Seals the open datagram, which is full, and hands it out, or the run if that is full too.
+    fn close(&mut self, out: &mut impl DatagramSink) {
+        let length = self.seal_bundle(out);
         debug_assert_eq!(length, self.size, "segments are equal");
+        if self.lent {
+            return self.send_lent(length, out);
+        }
         self.sealed += 1;
         if self.sealed == self.segments {
-            self.hand_out(self.sealed * self.size, send);
+            self.hand_out(self.sealed * self.size, out);
         }
     }
 
     /// Seals the open datagram as a bundle. Returns its length.
     #[inline]
-    fn seal_bundle(&mut self) -> usize {
-        let at = self.sealed * self.size;
-        let payload = std::mem::take(&mut self.bundle).finish(&mut self.buffer[at..]);
-        self.seal_at(at, payload, NextHeader::Bundle)
+    fn seal_bundle(&mut self, out: &mut impl DatagramSink) -> usize {
+        let bundle = std::mem::take(&mut self.bundle);
+        let datagram = match self.lent {
+            true => out.lent(),
+            false => &mut self.buffer[self.sealed * self.size..],
+        };
+        let payload = bundle.finish(datagram);
+        seal(&mut self.sa, datagram, payload, NextHeader::Bundle)
     }
 
-    /// Sends the only frame of the run as next header 143. Its bytes stay where they
-    /// are: the ESP header covers the two fields that only a bundle needs.
-    fn send_lone_frame(&mut self, send: &mut impl FnMut(Run<'_>)) {
+    /// Sends the only frame of the run, or of a datagram in memory lent, as next header 143. In a run its
+    /// bytes stay where they are: the ESP header covers the two fields that only a bundle needs. A datagram in
+    /// memory lent begins where that does, so the frame moves up.
+    fn send_lone_frame(&mut self, out: &mut impl DatagramSink) {
         let payload = std::mem::take(&mut self.bundle).single_len();
-        let length = self.seal_at(LONE_SHIFT, payload, NextHeader::Ethernet);
-        let bytes = &self.buffer[LONE_SHIFT..][..length];
-        send(Run {
-            bytes,
+        if self.lent {
+            let datagram = out.lent();
+            let from = ESP_HEADER + LONE_SHIFT;
+            datagram.copy_within(from..from + payload, ESP_HEADER);
+            let length = seal(&mut self.sa, datagram, payload, NextHeader::Ethernet);
+            return self.send_lent(length, out);
+        }
+        let datagram = &mut self.buffer[LONE_SHIFT..];
+        let length = seal(&mut self.sa, datagram, payload, NextHeader::Ethernet);
+        out.send_run(Run {
+            bytes: &datagram[..length],
             segment_size: length,
         });
         self.begin_run();
     }
 
     #[inline]
-    fn seal_at(&mut self, at: usize, payload: usize, next_header: NextHeader) -> usize {
-        let sealed = esp::seal(&mut self.sa, &mut self.buffer[at..], payload, next_header);
-        sealed.expect("admitted before it was opened")
+    fn send_lent(&mut self, length: usize, out: &mut impl DatagramSink) {
+        out.send_lent(length);
+        if self.size != self.next_size {
+            self.begin_run();
+        }
     }
 
-    fn hand_out(&mut self, end: usize, send: &mut impl FnMut(Run<'_>)) {
-        send(Run {
+    fn hand_out(&mut self, end: usize, out: &mut impl DatagramSink) {
+        out.send_run(Run {
             bytes: &self.buffer[..end],
             segment_size: self.size.min(end),
         });
@@ -232,4 +270,10 @@ impl TxLane {
         let fit = (self.limits.max_bytes / self.size).max(1);
         self.segments = self.limits.max_segments.clamp(1, fit);
     }
+}
+
+/// Seals what was admitted before its datagram was opened. Returns the datagram's length.
+#[inline]
+fn seal(sa: &mut OutboundSa, datagram: &mut [u8], payload: usize, next: NextHeader) -> usize {
+    esp::seal(sa, datagram, payload, next).expect("admitted before it was opened")
 }
