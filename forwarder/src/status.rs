@@ -138,6 +138,8 @@ pub struct UplinkXdpStatus {
     pub tx_dropped: u64,
     /// Its receive queues that a worker serves.
     pub queues: u32,
+    /// How many rules in the device bring each lane to its worker's queue, and why there are no more.
+    pub flow_rules: String,
     /// The ways to the peers' addresses.
     pub next_hops: Vec<NextHopStatus>,
 }

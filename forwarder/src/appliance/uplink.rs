@@ -13,7 +13,7 @@ use crate::{
     options::UplinkKind,
     routes::{self, Snapshot},
     sys::xsk::{CopyMode, MAX_FRAME, XskConfig, XskError, XskPort, XskTuning},
-    uplink::Target,
+    uplink::{FlowRules, Target},
     xdp::{AttachMode, UplinkProgram},
 };
 
@@ -48,6 +48,8 @@ pub struct UplinkPort {
     pub queues: u32,
     /// The longest frame by AF_XDP.
     pub max_frame: usize,
+    /// What brings each lane to its worker's queue.
+    pub flow_rules: FlowRules,
 }
 
 impl UplinkPort {
@@ -156,6 +158,7 @@ fn open(
     let mut port = UplinkPort {
         max_frame: device.max_frame().min(MAX_FRAME),
         copy_mode: ports[0].copy_mode(),
+        flow_rules: FlowRules::new(&device.name, device.queues),
         device,
         program,
         attach_mode,

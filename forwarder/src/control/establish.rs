@@ -125,6 +125,11 @@ async fn exchange(
     send_keys(candidate, context, &lanes)
 }
 
+/// Which of so many workers receives a lane of the peer.
+pub(super) fn worker_of(remote_lane: u8, workers: usize) -> usize {
+    usize::from(remote_lane) % workers
+}
+
 /// One security association for each lane of the peer, dealt out to our workers.
 fn install_receive(
     candidate: &Candidate,
@@ -134,7 +139,7 @@ fn install_receive(
     let dialled = candidate.session.is_dialer();
     let mut ready = Vec::new();
     for remote_lane in 0..candidate.session.hello().lanes {
-        let worker = usize::from(remote_lane) % context.workers.len();
+        let worker = worker_of(remote_lane, context.workers.len());
         let spi = context.new_spi(worker as u8)?;
         let highest = SharedCounter::default();
         let lane = Receiving {

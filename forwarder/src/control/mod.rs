@@ -184,6 +184,7 @@ pub async fn run(parts: Parts) -> Result<(), String> {
             break Err(e);
         }
         control.want_next_hops();
+        control.place_lanes();
     };
     control.stop().await;
     outcome

@@ -1,19 +1,21 @@
 //! What the control plane does about AF_XDP on the uplink: it keeps program and workers up to date.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
 use causeway_ebpf::UplinkVerdict;
+use causeway_tunnel::session::Session;
 use tracing::{debug, info, warn};
 
-use super::{Control, next_hops::UplinkState};
+use super::{Control, establish::worker_of, next_hops::UplinkState};
 use crate::{
     spec::MacName,
     status::{NextHopStatus, UplinkStatus, UplinkXdpStatus},
-    uplink::{NextHop, NextHops, Path, Target},
+    sys::ethtool::UdpFlow,
+    uplink::{NextHop, NextHops, Path, Placement, Target},
     worker::Command,
 };
 
@@ -35,6 +37,31 @@ impl Control {
             *wanted = targets;
             changed
         });
+    }
+
+    /// Has the uplink's device bring each lane to the queue of its worker.
+    pub(super) fn place_lanes(&mut self) {
+        let Some(port) = &mut self.parts.uplink else {
+            return;
+        };
+        if !port.flow_rules.wanted() {
+            return;
+        }
+        let (listen, workers) = (self.parts.config.listen, &self.parts.uplinks);
+        let mut placement = Placement::new();
+        for peer in &self.peers {
+            let session = peer.live.as_ref().map(|live| &live.session);
+            match (session.filter(|s| s.is_dialer()), listen) {
+                // The peer sends each lane to the port of the worker that it is for.
+                (Some(dialled), _) => placement.extend(own_ports(dialled, workers)),
+                (None, Some(listen)) => {
+                    placement.extend(lanes_of(&peer.paths, listen.port(), workers.len()));
+                }
+                (None, None) => {}
+            }
+        }
+        placement.retain(|_, queue| *queue < port.queues);
+        port.flow_rules.set(&placement);
     }
 
     pub(super) fn uplink_changed(&mut self, state: UplinkState) {
@@ -86,6 +113,7 @@ impl Control {
             copy_mode: port.copy_mode.label().into(),
             tx_dropped: port.device.dropped_since(),
             queues: port.queues,
+            flow_rules: port.flow_rules.to_string(),
             next_hops: self.next_hop_status(),
         });
         UplinkStatus {
@@ -118,6 +146,41 @@ impl Control {
         let labels = UplinkVerdict::ALL.iter().map(|v| v.label().to_owned());
         counters.map_or_else(BTreeMap::new, |counters| labels.zip(counters).collect())
     }
+}
+
+/// A rule for each worker's own port.
+fn own_ports(session: &Session, workers: &[SocketAddr]) -> impl Iterator<Item = (UdpFlow, u32)> {
+    let ipv6 = session.remote_address().ip().to_canonical().is_ipv6();
+    let to = move |(queue, worker): (usize, &SocketAddr)| {
+        let flow = UdpFlow {
+            to: worker.port(),
+            from: None,
+            ipv6,
+        };
+        (flow, queue as u32)
+    };
+    workers
+        .iter()
+        .enumerate()
+        .map(to)
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// A rule for each lane of a peer, from where it comes to the port that all share.
+fn lanes_of(
+    paths: &HashMap<u8, Path>,
+    to: u16,
+    workers: usize,
+) -> impl Iterator<Item = (UdpFlow, u32)> {
+    paths.iter().map(move |(lane, path)| {
+        let flow = UdpFlow {
+            to,
+            from: Some(path.remote),
+            ipv6: path.remote.is_ipv6(),
+        };
+        (flow, worker_of(*lane, workers) as u32)
+    })
 }
 
 /// Says in the log what has changed: the way to a peer is news, that it is found at first is not.

@@ -113,6 +113,7 @@ fn write_uplink(out: &mut String, uplink: &UplinkStatus) -> std::fmt::Result {
         "  uplink {} ({}): XDP {}, AF_XDP {}, {} queue(s) ({})",
         xdp.interface, xdp.mac, xdp.xdp, xdp.copy_mode, xdp.queues, uplink.why
     )?;
+    writeln!(out, "    flow rules: {}", xdp.flow_rules)?;
     if xdp.tx_dropped > 0 {
         writeln!(out, "    tx_dropped {}", xdp.tx_dropped)?;
     }
@@ -285,6 +286,7 @@ mod tests {
         let xdp = UplinkXdpStatus {
             interface: "eth0".into(),
             copy_mode: "copy".into(),
+            flow_rules: "4".into(),
             next_hops: vec![
                 way("192.0.2.1", Some("192.0.2.9 (02:00:00:00:00:01)"), None),
                 way("192.0.2.2", None, Some("no route")),
@@ -302,6 +304,7 @@ mod tests {
         let text = status.to_text();
         for words in [
             "uplink eth0",
+            "flow rules: 4",
             "192.0.2.1 by 192.0.2.9 (02:00:00:00:00:01)",
             "192.0.2.2 through the kernel: no route",
             "frames at the uplink",

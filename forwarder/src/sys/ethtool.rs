@@ -1,9 +1,13 @@
 //! Offloads of a device, by the ioctl of ethtool (include/uapi/linux/ethtool.h): generic receive offload, and
-//! features by name.
+//! features by name; and its rules of which queue takes what.
 
 mod features;
+mod rules;
 
-pub use self::features::turn_off;
+pub use self::{
+    features::turn_off,
+    rules::{UdpFlow, insert_rule, remove_rule},
+};
 
 use std::{
     io,

@@ -6,6 +6,7 @@
 //! XDP program passes to the kernel, and sends where the AF_XDP port cannot: no route, a neighbour that is not
 //! resolved, a datagram longer than the MTU. So nothing is lost that would not be lost without the port.
 
+mod flow_rules;
 mod gro;
 pub mod headers;
 mod next_hop;
@@ -22,6 +23,7 @@ use std::{
 use causeway_tunnel::lane::{Run, RunLimits};
 
 pub use self::{
+    flow_rules::{FlowRules, Placement},
     gro::{Gro, GroState},
     next_hop::{NextHop, NextHops, Tag, Target},
     udp::{UdpUplink, bind, canonical, wildcard},

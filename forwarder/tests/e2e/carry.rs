@@ -273,7 +273,10 @@ fn four_queues_by_xdp_are_four_workers_and_order_is_kept() {
     let mut handed_over = 0;
     for end in ["site", "cloud"] {
         let status = lab.status(end);
-        assert_eq!(status.uplink.xdp.as_ref().unwrap().queues, 4);
+        let xdp = status.uplink.xdp.as_ref().unwrap();
+        assert_eq!(xdp.queues, 4);
+        // A veth has no flow rules.
+        assert!(xdp.flow_rules.starts_with("0, and no more: "), "{xdp:?}");
         assert_by_xdp(&status);
         handed_over += status
             .workers

@@ -1,0 +1,155 @@
+//! Rules by which a device with several receive queues chooses one ("ntuple", ethtool(8), `-N`).
+
+use std::{io, net::SocketAddr};
+
+use super::exchange;
+
+/// `ETHTOOL_GRXCLSRLCNT`, `ETHTOOL_GRXCLSRLALL`: how many rules there are, and where.
+const COUNT: u32 = 0x2e;
+const LIST: u32 = 0x30;
+/// `ETHTOOL_SRXCLSRLDEL`, `ETHTOOL_SRXCLSRLINS`.
+const REMOVE: u32 = 0x31;
+const INSERT: u32 = 0x32;
+
+/// `UDP_V4_FLOW`, `UDP_V6_FLOW`.
+const UDP_IPV4: u32 = 0x02;
+const UDP_IPV6: u32 = 0x06;
+
+/// `RX_CLS_LOC_SPECIAL`, in an answer: the driver finds a place by itself; `RX_CLS_LOC_ANY`: it is to.
+const FINDS_PLACE: u64 = 0x8000_0000;
+const ANY_PLACE: u32 = 0xffff_ffff;
+
+/// Rules of a device that we can look at: more than any we know of has room for.
+const MOST: usize = 16_385;
+
+/// `struct ethtool_rxnfc`, and in it, from its 16th byte on, `struct ethtool_rx_flow_spec`: which word is what.
+const COMMAND: usize = 0;
+/// Of 64 bits, like the queue.
+const DATA: usize = 2;
+const KIND: usize = 4;
+const QUEUE: usize = 42;
+const PLACE: usize = 44;
+const RULE_COUNT: usize = 46;
+/// What is behind the structure: the places of all rules.
+const PLACES: usize = 47;
+
+/// Where the flow's values and masks begin, in bytes (`union ethtool_flow_union`).
+const VALUES: usize = 20;
+const MASKS: usize = 92;
+
+struct Request(Vec<u32>);
+
+impl Request {
+    fn new(command: u32) -> Self {
+        let mut words = vec![0; PLACES + MOST];
+        words[COMMAND] = command;
+        Self(words)
+    }
+
+    fn data(&self) -> u64 {
+        let [a, b, c, d] = self.0[DATA].to_ne_bytes();
+        let [e, f, g, h] = self.0[DATA + 1].to_ne_bytes();
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    fn set_bytes(&mut self, at: usize, bytes: &[u8]) {
+        for (at, byte) in (at..).zip(bytes) {
+            let mut word = self.0[at / 4].to_ne_bytes();
+            word[at % 4] = *byte;
+            self.0[at / 4] = u32::from_ne_bytes(word);
+        }
+    }
+
+    /// What counts for the rule.
+    fn match_bytes(&mut self, at: usize, bytes: &[u8]) {
+        self.set_bytes(VALUES + at, bytes);
+        self.set_bytes(MASKS + at, &[0xff; 16][..bytes.len()]);
+    }
+
+    fn set_queue(&mut self, queue: u32) {
+        self.set_bytes(4 * QUEUE, &u64::from(queue).to_ne_bytes());
+    }
+
+    /// The kernel writes no more places than the count says, which is set to no more than there are.
+    fn send(&mut self, device: &str) -> io::Result<()> {
+        exchange(device, &mut self.0)
+    }
+}
+
+/// Datagrams of UDP to one port of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UdpFlow {
+    /// The port.
+    pub to: u16,
+    /// Of one sender only.
+    pub from: Option<SocketAddr>,
+    /// Over IPv6, else over IPv4: the same as the sender's address says, if there is one.
+    pub ipv6: bool,
+}
+
+impl UdpFlow {
+    /// `struct ethtool_tcpip4_spec` or `struct ethtool_tcpip6_spec`: source address, destination address,
+    /// source port, destination port; a bit of a mask that is set counts.
+    fn fill(&self, request: &mut Request) {
+        let address = if self.ipv6 { 16 } else { 4 };
+        request.0[KIND] = if self.ipv6 { UDP_IPV6 } else { UDP_IPV4 };
+        match self.from {
+            Some(SocketAddr::V4(from)) => request.match_bytes(0, &from.ip().octets()),
+            Some(SocketAddr::V6(from)) => request.match_bytes(0, &from.ip().octets()),
+            None => {}
+        }
+        let ports = 2 * address;
+        if let Some(from) = self.from {
+            request.match_bytes(ports, &from.port().to_be_bytes());
+        }
+        request.match_bytes(ports + 2, &self.to.to_be_bytes());
+    }
+}
+
+/// Has the device put these datagrams on that queue. Returns the place of the rule, to [remove](remove_rule)
+/// it by.
+///
+/// # Errors
+///
+/// EOPNOTSUPP if the device has no such rules, or they are turned off (`ethtool -K DEVICE ntuple on`);
+/// what its driver answers: ENOSPC, EINVAL, EEXIST.
+pub fn insert_rule(device: &str, flow: &UdpFlow, queue: u32) -> io::Result<u32> {
+    let mut request = Request::new(INSERT);
+    flow.fill(&mut request);
+    request.set_queue(queue);
+    request.0[PLACE] = place(device)?;
+    request.send(device)?;
+    Ok(request.0[PLACE])
+}
+
+/// Removes the rule at this place.
+///
+/// # Errors
+///
+/// What the driver answers.
+pub fn remove_rule(device: &str, place: u32) -> io::Result<()> {
+    let mut request = Request::new(REMOVE);
+    request.0[PLACE] = place;
+    request.send(device)
+}
+
+/// Where a rule can go: the driver's choice, or the last free place, where it is in nobody's way.
+fn place(device: &str) -> io::Result<u32> {
+    let mut request = Request::new(COUNT);
+    request.send(device)?;
+    if request.data() & FINDS_PLACE != 0 {
+        return Ok(ANY_PLACE);
+    }
+    let mut list = Request::new(LIST);
+    // A few more, should some be added just now.
+    list.0[RULE_COUNT] = request.0[RULE_COUNT].saturating_add(64).min(MOST as u32);
+    list.send(device)?;
+    let taken = &list.0[PLACES..][..MOST.min(list.0[RULE_COUNT] as usize)];
+    let size = u32::try_from(list.data()).unwrap_or(u32::MAX);
+    let mut free = (0..size).rev().filter(|place| !taken.contains(place));
+    free.next()
+        .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOSPC))
+}
+
+#[cfg(test)]
+mod tests;
