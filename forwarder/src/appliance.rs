@@ -352,6 +352,7 @@ fn spawn_workers(
             fifo: config.sched_fifo,
             flood_limit: config.flood_limit,
             finish_checksums,
+            clamp_mss: config.clamp_mss,
             lane_keepalive: config.lane_keepalive,
             peers: config.peers.len(),
             vlans: config.vlans.clone(),

@@ -10,6 +10,7 @@ use std::{
 use causeway_tunnel::{aead::Cipher, identity::PrivateKey};
 
 use crate::{
+    clamp_mss::ClampMss,
     keys,
     lan_port::{LanSpec, RxFilterKind},
     options::{
@@ -84,6 +85,8 @@ pub struct Config {
     pub rx_filter: RxFilterKind,
     /// Whether to complete partial checksums.
     pub finish_checksums: AutoOnOff,
+    /// What the segment size of TCP connections is lowered to.
+    pub clamp_mss: ClampMss,
     /// Flooded frames per second and worker.
     pub flood_limit: u32,
     /// What a worker does when there is nothing to do.
@@ -170,6 +173,7 @@ impl Config {
             sa_log: o.sa_log,
             rx_filter: rx_filter(role, o.promisc, o.rx_filter)?,
             finish_checksums: o.finish_checksums.unwrap_or(AutoOnOff::Auto),
+            clamp_mss: o.clamp_mss.unwrap_or_default(),
             flood_limit: o.flood_limit.unwrap_or(10_000),
             idle: o.idle.unwrap_or(IdleStrategy::Adaptive),
             batch: within("--batch", o.batch.unwrap_or(256), 1, 4_096)?,

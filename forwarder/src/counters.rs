@@ -76,6 +76,8 @@ pub struct WorkerCounters {
     pub wan_tx_runs: Counter,
     /// Partial checksums completed.
     pub checksums_finished: Counter,
+    /// SYNs of TCP whose MSS was lowered.
+    pub mss_clamped: Counter,
     /// Frames of the control plane handed to the LAN port.
     pub lan_injected: Counter,
     /// Frames of the control plane accepted for a peer.
@@ -118,6 +120,7 @@ impl WorkerCounters {
             wan_xdp_tx: Counter::default(),
             wan_tx_runs: Counter::default(),
             checksums_finished: Counter::default(),
+            mss_clamped: Counter::default(),
             lan_injected: Counter::default(),
             wan_injected: Counter::default(),
             punted: Counter::default(),

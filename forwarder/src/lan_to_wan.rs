@@ -14,6 +14,7 @@ use causeway_tunnel::{DropReason, lane::TxLane};
 
 use crate::{
     checksum,
+    clamp_mss::Clamp,
     counters::WorkerCounters,
     flood::TokenBucket,
     snoop::Snoop,
@@ -108,6 +109,8 @@ pub struct LanToWan<'a, U = Uplink> {
     pub flood: &'a mut TokenBucket,
     /// What the control plane sees of it.
     pub snoop: &'a mut Snoop,
+    /// What lowers the MSS of TCP, if anything does.
+    pub clamp: Option<&'a Clamp>,
     /// This worker's counters.
     pub counters: &'a WorkerCounters,
     /// Whether to complete partial checksums.
@@ -137,7 +140,14 @@ impl<U: RunSink> LanToWan<'_, U> {
             self.counters.checksums_finished.add(1);
         }
         match destination {
-            Destination::Peer(peer) | Destination::FloodTo(peer) => self.push(peer, frame),
+            Destination::Peer(peer) | Destination::FloodTo(peer) => {
+                if let Some(clamp) = self.clamp
+                    && clamp.frame(frame, peer)
+                {
+                    self.counters.mss_clamped.add(1);
+                }
+                self.push(peer, frame)
+            }
             Destination::FloodAll => self.flood(frame),
         }
     }

@@ -39,6 +39,7 @@ pub mod aead;
 pub mod appliance;
 pub mod bindings;
 pub mod checksum;
+pub mod clamp_mss;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    clamp_mss::ClampMss,
     lan_port::LanSpec,
     spec::{CpuList, PeerSpec, Period, StationSpec},
     vlans::spec::{VlanMapSpec, VlansSpec},
@@ -109,6 +110,10 @@ pub struct RunOptions {
     #[arg(long, value_enum)]
     pub finish_checksums: Option<AutoOnOff>,
 
+    /// Lower the segment size that TCP connections through the tunnel agree on: `auto` to what fits one datagram, or to a SIZE in bytes, 536 to 9162 [default: off]
+    #[arg(long, value_name = "auto|SIZE|off")]
+    pub clamp_mss: Option<ClampMss>,
+
     /// Broadcast and multicast frames per second that a worker lets through to the other end [default: 10000]
     #[arg(long, value_name = "N")]
     pub flood_limit: Option<u32>,
@@ -200,6 +205,7 @@ impl RunOptions {
             promisc: self.promisc.or(file.promisc),
             rx_filter: self.rx_filter.or(file.rx_filter),
             finish_checksums: self.finish_checksums.or(file.finish_checksums),
+            clamp_mss: self.clamp_mss.or(file.clamp_mss),
             flood_limit: self.flood_limit.or(file.flood_limit),
             idle: self.idle.or(file.idle),
             batch: self.batch.or(file.batch),

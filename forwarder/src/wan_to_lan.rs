@@ -15,6 +15,7 @@ use causeway_tunnel::{
 };
 
 use crate::{
+    clamp_mss::Clamp,
     counters::{SharedCounter, WorkerCounters},
     snoop::Snoop,
     stations::{KeyHasher, PeerIndex, Place, Role, StationTable},
@@ -129,6 +130,8 @@ pub struct WanToLan<'a, P = XskPort> {
     pub port: &'a mut P,
     /// What the control plane sees of it.
     pub snoop: &'a mut Snoop,
+    /// What lowers the MSS of TCP, if anything does.
+    pub clamp: Option<&'a mut Clamp>,
     /// This worker's counters.
     pub counters: &'a WorkerCounters,
     /// When the batch began.
@@ -187,8 +190,10 @@ impl<P: FrameSink> WanToLan<'_, P> {
         let (vlans, now) = (inbound.vlans.as_deref(), self.now);
         let (port, snoop) = (&mut *self.port, &mut *self.snoop);
         let (mut frames, mut bytes) = (0, 0);
+        let mut clamp = self.clamp.as_deref_mut();
         let mut take = |frame: Frame<'_>| {
-            inject(frame, peer, stations, port)?;
+            admit(frame.head, peer, stations)?;
+            transmit(frame, peer, port, clamp.as_deref_mut(), counters)?;
             snoop.from_peer(frame, peer, now, counters);
             Ok(())
         };
@@ -318,13 +323,21 @@ fn take_joined(
     take(Frame { head, tail: far })
 }
 
-fn inject(
+/// Gives an admitted frame to the LAN port, with a lower MSS if that is wanted and there is one to lower.
+#[inline]
+fn transmit(
     frame: Frame<'_>,
     peer: PeerIndex,
-    stations: &StationTable,
     port: &mut impl FrameSink,
+    clamp: Option<&mut Clamp>,
+    counters: &WorkerCounters,
 ) -> Result<(), DropReason> {
-    admit(frame.head, peer, stations)?;
+    if let Some(clamp) = clamp
+        && let Some(lowered) = clamp.copy(&frame, peer)
+    {
+        counters.mss_clamped.add(1);
+        return port.transmit(lowered).map_err(reason);
+    }
     port.transmit(frame).map_err(reason)
 }
 

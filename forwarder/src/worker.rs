@@ -35,6 +35,7 @@ use self::{
     sleep::RETRY,
 };
 use crate::{
+    clamp_mss::Clamp,
     counters::WorkerCounters,
     flood::TokenBucket,
     lan_to_wan::{LanToWan, PeerTx, RunSink as _},
@@ -60,6 +61,7 @@ struct Worker {
     /// Security associations that this worker has ever received on.
     installed: u64,
     flood: TokenBucket,
+    clamp: Option<Clamp>,
     keepalives: Vec<Keepalive>,
     next_tick: Instant,
     retry: Duration,
@@ -97,6 +99,7 @@ impl Worker {
             lanes: InboundLanes::default(),
             installed: 0,
             flood: TokenBucket::new(config.flood_limit, now),
+            clamp: Clamp::new(config.clamp_mss, config.peers),
             keepalives: vec![idle; config.peers],
             next_tick: now + TICK,
             retry: RETRY.0,
@@ -144,6 +147,7 @@ impl Worker {
             uplink: &mut self.config.uplink,
             flood: &mut self.flood,
             snoop: &mut self.config.snoop,
+            clamp: self.clamp.as_ref(),
             counters: &self.counters,
             finish_checksums: self.config.finish_checksums,
             now,
@@ -167,6 +171,7 @@ impl Worker {
             lanes: &mut self.lanes,
             port: &mut self.config.port,
             snoop: &mut self.config.snoop,
+            clamp: self.clamp.as_mut(),
             counters,
             now,
         };

@@ -247,6 +247,7 @@ fn worker_counters(c: &WorkerCounters) -> BTreeMap<String, u64> {
         ("wan_xdp_tx", &c.wan_xdp_tx),
         ("wan_tx_runs", &c.wan_tx_runs),
         ("checksums_finished", &c.checksums_finished),
+        ("mss_clamped", &c.mss_clamped),
         ("lan_injected", &c.lan_injected),
         ("wan_injected", &c.wan_injected),
         ("punted", &c.punted),

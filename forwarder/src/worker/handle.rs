@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{LiveSpis, Mailbox, Worker};
 use crate::{
+    clamp_mss::ClampMss,
     counters::{SharedCounter, WorkerCounters},
     options::IdleStrategy,
     snoop::Snoop,
@@ -43,6 +44,8 @@ pub struct WorkerConfig {
     pub flood_limit: u32,
     /// Whether to complete partial checksums of LAN frames.
     pub finish_checksums: bool,
+    /// What the segment size of TCP connections is lowered to.
+    pub clamp_mss: ClampMss,
     /// A lane idle for this long sends a keepalive.
     pub lane_keepalive: Duration,
     /// Number of peers.

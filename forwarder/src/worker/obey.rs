@@ -71,6 +71,7 @@ impl Worker {
                 let run = self.config.uplink.run_limits();
                 let lane = TxLane::new(spi, &keys, limits, now, datagram_size, run);
                 self.install_tx(usize::from(peer), lane, path, now);
+                self.clamp_to(peer);
             }
             Command::RemoveRx(spi) => {
                 if let Some(mut inbound) = self.lanes.remove(&spi) {
@@ -87,6 +88,7 @@ impl Worker {
                 if let Some(lane) = &mut self.peers[usize::from(peer)].lane {
                     lane.set_datagram_size(bytes);
                 }
+                self.clamp_to(peer);
             }
             Command::LiveSpis(spis, done) => {
                 self.config.mailbox.set_live(spis);
@@ -120,6 +122,7 @@ impl Worker {
             uplink: &mut self.config.uplink,
             flood: &mut self.flood,
             snoop: &mut self.config.snoop,
+            clamp: None,
             counters: &self.counters,
             finish_checksums: false,
             now,
@@ -128,6 +131,14 @@ impl Worker {
             batch.own_frame(peer, frame);
         }
         batch.flush();
+    }
+
+    /// TCP's segments are to fit the datagrams of the peer's lane.
+    fn clamp_to(&mut self, peer: PeerIndex) {
+        let lane = self.peers[usize::from(peer)].lane.as_ref();
+        if let (Some(clamp), Some(lane)) = (&mut self.clamp, lane) {
+            clamp.set_datagram_size(peer, lane.datagram_size());
+        }
     }
 
     /// The peers learn of the new port by keepalives.

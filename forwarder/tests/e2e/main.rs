@@ -6,6 +6,7 @@
 mod announce;
 mod attack;
 mod carry;
+mod clamp;
 mod cli;
 mod configuration;
 mod dead_lanes;

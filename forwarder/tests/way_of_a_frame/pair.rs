@@ -117,6 +117,7 @@ impl OneWay {
             uplink: &mut wire,
             flood: &mut self.flood,
             snoop: &mut Snoop::default(),
+            clamp: None,
             counters: &self.sender,
             finish_checksums: false,
             now: self.now,
@@ -136,6 +137,7 @@ impl OneWay {
             lanes: &mut self.lanes,
             port: &mut lan,
             snoop: &mut Snoop::default(),
+            clamp: None,
             counters: &self.receiver,
             now: self.now,
         };

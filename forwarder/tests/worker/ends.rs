@@ -149,6 +149,7 @@ impl End {
             idle: IdleStrategy::Adaptive,
             fifo: None,
             flood_limit: 100_000,
+            clamp_mss: Default::default(),
             finish_checksums: false,
             lane_keepalive,
             peers: 1,

@@ -155,6 +155,7 @@ impl Series for Receiver {
             lanes: &mut self.lanes,
             port: &mut self.port,
             snoop: &mut self.snoop,
+            clamp: None,
             counters: &self.counters,
             now: start,
         };

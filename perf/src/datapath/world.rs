@@ -114,6 +114,7 @@ impl Site {
             uplink,
             flood: &mut self.flood,
             snoop: &mut self.snoop,
+            clamp: None,
             counters: &self.counters,
             finish_checksums: false,
             now: Instant::now(),
