@@ -4,7 +4,7 @@ use std::{
     path::PathBuf,
     process::{Command, Output, Stdio},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
@@ -14,8 +14,30 @@ use causeway::status::Status;
 
 use crate::running::Running;
 
-/// Labs are built one at a time: with two cores, tests side by side would only test the scheduler.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// Most tests wait most of the time, so they run side by side. Those that load the machine or measure times have it to
+/// themselves: with two cores they would only test the scheduler.
+static TURNS: RwLock<()> = RwLock::new(());
+
+enum Turn {
+    Shared {
+        _turn: RwLockReadGuard<'static, ()>,
+    },
+    Alone {
+        _turn: RwLockWriteGuard<'static, ()>,
+    },
+}
+
+impl Turn {
+    fn shared() -> Self {
+        let _turn = TURNS.read().unwrap_or_else(PoisonError::into_inner);
+        Self::Shared { _turn }
+    }
+
+    fn alone() -> Self {
+        let _turn = TURNS.write().unwrap_or_else(PoisonError::into_inner);
+        Self::Alone { _turn }
+    }
+}
 
 /// How long something that takes no time may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,18 +48,21 @@ pub(crate) const VM1: &str = "00:50:56:00:00:50";
 
 pub(crate) struct Lab {
     name: String,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Turn,
 }
 
 impl Lab {
     /// Builds the namespaces; `options` are those of `scripts/lab up`.
     pub(crate) fn up(options: &[&str]) -> Self {
+        Self::build(Turn::shared(), options)
+    }
+
+    fn build(turn: Turn, options: &[&str]) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         assert!(
             rustix::process::geteuid().is_root(),
             "end-to-end tests make network namespaces: run them as root (sudo scripts/test)"
         );
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("e2e{}-{number}", std::process::id());
         let lab = Self { name, _turn: turn };
@@ -47,10 +72,18 @@ impl Lab {
 
     /// Builds the namespaces and starts both ends with more arguments for `causeway run`.
     pub(crate) fn running(options: &[&str], arguments: &[&str]) -> Self {
-        let lab = Self::up(options);
-        lab.start("both", arguments);
-        lab.wait_for_session();
-        lab
+        Self::up(options).started(arguments)
+    }
+
+    /// The same while no other test has a lab: for one that loads the machine or measures times.
+    pub(crate) fn running_alone(options: &[&str], arguments: &[&str]) -> Self {
+        Self::build(Turn::alone(), options).started(arguments)
+    }
+
+    fn started(self, arguments: &[&str]) -> Self {
+        self.start("both", arguments);
+        self.wait_for_session();
+        self
     }
 
     /// Starts `site`, `cloud` or `both`; returns when they answer `causeway status`.

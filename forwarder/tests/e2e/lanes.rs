@@ -18,10 +18,13 @@ const KEEPALIVES: u64 = 6;
 
 /// Workers that stay on their core: the kernel may change the order of frames whose sender goes to another.
 pub(crate) fn running(queues: &str, uplink: [&str; 2], more: &[&str]) -> Lab {
+    Lab::running(&["--queues", queues], &pinned(uplink, more))
+}
+
+fn pinned<'a>(uplink: [&'a str; 2], more: &[&'a str]) -> Vec<&'a str> {
     let cores = std::thread::available_parallelism().unwrap().get();
     let cpus = if cores > 1 { "0,1" } else { "0" };
-    let arguments = [&uplink[..], &["--cpus", cpus], more].concat();
-    Lab::running(&["--queues", queues], &arguments)
+    [&uplink[..], &["--cpus", cpus], more].concat()
 }
 
 pub(crate) fn sum(status: &Status, counter: &str) -> u64 {
@@ -108,7 +111,7 @@ fn different_numbers_of_lanes_by_xdp() {
 #[test]
 fn order_is_kept_under_load() {
     for uplink in [UDP, XDP] {
-        let lab = running("4", uplink, &[]);
+        let lab = Lab::running_alone(&["--queues", "4"], &pinned(uplink, &[]));
         for way in [TO_VM, TO_DC] {
             let load = [
                 "--flows", "32", "--rate", "100000", "--time", "0.02", "--size", "1000",

@@ -17,7 +17,7 @@ fn answers(lab: &Lab) -> bool {
 /// `kill -9`, restart, and how long after the restarted end is up until traffic flows.
 fn recovery(end: &str, uplink: &str) {
     let uplink = ["--uplink", uplink];
-    let lab = Lab::running(&[], &uplink);
+    let lab = Lab::running_alone(&[], &uplink);
     assert!(within(PATIENCE, || answers(&lab)));
     for pause in [Duration::ZERO, Duration::from_secs(3)] {
         lab.stop(end, "KILL");

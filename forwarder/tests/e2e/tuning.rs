@@ -36,7 +36,7 @@ fn cpu_time(folder: &str) -> Duration {
 
 /// CPU time of an idle worker of the site in three seconds.
 fn cpu_time_when_idle(arguments: &[&str]) -> Duration {
-    let lab = Lab::running(&[], arguments);
+    let lab = Lab::running_alone(&[], arguments);
     let folder = worker(lab.status("site").pid);
     let before = cpu_time(&folder);
     std::thread::sleep(Duration::from_secs(3));
