@@ -16,6 +16,7 @@ mod hello;
 mod lanes;
 mod liveness;
 mod next_hops;
+mod one_way;
 mod own_addresses;
 mod peer;
 mod probes;
@@ -142,6 +143,8 @@ struct Control {
     started: Instant,
     next_session: SessionId,
     next_look: Instant,
+    /// Whether frames at the LAN port go both ways.
+    one_way: one_way::OneWay,
     /// Until when frames are passed to the doctor.
     probes_until: Option<Instant>,
     /// When a caller that we refuse was last worth a line in the log.
@@ -215,6 +218,7 @@ impl Control {
             started: Instant::now(),
             next_session: 0,
             next_look: Instant::now(),
+            one_way: one_way::OneWay::default(),
             probes_until: None,
             refusal_logged: None,
             events,
@@ -275,6 +279,7 @@ impl Control {
         if now >= self.next_look {
             self.next_look = now + LOOK;
             self.look_at_lan()?;
+            self.look_for_one_way(now);
         }
         self.end_old_probes(now);
         self.announce_due(now);

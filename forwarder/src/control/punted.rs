@@ -22,6 +22,7 @@ impl Control {
     }
 
     fn punted(&mut self, punted: &Punted, now: Instant) {
+        self.one_way_saw(punted, now);
         match punted.kind {
             Kind::Arp | Kind::Nd | Kind::Dhcp4 => self.snoop(punted, now),
             Kind::Dhcp6 | Kind::Igmp | Kind::Mld => {}

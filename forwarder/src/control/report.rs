@@ -181,6 +181,7 @@ impl Control {
         let mut warnings: Vec<String> = preflight::clock_warning(std::time::SystemTime::now())
             .into_iter()
             .collect();
+        warnings.extend(self.one_way.warning(&self.parts.lan.name));
         if let Some(port) = self.parts.uplink.as_ref().filter(|_| self.uplink_is_gone) {
             let name = &port.device.name;
             warnings.push(format!("interface {name} is gone: the kernel's routes are used; restart when it is there again"));
@@ -220,7 +221,7 @@ impl Control {
         warnings
     }
 
-    fn sum(&self, of: impl Fn(&WorkerCounters) -> u64) -> u64 {
+    pub(super) fn sum(&self, of: impl Fn(&WorkerCounters) -> u64) -> u64 {
         self.parts.workers.iter().map(|w| of(&w.counters)).sum()
     }
 }

@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::lab::{Lab, shown};
+use crate::lab::{Lab, PATIENCE, shown, within};
 
 const CAUSEWAY: &str = env!("CARGO_BIN_EXE_causeway");
 const GATEWAY: &str = "10.77.0.1";
@@ -249,4 +249,39 @@ fn what_keeps_the_doctor_from_asking_is_one_line() {
             "{wrong:?}"
         );
     }
+}
+
+/// While it runs, the appliance notices by itself that its port is deaf, says so once, and that it is over.
+#[test]
+fn a_deaf_port_is_noticed_while_running() {
+    let lab = Lab::running(&[], &[]);
+    switch(&lab, "esx-promisc-off");
+    // Hosts that answered lately are expected to answer.
+    let arping = |host, count, address: &str| {
+        let arping = [
+            "arping", "-q", "-I", "eth0", "-w", "1", "-c", count, address,
+        ];
+        lab.succeeds(host, &arping)
+    };
+    assert!(arping("dc", "1", "10.77.0.50"), "sending works");
+    let warning = || {
+        let warnings = lab.status("site").warnings;
+        warnings
+            .into_iter()
+            .find(|w| w.contains("`causeway doctor --lan lan`"))
+    };
+    let noticed = within(PATIENCE, || {
+        assert!(!arping("vm1", "1", GATEWAY), "nothing comes in");
+        warning().is_some()
+    });
+    assert!(noticed, "{}", lab.log("site"));
+    let logged = || lab.log("site").matches("causeway doctor --lan lan").count();
+    assert_eq!(logged(), 1, "{}", lab.log("site"));
+    switch(&lab, "hub");
+    assert!(within(PATIENCE, || {
+        arping("vm1", "1", GATEWAY);
+        warning().is_none()
+    }));
+    assert!(lab.log("site").contains("both ways again"));
+    assert_eq!(logged(), 1);
 }
