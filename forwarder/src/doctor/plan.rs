@@ -29,7 +29,7 @@ const ROUNDS: usize = 3;
 const LAST: usize = 2;
 /// How long an answer is waited for before the next attempt, at least and at most: 16 times what the slowest
 /// answer took so far. A later one counts as well, if its probe can be told.
-const PATIENCE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(300));
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(60), Duration::from_millis(300));
 /// How long more answers to a probe are waited for at the end.
 const LINGER: Duration = Duration::from_millis(100);
 

@@ -30,7 +30,7 @@ const SNAP: usize = 128;
 /// Frames that are read at once before the clock is looked at.
 const BATCH: usize = 256;
 /// For how long at least foreign frames are counted.
-const SAMPLE: Duration = Duration::from_millis(500);
+const SAMPLE: Duration = Duration::from_millis(400);
 
 /// The sockets at the port.
 pub struct Port {
