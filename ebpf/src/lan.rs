@@ -78,9 +78,13 @@ where
     if let Some(verdict) = for_the_host(packet, &header, config, tables) {
         return verdict;
     }
-    match role {
+    let verdict = match role {
         Role::Site => site_verdict(&header, tables),
         Role::Cloud => cloud_verdict(&header, tables),
+    };
+    match verdict {
+        Verdict::Flood if !config.flood().allows(packet, &header) => Verdict::FloodPolicy,
+        verdict => verdict,
     }
 }
 

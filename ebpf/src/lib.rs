@@ -33,6 +33,8 @@ extern crate std;
 #[cfg(any(test, feature = "cases"))]
 pub mod cases;
 pub mod ethernet;
+pub mod flood;
+pub mod kind;
 pub mod lan;
 pub mod maps;
 pub mod neighbour;
@@ -44,6 +46,7 @@ pub mod uplink;
 pub mod verdict;
 
 pub use ethernet::EthernetHeader;
+pub use flood::FloodPolicy;
 pub use lan::{Tables, lan_verdict};
 pub use maps::{LanConfig, MAX_STATIONS, Place, Role, StationKey, UplinkConfig};
 pub use outer::Outer;

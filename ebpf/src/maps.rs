@@ -2,6 +2,8 @@
 
 use core::net::IpAddr;
 
+use crate::flood::FloodPolicy;
+
 /// Name of the XDP program of the lan port.
 pub const LAN_PROGRAM: &str = "causeway_lan";
 
@@ -169,8 +171,9 @@ pub enum Role {
 pub struct LanConfig {
     /// The [`Role`], as a byte, since a map can hold any.
     role: u8,
-    /// Whether the set of probes is to be asked: 1 while `causeway doctor` works, else 0.
-    probing: u8,
+    /// Bit 0: whether the set of probes is to be asked, while `causeway doctor` works. Bits 1 and 2: the
+    /// [`FloodPolicy`].
+    flags: u8,
     /// MAC address of the lan port itself.
     mac: [u8; 6],
 }
@@ -180,7 +183,7 @@ impl LanConfig {
     pub const fn new(role: Role, mac: [u8; 6]) -> Self {
         Self {
             role: role as u8,
-            probing: 0,
+            flags: 0,
             mac,
         }
     }
@@ -188,15 +191,29 @@ impl LanConfig {
     /// The same with the set of probes asked, or not.
     pub const fn with_probes(self, asked: bool) -> Self {
         Self {
-            probing: asked as u8,
+            flags: self.flags & !1 | asked as u8,
             ..self
         }
+    }
+
+    /// The same with this policy.
+    pub const fn with_flood(self, policy: FloodPolicy) -> Self {
+        Self {
+            flags: self.flags & 1 | (policy as u8) << 1,
+            ..self
+        }
+    }
+
+    /// Which broadcasts and multicasts may cross.
+    #[inline(always)]
+    pub const fn flood(&self) -> FloodPolicy {
+        FloodPolicy::from_bits(self.flags >> 1)
     }
 
     /// Whether the set of probes is to be asked: without probes under way no frame pays for it.
     #[inline(always)]
     pub const fn probing(&self) -> bool {
-        self.probing != 0
+        self.flags & 1 != 0
     }
 
     /// Which end this is.
@@ -218,7 +235,7 @@ impl LanConfig {
     /// The configuration as the map holds it.
     pub const fn to_bytes(self) -> [u8; 8] {
         let [m0, m1, m2, m3, m4, m5] = self.mac;
-        [self.role, self.probing, m0, m1, m2, m3, m4, m5]
+        [self.role, self.flags, m0, m1, m2, m3, m4, m5]
     }
 }
 
@@ -265,7 +282,7 @@ const _: () = assert!(size_of::<UplinkConfig>() == 8);
 
 #[cfg(test)]
 mod tests {
-    use super::{AddressKey, LanConfig, Place, Role, StationKey};
+    use super::{AddressKey, FloodPolicy, LanConfig, Place, Role, StationKey};
 
     #[test]
     fn keys_keep_vlan_and_mac_apart() {
@@ -297,6 +314,11 @@ mod tests {
             let probing = config.with_probes(true);
             assert_eq!(probing.to_bytes(), [role as u8, 1, 1, 2, 3, 4, 5, 6]);
             assert!(probing.probing() && !config.probing());
+            let strict = probing.with_flood(FloodPolicy::Nothing);
+            assert_eq!(strict.flood(), FloodPolicy::Nothing);
+            assert!(strict.probing() && !strict.with_probes(false).probing());
+            assert_eq!(strict.with_probes(false).flood(), FloodPolicy::Nothing);
+            assert_eq!(config.flood(), FloodPolicy::All);
         }
     }
 }

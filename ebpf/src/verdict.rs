@@ -113,6 +113,8 @@ verdicts! {
         Local = "local" => Drop,
         /// Broadcast or multicast: to the forwarder, for the other side.
         Flood = "flood" => Redirect,
+        /// Broadcast or multicast that the flood policy keeps here.
+        FloodPolicy = "flood_policy" => Drop,
         /// For a station on the other side: to the forwarder.
         Tunnel = "tunnel" => Redirect,
         /// Meant for the forwarder, but no worker serves the receive queue that it came in on.

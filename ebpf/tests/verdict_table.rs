@@ -29,6 +29,15 @@ fn every_case_has_its_verdict() {
 }
 
 #[test]
+fn what_the_flood_policy_keeps_stays() {
+    for (policy, case) in cases::floods() {
+        let config = cases::config(case.role).with_flood(policy);
+        let verdict = lan_verdict(&case.frame[..], &config, &World::new(case.role));
+        assert_eq!(verdict, case.expected, "{policy:?}, {}", case.name);
+    }
+}
+
+#[test]
 fn the_table_covers_every_verdict_at_every_end_that_has_it() {
     let mut seen = HashMap::new();
     for case in cases::all() {
@@ -36,7 +45,8 @@ fn the_table_covers_every_verdict_at_every_end_that_has_it() {
     }
     for &verdict in Verdict::ALL {
         let (site, cloud) = match verdict {
-            Verdict::NoSocket => (false, false),
+            // Of the kernel, and of other configurations (below).
+            Verdict::NoSocket | Verdict::FloodPolicy => (false, false),
             Verdict::Foreign => (true, false),
             Verdict::NotGranted | Verdict::Local => (false, true),
             _ => (true, true),
@@ -125,7 +135,7 @@ fn random_and_damaged_frames_keep_the_promises() {
     }
     for &verdict in Verdict::ALL
         .iter()
-        .filter(|&&verdict| verdict != Verdict::NoSocket)
+        .filter(|v| !matches!(v, Verdict::NoSocket | Verdict::FloodPolicy))
     {
         assert!(
             seen[verdict.index()] > 100,

@@ -15,7 +15,6 @@ use std::{
     time::Duration,
 };
 
-use causeway_ebpf::maps::LanConfig;
 use causeway_tunnel::{
     identity::PrivateKey,
     session::{Endpoint, SessionOptions},
@@ -41,6 +40,7 @@ use crate::{
         xsk::{XskConfig, XskPort},
     },
     uplink::{UdpUplink, Uplink, XdpUplink, wildcard},
+    vlans::Stripping,
     wan_to_lan::LearntPath,
     worker::{Mailbox, Punt, Punts, WorkerConfig, WorkerHandle},
     xdp::LanProgram,
@@ -112,6 +112,7 @@ async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
         Punts::for_workers(ports.len()).map_err(|e| format!("cannot make an eventfd: {e}"))?;
     let workers = spawn_workers(&config, &lan, &lan_port, ports, uplinks, punt, &learnt)?;
     let rx_filter = rx_filter(&config, &lan)?;
+    let stripping = Stripping::turn_off(&lan);
     let attach_mode = program.attach(&lan.name).map_err(|e| e.to_string())?;
     let uplink = uplink.map(|mut port| {
         let numbers = addresses.iter().map(SocketAddr::port);
@@ -128,6 +129,7 @@ async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
         attach_mode,
         copy_mode,
         rx_filter,
+        stripping,
         workers,
         uplinks: addresses,
         uplink: uplink.transpose()?,
@@ -196,7 +198,7 @@ fn open_sa_log(path: &std::path::Path) -> Result<SaLog, String> {
 
 fn load_program(config: &Config, lan: &Device) -> Result<LanProgram, String> {
     let mut program = LanProgram::load().map_err(|e| e.to_string())?;
-    let lan_config = LanConfig::new(config.role, lan.mac);
+    let lan_config = config.of_lan(lan.mac);
     program.configure(&lan_config).map_err(|e| e.to_string())?;
     for (key, station) in config.stations.iter() {
         debug_assert_eq!(
@@ -350,7 +352,7 @@ fn spawn_workers(
             batch: config.batch,
             idle: config.idle,
             fifo: config.sched_fifo,
-            flood_limit: config.flood_limit,
+            flood: config.flood,
             finish_checksums,
             clamp_mss: config.clamp_mss,
             lane_keepalive: config.lane_keepalive,

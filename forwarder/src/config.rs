@@ -7,15 +7,17 @@ use std::{
     time::Duration,
 };
 
+use causeway_ebpf::LanConfig;
 use causeway_tunnel::{aead::Cipher, identity::PrivateKey};
 
 use crate::{
     clamp_mss::ClampMss,
+    flood::FloodRule,
     keys,
     lan_port::{LanSpec, RxFilterKind},
     options::{
-        AeadName, AutoOnOff, CipherName, IdleStrategy, OnKeep, OnOff, RoleName, RunOptions,
-        RxFilterName, UplinkKind,
+        AeadName, AutoOnOff, CipherName, FloodName, IdleStrategy, OnKeep, OnOff, RoleName,
+        RunOptions, RxFilterName, UplinkKind,
     },
     spec::PeerSpec,
     stations::{PeerIndex, Place, Role, Station, StationKey, StationTable},
@@ -87,8 +89,8 @@ pub struct Config {
     pub finish_checksums: AutoOnOff,
     /// What the segment size of TCP connections is lowered to.
     pub clamp_mss: ClampMss,
-    /// Flooded frames per second and worker.
-    pub flood_limit: u32,
+    /// What is flooded, and how much of it.
+    pub flood: FloodRule,
     /// What a worker does when there is nothing to do.
     pub idle: IdleStrategy,
     /// LAN frames per batch.
@@ -174,7 +176,10 @@ impl Config {
             rx_filter: rx_filter(role, o.promisc, o.rx_filter)?,
             finish_checksums: o.finish_checksums.unwrap_or(AutoOnOff::Auto),
             clamp_mss: o.clamp_mss.unwrap_or_default(),
-            flood_limit: o.flood_limit.unwrap_or(10_000),
+            flood: FloodRule {
+                policy: o.flood.unwrap_or(FloodName::All).policy(),
+                rate: o.flood_limit.unwrap_or(10_000),
+            },
             idle: o.idle.unwrap_or(IdleStrategy::Adaptive),
             batch: within("--batch", o.batch.unwrap_or(256), 1, 4_096)?,
             tuning,
@@ -194,6 +199,11 @@ impl Config {
 }
 
 impl Config {
+    /// What the XDP program is told of the LAN port with this address.
+    pub fn of_lan(&self, mac: [u8; 6]) -> LanConfig {
+        LanConfig::new(self.role, mac).with_flood(self.flood.in_driver())
+    }
+
     /// The private key of the configuration, which is nobody else's.
     ///
     /// # Errors

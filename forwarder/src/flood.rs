@@ -1,50 +1,79 @@
-//! The limit on flooded frames: a token bucket.
+//! What is flooded, and how much of it: broadcast and multicast on their way over the border.
+//!
+//! Both directions ask the same: an end that keeps its own floods back does not take another's word for it.
+//! What hosts cannot do without (ARP, neighbour discovery, DHCP) has a limit of its own, so that no storm of
+//! anything else starves it, and each VLAN has its own limits.
+
+mod bucket;
+mod by_vlan;
 
 use std::time::Instant;
 
-/// What one frame costs: credit is counted in billionths of a frame, so that a nanosecond at
-/// `rate` frames per second earns exactly `rate`.
-const FRAME: u64 = 1_000_000_000;
+use causeway_ebpf::{FloodPolicy, ethernet::EthernetHeader, flood::is_bpdu, kind::Kind};
+use causeway_tunnel::DropReason;
 
-/// Lets through `rate` frames a second on average, and bursts of up to a tenth of a second's worth.
-#[derive(Debug)]
-pub struct TokenBucket {
-    rate: u64,
-    burst: u64,
-    credit: u64,
-    last: Instant,
+pub use self::{bucket::TokenBucket, by_vlan::ByVlan};
+
+/// What may be flooded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FloodRule {
+    /// Which frames.
+    pub policy: FloodPolicy,
+    /// How many a second in each VLAN, of what is essential and of everything else.
+    pub rate: u32,
 }
 
-impl TokenBucket {
-    /// A full bucket for `rate` frames per second; 0 lets nothing through.
-    pub fn new(rate: u32, now: Instant) -> Self {
-        let rate = u64::from(rate);
-        let burst = match rate {
-            0 => 0,
-            _ => (rate / 10).max(1) * FRAME,
-        };
+impl FloodRule {
+    /// What the XDP program keeps back: nothing that a worker answers itself, or knows more of.
+    pub const fn in_driver(self) -> FloodPolicy {
+        match self.policy {
+            FloodPolicy::Nothing => FloodPolicy::Essential,
+            policy => policy,
+        }
+    }
+}
+
+/// Where floods of one sender pass: the LAN, or a peer.
+#[derive(Debug)]
+pub struct FloodGate {
+    policy: FloodPolicy,
+    essential: ByVlan,
+    other: ByVlan,
+}
+
+impl FloodGate {
+    /// A gate by this rule.
+    pub fn new(rule: FloodRule, now: Instant) -> Self {
         Self {
-            rate,
-            burst,
-            credit: burst,
-            last: now,
+            policy: rule.policy,
+            essential: ByVlan::new(rule.rate, now),
+            other: ByVlan::new(rule.rate, now),
         }
     }
 
-    /// Takes one token if there is one.
-    pub fn take(&mut self, now: Instant) -> bool {
-        // A second fills any bucket, and times the largest rate it still fits 64 bits.
-        let elapsed = now
-            .saturating_duration_since(self.last)
-            .as_nanos()
-            .min(1_000_000_000);
-        self.last = now;
-        self.credit = (self.credit + elapsed as u64 * self.rate).min(self.burst);
-        if self.credit < FRAME {
-            return false;
+    /// Lets a frame to a group pass, by its first 128 bytes, or not.
+    ///
+    /// # Errors
+    ///
+    /// [`DropReason::LinkLocal`] for a BPDU in disguise, [`DropReason::FloodPolicy`],
+    /// [`DropReason::FloodLimit`], [`DropReason::BadFrameLength`] if it ends in its header.
+    pub fn pass(&mut self, frame: &[u8], now: Instant) -> Result<(), DropReason> {
+        let header = EthernetHeader::parse(frame).ok_or(DropReason::BadFrameLength)?;
+        if is_bpdu(frame, &header) {
+            return Err(DropReason::LinkLocal);
         }
-        self.credit -= FRAME;
-        true
+        if !self.policy.allows(frame, &header) {
+            return Err(DropReason::FloodPolicy);
+        }
+        let kind = Kind::of_payload(frame, header.ethertype, header.len);
+        let limit = match kind.is_some_and(Kind::is_essential) {
+            true => &mut self.essential,
+            false => &mut self.other,
+        };
+        match limit.take(header.vlan, now) {
+            true => Ok(()),
+            false => Err(DropReason::FloodLimit),
+        }
     }
 }
 
@@ -52,16 +81,47 @@ impl TokenBucket {
 mod tests {
     use std::time::Duration;
 
+    use causeway_ebpf::cases::frames::{arp_request, dot1q, frame, tcp};
+
     use super::*;
 
+    const HOST: [u8; 6] = [2, 0, 0, 0, 0, 1];
+    const GROUP: [u8; 6] = [1, 0, 0x5e, 1, 2, 3];
+
+    fn gate(policy: FloodPolicy, rate: u32) -> FloodGate {
+        FloodGate::new(FloodRule { policy, rate }, Instant::now())
+    }
+
     #[test]
-    fn burst_then_rate() {
-        let start = Instant::now();
-        let mut bucket = TokenBucket::new(100, start);
-        assert_eq!((0..50).filter(|_| bucket.take(start)).count(), 10);
-        let over_a_second =
-            (1..=1_000).filter(|ms| bucket.take(start + Duration::from_millis(*ms)));
-        assert_eq!(over_a_second.count(), 100);
-        assert!(!TokenBucket::new(0, start).take(start + Duration::from_secs(9)));
+    fn a_storm_starves_neither_arp_nor_another_vlan() {
+        let (mut gate, now) = (gate(FloodPolicy::All, 100), Instant::now());
+        let storm = tcp(GROUP, HOST, &[dot1q(7)]);
+        let passed = (0..1_000).filter(|_| gate.pass(&storm, now).is_ok());
+        assert_eq!(passed.count(), 10);
+        assert_eq!(gate.pass(&storm, now), Err(DropReason::FloodLimit));
+        let arp = arp_request(HOST, &[dot1q(7)], [192, 0, 2, 1]);
+        assert_eq!(gate.pass(&arp, now), Ok(()));
+        assert_eq!(gate.pass(&tcp(GROUP, HOST, &[]), now), Ok(()));
+        let arps = (0..1_000).filter(|_| gate.pass(&arp, now + Duration::from_secs(1)).is_ok());
+        assert_eq!(arps.count(), 10);
+    }
+
+    #[test]
+    fn policy_and_disguised_bpdus() {
+        let now = Instant::now();
+        let (multicast, arp) = (tcp(GROUP, HOST, &[]), arp_request(HOST, &[], [0; 4]));
+        let policy = Err(DropReason::FloodPolicy);
+        for (kept, of_multicast, of_arp) in [
+            (FloodPolicy::Essential, policy, Ok(())),
+            (FloodPolicy::Nothing, policy, policy),
+        ] {
+            let mut gate = gate(kept, 100);
+            assert_eq!(gate.pass(&multicast, now), of_multicast, "{kept:?}");
+            assert_eq!(gate.pass(&arp, now), of_arp, "{kept:?}");
+        }
+        let bpdu = frame(GROUP, HOST, &[dot1q(7)], 38, &[0x42, 0x42, 3, 0, 0]);
+        let mut all = gate(FloodPolicy::All, 100);
+        assert_eq!(all.pass(&bpdu, now), Err(DropReason::LinkLocal));
+        assert_eq!(all.pass(&arp[..13], now), Err(DropReason::BadFrameLength));
     }
 }

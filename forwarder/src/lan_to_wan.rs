@@ -16,7 +16,7 @@ use crate::{
     checksum,
     clamp_mss::Clamp,
     counters::WorkerCounters,
-    flood::TokenBucket,
+    flood::FloodGate,
     snoop::Snoop,
     stations::{PeerIndex, Place, Role, StationKey, StationTable},
     uplink::{Path, Uplink},
@@ -105,8 +105,8 @@ pub struct LanToWan<'a, U = Uplink> {
     pub peers: &'a mut [PeerTx],
     /// The way out.
     pub uplink: &'a mut U,
-    /// Limit on broadcast and multicast.
-    pub flood: &'a mut TokenBucket,
+    /// What is let through of broadcast and multicast.
+    pub flood: &'a mut FloodGate,
     /// What the control plane sees of it.
     pub snoop: &'a mut Snoop,
     /// What lowers the MSS of TCP, if anything does.
@@ -133,8 +133,8 @@ impl<U: RunSink> LanToWan<'_, U> {
         let destination = classify(frame, self.stations)?;
         self.snoop.from_lan(frame, self.now, self.counters);
         let flooded = !matches!(destination, Destination::Peer(_));
-        if flooded && !self.flood.take(self.now) {
-            return Err(DropReason::FloodLimit);
+        if flooded {
+            self.flood.pass(frame, self.now)?;
         }
         if self.finish_checksums && checksum::finish_partial(frame) {
             self.counters.checksums_finished.add(1);

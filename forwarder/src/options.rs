@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use causeway_ebpf::FloodPolicy;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -114,7 +115,11 @@ pub struct RunOptions {
     #[arg(long, value_name = "auto|SIZE|off")]
     pub clamp_mss: Option<ClampMss>,
 
-    /// Broadcast and multicast frames per second that a worker lets through to the other end [default: 10000]
+    /// Broadcast and multicast that crosses, either way: `all` of it; `arp` is ARP, neighbour discovery and DHCP alone; `none` is not even these [default: all]
+    #[arg(long, value_enum)]
+    pub flood: Option<FloodName>,
+
+    /// Broadcast and multicast frames per second that a worker lets through in each VLAN, from the LAN and from each peer, and as many of ARP, neighbour discovery and DHCP [default: 10000]
     #[arg(long, value_name = "N")]
     pub flood_limit: Option<u32>,
 
@@ -206,6 +211,7 @@ impl RunOptions {
             rx_filter: self.rx_filter.or(file.rx_filter),
             finish_checksums: self.finish_checksums.or(file.finish_checksums),
             clamp_mss: self.clamp_mss.or(file.clamp_mss),
+            flood: self.flood.or(file.flood),
             flood_limit: self.flood_limit.or(file.flood_limit),
             idle: self.idle.or(file.idle),
             batch: self.batch.or(file.batch),
@@ -218,6 +224,17 @@ impl RunOptions {
             sched_fifo: self.sched_fifo.or(file.sched_fifo),
             max_path_mtu: self.max_path_mtu.or(file.max_path_mtu),
             control: self.control.or(file.control),
+        }
+    }
+}
+
+impl FloodName {
+    /// As data path and XDP program call it.
+    pub const fn policy(self) -> FloodPolicy {
+        match self {
+            Self::All => FloodPolicy::All,
+            Self::Arp => FloodPolicy::Essential,
+            Self::None => FloodPolicy::Nothing,
         }
     }
 }
@@ -260,6 +277,15 @@ words! {
         Aes256Gcm = "aes-256-gcm",
         /// AES-GCM with a 128-bit key.
         Aes128Gcm = "aes-128-gcm",
+    }
+    /// What is flooded.
+    FloodName {
+        /// Broadcast and multicast of every kind.
+        All = "all",
+        /// ARP, neighbour discovery and DHCP.
+        Arp = "arp",
+        /// Nothing.
+        None = "none",
     }
     /// What a worker does when there is nothing to do.
     IdleStrategy {

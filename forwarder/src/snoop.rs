@@ -8,18 +8,17 @@
 pub mod arp;
 pub mod dhcp;
 mod frame;
-mod kind;
 pub mod nd;
 mod said;
 
 use std::time::Instant;
 
+pub use causeway_ebpf::kind::Kind;
 use causeway_tunnel::Frame;
 
 pub use self::{
     arp::Arp,
     dhcp::Dhcp,
-    kind::Kind,
     nd::Nd,
     said::{Said, What},
 };
@@ -30,7 +29,7 @@ use crate::{
 };
 
 /// Bytes of a frame that tell its kind, with two VLAN tags and all options of IPv4.
-const TELLING: usize = 128;
+pub(crate) const TELLING: usize = 128;
 
 /// A worker's part in snooping.
 #[derive(Default)]
@@ -62,11 +61,7 @@ impl Snoop {
         now: Instant,
         counters: &WorkerCounters,
     ) {
-        let kind = match frame.tail {
-            [] => Kind::of(frame.head),
-            _ => Kind::of(joined(&frame, &mut [0; TELLING])),
-        };
-        if let Some(kind) = kind {
+        if let Some(kind) = Kind::of(beginning(&frame, &mut [0; TELLING])) {
             self.punt
                 .leave(kind, Origin::Peer(peer), frame, now, counters);
         }
@@ -79,8 +74,12 @@ impl Snoop {
     }
 }
 
-/// The beginning of a frame in two parts.
-fn joined<'a>(frame: &Frame<'_>, room: &'a mut [u8; TELLING]) -> &'a [u8] {
+/// The beginning of a frame, or all of it; of one in two parts in `room`.
+#[inline]
+pub(crate) fn beginning<'a>(frame: &Frame<'a>, room: &'a mut [u8; TELLING]) -> &'a [u8] {
+    if frame.tail.is_empty() {
+        return frame.head;
+    }
     let of_head = frame.head.len().min(TELLING);
     let of_tail = frame.tail.len().min(TELLING - of_head);
     room[..of_head].copy_from_slice(&frame.head[..of_head]);

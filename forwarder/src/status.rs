@@ -103,6 +103,9 @@ pub struct LanStatus {
     /// What it was asked for as: the interface, `bridge:BRIDGE` or `tap:NAME`.
     #[serde(default)]
     pub port: String,
+    /// Whether VLAN tags are taken out of frames before we see them: `off`, or how it stands.
+    #[serde(default)]
+    pub vlan_stripping: String,
     /// Frames that it dropped instead of sending them, ours and the host's, since we started.
     pub tx_dropped: u64,
     /// The host's own addresses there, which stay reachable.

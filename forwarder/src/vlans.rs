@@ -11,12 +11,14 @@
 mod plan;
 mod rewrite;
 pub mod spec;
+mod stripping;
 
 use std::sync::Arc;
 
 use crate::stations::{PeerIndex, StationKey};
 pub use plan::{VlanOptions, plan};
 pub use rewrite::Border;
+pub use stripping::Stripping;
 
 /// VLANs by number, 0 for untagged; 4,095 is reserved and names none.
 pub const VLANS: usize = 4_096;

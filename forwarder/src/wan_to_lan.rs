@@ -17,7 +17,8 @@ use causeway_tunnel::{
 use crate::{
     clamp_mss::Clamp,
     counters::{SharedCounter, WorkerCounters},
-    snoop::Snoop,
+    flood::FloodGate,
+    snoop::{self, Snoop, TELLING},
     stations::{KeyHasher, PeerIndex, Place, Role, StationTable},
     sys::xsk::{TransmitError, XskPort},
     uplink::Path,
@@ -128,6 +129,8 @@ pub struct WanToLan<'a, P = XskPort> {
     pub lanes: &'a mut InboundLanes,
     /// The way out.
     pub port: &'a mut P,
+    /// What is let through of each peer's broadcast and multicast, by peer index.
+    pub floods: &'a mut [FloodGate],
     /// What the control plane sees of it.
     pub snoop: &'a mut Snoop,
     /// What lowers the MSS of TCP, if anything does.
@@ -189,10 +192,14 @@ impl<P: FrameSink> WanToLan<'_, P> {
         let begins = inbound.lane.highest() == 0;
         let (vlans, now) = (inbound.vlans.as_deref(), self.now);
         let (port, snoop) = (&mut *self.port, &mut *self.snoop);
+        let flood = &mut self.floods[usize::from(peer)];
         let (mut frames, mut bytes) = (0, 0);
         let mut clamp = self.clamp.as_deref_mut();
         let mut take = |frame: Frame<'_>| {
             admit(frame.head, peer, stations)?;
+            if is_flooded(frame) {
+                flood.pass(snoop::beginning(&frame, &mut [0; TELLING]), now)?;
+            }
             transmit(frame, peer, port, clamp.as_deref_mut(), counters)?;
             snoop.from_peer(frame, peer, now, counters);
             Ok(())
@@ -339,6 +346,12 @@ fn transmit(
         return port.transmit(lowered).map_err(reason);
     }
     port.transmit(frame).map_err(reason)
+}
+
+/// Whether the frame, which has a header, is to a group.
+#[inline]
+fn is_flooded(frame: Frame<'_>) -> bool {
+    frame.head.first_chunk().is_some_and(is_group)
 }
 
 /// Why a frame is dropped that the LAN port does not take.

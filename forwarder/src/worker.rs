@@ -37,7 +37,7 @@ use self::{
 use crate::{
     clamp_mss::Clamp,
     counters::WorkerCounters,
-    flood::TokenBucket,
+    flood::FloodGate,
     lan_to_wan::{LanToWan, PeerTx, RunSink as _},
     stations::PeerIndex,
     sys::sched,
@@ -60,8 +60,10 @@ struct Worker {
     lanes: InboundLanes,
     /// Security associations that this worker has ever received on.
     installed: u64,
-    flood: TokenBucket,
+    flood: FloodGate,
     clamp: Option<Clamp>,
+    /// By peer index.
+    peer_floods: Vec<FloodGate>,
     keepalives: Vec<Keepalive>,
     next_tick: Instant,
     retry: Duration,
@@ -98,8 +100,11 @@ impl Worker {
                 .collect(),
             lanes: InboundLanes::default(),
             installed: 0,
-            flood: TokenBucket::new(config.flood_limit, now),
+            flood: FloodGate::new(config.flood, now),
             clamp: Clamp::new(config.clamp_mss, config.peers),
+            peer_floods: (0..config.peers)
+                .map(|_| FloodGate::new(config.flood, now))
+                .collect(),
             keepalives: vec![idle; config.peers],
             next_tick: now + TICK,
             retry: RETRY.0,
@@ -170,6 +175,7 @@ impl Worker {
             stations: &self.config.stations,
             lanes: &mut self.lanes,
             port: &mut self.config.port,
+            floods: &mut self.peer_floods,
             snoop: &mut self.config.snoop,
             clamp: self.clamp.as_mut(),
             counters,

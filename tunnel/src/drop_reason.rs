@@ -50,7 +50,9 @@ drop_reasons! {
     NoSession = "no_session",
     /// The peer's address for this lane is not known yet: nothing authentic has come from it.
     NoPath = "no_path",
-    /// Broadcast, unknown unicast or multicast above the flood limit.
+    /// Broadcast or multicast that the flood policy keeps back.
+    FloodPolicy = "flood_policy",
+    /// Broadcast or multicast above the flood limit of its VLAN.
     FloodLimit = "flood_limit",
     /// The security association reached its hard limit of datagrams or age and no new session came.
     KeyWorn = "key_worn",

@@ -15,10 +15,13 @@
 
 mod both;
 mod cloud;
+mod floods;
 pub mod frames;
 mod site;
 mod truncated;
 pub mod uplink;
+
+pub use floods::floods;
 
 use std::{format, string::String, vec, vec::Vec};
 

@@ -37,7 +37,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use causeway_ebpf::maps::LanConfig;
 use causeway_tunnel::{
     identity::PublicKey,
     message::{Bye, ByeReason, Message},
@@ -62,6 +61,7 @@ use crate::{
     stations::{PeerIndex, StationTable},
     sys::xsk::CopyMode,
     uplink::{Gro, NextHops, Target},
+    vlans::Stripping,
     wan_to_lan::LearntPath,
     worker::{Command, Punts, WorkerHandle},
     xdp::{AttachMode, LanProgram},
@@ -106,6 +106,8 @@ pub struct Parts {
     pub copy_mode: CopyMode,
     /// What it receives beside what is for its own address, for as long as this lives.
     pub rx_filter: RxFilter,
+    /// Its VLAN tags, left in for as long as this lives.
+    pub stripping: Stripping,
     /// The workers.
     pub workers: Vec<WorkerHandle>,
     /// Their UDP addresses.
@@ -317,7 +319,7 @@ impl Control {
                 "interface {name} has a new MAC address, {}",
                 MacName(device.mac)
             );
-            let config = LanConfig::new(self.parts.config.role, device.mac);
+            let config = self.parts.config.of_lan(device.mac);
             self.parts
                 .program
                 .configure(&config)
@@ -374,6 +376,7 @@ impl Control {
             worker.stop();
         }
         self.parts.rx_filter = RxFilter::Nothing;
+        self.parts.stripping.restore();
         self.parts.lan_port.close();
         self.gro.restore();
         self.parts

@@ -108,6 +108,7 @@ impl Control {
             promiscuous: parts.rx_filter.is_promiscuous(),
             rx_filter: parts.rx_filter.to_string(),
             port: parts.config.lan.to_string(),
+            vlan_stripping: parts.stripping.to_string(),
             tx_dropped: parts.lan.dropped_since(),
             own_addresses: own,
         }
@@ -186,6 +187,7 @@ impl Control {
             let name = &port.device.name;
             warnings.push(format!("interface {name} is gone: the kernel's routes are used; restart when it is there again"));
         }
+        warnings.extend(self.parts.stripping.warning());
         for peer in &self.peers {
             let name = &peer.spec.name;
             if let Some(skew) = peer.live.as_ref().and_then(Live::noteworthy_clock_skew) {

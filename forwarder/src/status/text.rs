@@ -39,6 +39,9 @@ impl Status {
             received(lan),
             list(&lan.own_addresses),
         )?;
+        if !["", "off"].contains(&&*lan.vlan_stripping) {
+            writeln!(out, "    VLAN stripping {}", lan.vlan_stripping)?;
+        }
         if lan.tx_dropped > 0 {
             writeln!(out, "    tx_dropped {}", lan.tx_dropped)?;
         }

@@ -1,5 +1,5 @@
-//! Offloads of a device, by the ioctl of ethtool (include/uapi/linux/ethtool.h): generic receive offload, and
-//! features by name; and its rules of which queue takes what.
+//! Offloads of a device, by the ioctl of ethtool (include/uapi/linux/ethtool.h): generic receive offload,
+//! VLAN tags, and features by name; and its rules of which queue takes what.
 
 mod features;
 mod rules;
@@ -21,8 +21,10 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 const GET_GRO: u32 = 0x2b;
 const SET_GRO: u32 = 0x2c;
 
-/// `ETHTOOL_GFLAGS`, and two of the flags it tells.
+/// `ETHTOOL_GFLAGS` and `ETHTOOL_SFLAGS`, and three of the flags they tell and set.
 const GET_FLAGS: u32 = 0x25;
+const SET_FLAGS: u32 = 0x26;
+const FLAG_TX_VLAN: u32 = 1 << 7;
 const FLAG_RX_VLAN: u32 = 1 << 8;
 const FLAG_LRO: u32 = 1 << 15;
 
@@ -64,6 +66,25 @@ pub fn flags(device: &str) -> io::Result<Flags> {
 /// EPERM without CAP_NET_ADMIN; EOPNOTSUPP if the device does not let it be changed; as [`gro`].
 pub fn set_gro(device: &str, on: bool) -> io::Result<()> {
     call(device, SET_GRO, on.into()).map(drop)
+}
+
+/// Has the device take VLAN tags out of the frames that it receives, or leave them in.
+///
+/// # Errors
+///
+/// EOPNOTSUPP or EINVAL if its driver does not let it be changed ("fixed"); as [`set_gro`].
+pub fn set_strips_vlan(device: &str, on: bool) -> io::Result<()> {
+    let flags = call(device, GET_FLAGS, 0)? & !FLAG_RX_VLAN;
+    call(device, SET_FLAGS, flags | if on { FLAG_RX_VLAN } else { 0 }).map(drop)
+}
+
+/// Whether VLAN tags of frames that are sent to the device travel beside them.
+///
+/// # Errors
+///
+/// As [`gro`].
+pub fn sends_vlan_beside(device: &str) -> io::Result<bool> {
+    call(device, GET_FLAGS, 0).map(|flags| flags & FLAG_TX_VLAN != 0)
 }
 
 fn call(device: &str, command: u32, data: u32) -> io::Result<u32> {
@@ -115,6 +136,7 @@ mod tests {
     fn a_device_is_asked_and_what_is_none_is_refused() {
         assert!(gro("lo").is_ok());
         assert!(!flags("lo").unwrap().lro);
+        assert!(sends_vlan_beside("lo").is_ok());
         let errno = |device| gro(device).unwrap_err().raw_os_error();
         assert_eq!(errno("nosuch0"), Some(libc::ENODEV));
         assert_eq!(errno(""), None);

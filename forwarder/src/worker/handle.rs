@@ -13,6 +13,7 @@ use super::{LiveSpis, Mailbox, Worker};
 use crate::{
     clamp_mss::ClampMss,
     counters::{SharedCounter, WorkerCounters},
+    flood::FloodRule,
     options::IdleStrategy,
     snoop::Snoop,
     stations::{PeerIndex, StationTable},
@@ -40,8 +41,8 @@ pub struct WorkerConfig {
     pub batch: usize,
     /// What to do when there is nothing to do.
     pub idle: IdleStrategy,
-    /// Broadcast and multicast frames per second to let through.
-    pub flood_limit: u32,
+    /// What is let through of broadcast and multicast.
+    pub flood: FloodRule,
     /// Whether to complete partial checksums of LAN frames.
     pub finish_checksums: bool,
     /// What the segment size of TCP connections is lowered to.

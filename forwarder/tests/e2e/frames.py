@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Sends numbered raw Ethernet frames from one lab host and counts what another receives.
 
-    frames.py LAB FROM TO [--dst MAC] [--src MAC] [--vlan VID] [--sizes FIRST-LAST] [--count N] [--pause SECONDS]
+    frames.py LAB FROM TO [--dst MAC] [--src MAC] [--vlan VID [--arrives VID]] [--sizes FIRST-LAST] [--count N] [--pause SECONDS]
 
 One frame of every size in turn (bytes without FCS), N frames in all (default: each size once). A frame
 carries its number and a pattern made of it, under the Ethertype 0x88B5 (local experimental, IEEE 802).
+With --arrives the frames are expected in another VLAN, 0 for untagged; `tagged` counts those that are.
 Prints: sent N / received N / duplicated N / damaged N / reordered N / tagged N, one a line.
 Standard library only; the hosts are network namespaces LAB-FROM and LAB-TO, interface eth0.
 """
@@ -82,12 +83,15 @@ def main():
     parser.add_argument("--dst", required=True)
     parser.add_argument("--src", required=True)
     parser.add_argument("--vlan", type=int, default=0)
+    parser.add_argument("--arrives", type=int)
     parser.add_argument("--sizes", default="60-1514")
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--pause", type=float, default=0.0002)
     options = parser.parse_args()
     first, last = (int(n) for n in options.sizes.split("-"))
     count = options.count or last - first + 1
+    arrives = options.vlan if options.arrives is None else options.arrives
+    grows = 4 * (bool(arrives) - bool(options.vlan))
 
     sender = raw_socket(f"{options.lab}-{options.source}")
     receiver = raw_socket(f"{options.lab}-{options.target}")
@@ -115,9 +119,9 @@ def main():
             number, sound, vlan = found
             whole = len(frame) + (4 if vlan and frame[12:14] != b"\x81\x00" else 0)
             totals["duplicated"] += number in seen
-            totals["damaged"] += not sound or whole != sizes.get(number)
+            totals["damaged"] += not sound or whole != sizes.get(number, -9) + grows
             totals["reordered"] += number < highest
-            totals["tagged"] += vlan == options.vlan and vlan != 0
+            totals["tagged"] += vlan == arrives and (vlan != 0 or options.vlan != 0)
             highest = max(highest, number)
             seen.add(number)
 

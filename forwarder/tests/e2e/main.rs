@@ -29,3 +29,4 @@ mod running;
 mod segment;
 mod tuning;
 mod uplink;
+mod vlans;

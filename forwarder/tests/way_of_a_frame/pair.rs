@@ -8,7 +8,7 @@ use std::{
 
 use causeway::{
     counters::{SharedCounter, WorkerCounters},
-    flood::TokenBucket,
+    flood::{FloodGate, FloodRule},
     lan_to_wan::{LanToWan, PeerTx, RunSink},
     snoop::Snoop,
     stations::{Role, StationTable},
@@ -16,6 +16,7 @@ use causeway::{
     uplink::Path,
     wan_to_lan::{FrameSink, InboundLane, InboundLanes, WanToLan},
 };
+use causeway_ebpf::FloodPolicy;
 use causeway_ebpf::cases::frames::{arp_request, dot1ad, dot1q, tcp};
 use causeway_tunnel::{
     DropReason, Frame,
@@ -67,7 +68,8 @@ pub(crate) struct OneWay {
     pub(crate) receiver: WorkerCounters,
     pub(crate) peers: Vec<PeerTx>,
     pub(crate) lanes: InboundLanes,
-    pub(crate) flood: TokenBucket,
+    pub(crate) flood: FloodGate,
+    pub(crate) floods: Vec<FloodGate>,
     pub(crate) now: Instant,
 }
 
@@ -103,7 +105,8 @@ impl OneWay {
             receiver: WorkerCounters::new(2),
             peers: vec![connected, PeerTx::default()],
             lanes: [(u32::from(spi), inbound)].into_iter().collect(),
-            flood: TokenBucket::new(1_000_000, now),
+            flood: gate(1_000_000, now),
+            floods: vec![gate(1_000_000, now)],
             now,
         }
     }
@@ -136,6 +139,7 @@ impl OneWay {
             stations: &self.to,
             lanes: &mut self.lanes,
             port: &mut lan,
+            floods: &mut self.floods,
             snoop: &mut Snoop::default(),
             clamp: None,
             counters: &self.receiver,
@@ -151,6 +155,12 @@ impl OneWay {
         let datagrams = self.send(frames);
         self.receive(&datagrams)
     }
+}
+
+/// A gate for floods of every kind.
+pub(crate) fn gate(rate: u32, now: Instant) -> FloodGate {
+    let policy = FloodPolicy::All;
+    FloodGate::new(FloodRule { policy, rate }, now)
 }
 
 pub(crate) fn dropped(counters: &WorkerCounters, reason: DropReason) -> u64 {
@@ -238,7 +248,7 @@ fn what_may_not_leave_does_not() {
     way.peers[0].path = None;
     way.send(&[tcp(MOVED, STRANGER, &[])]);
     assert_eq!(dropped(&way.sender, DropReason::NoPath), 1);
-    way.flood = TokenBucket::new(0, way.now);
+    way.flood = gate(0, way.now);
     way.send(&[arp_request(STRANGER, &[], [192, 0, 2, 9])]);
     assert_eq!(dropped(&way.sender, DropReason::FloodLimit), 1);
 }

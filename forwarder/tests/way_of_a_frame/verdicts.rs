@@ -48,7 +48,7 @@ fn expected(case: &Case) -> Option<Result<Destination, DropReason>> {
         }
         // While the doctor works, for it: the worker does not know these addresses.
         Verdict::Probe => None,
-        Verdict::NoSocket => panic!("no case expects it"),
+        Verdict::NoSocket | Verdict::FloodPolicy => panic!("no case expects it"),
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 
 use causeway::{
     counters::{SharedCounter, WorkerCounters},
+    flood::FloodRule,
     options::IdleStrategy,
     snoop::Snoop,
     stations::{Place, Role, Station, StationKey, StationTable},
@@ -18,7 +19,7 @@ use causeway::{
     worker::{Command, Mailbox, Punts, WorkerConfig, WorkerHandle},
     xdp::{LanProgram, UplinkProgram},
 };
-use causeway_ebpf::maps::LanConfig;
+use causeway_ebpf::{FloodPolicy, maps::LanConfig};
 use causeway_tunnel::{
     DropReason,
     aead::Cipher,
@@ -148,7 +149,10 @@ impl End {
             batch: 256,
             idle: IdleStrategy::Adaptive,
             fifo: None,
-            flood_limit: 100_000,
+            flood: FloodRule {
+                policy: FloodPolicy::All,
+                rate: 100_000,
+            },
             clamp_mss: Default::default(),
             finish_checksums: false,
             lane_keepalive,

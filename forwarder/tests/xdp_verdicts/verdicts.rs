@@ -55,6 +55,22 @@ fn every_case_with_a_socket() {
 }
 
 #[test]
+fn what_the_flood_policy_keeps_stays() {
+    for (policy, case) in cases::floods() {
+        let mut program = load_world(case.role);
+        let config = cases::config(case.role).with_flood(policy);
+        program.configure(&config).expect("a configuration");
+        // There is no socket.
+        let expected = match case.expected.action() {
+            Action::Redirect => Verdict::NoSocket,
+            _ => case.expected,
+        };
+        let (_, verdict) = run(&mut program, &case.frame);
+        assert_eq!(verdict, expected, "{policy:?}, {}", case.name);
+    }
+}
+
+#[test]
 fn a_closed_socket_is_no_socket() {
     lab::in_namespace(|_| {
         let mut program = load_world(Role::Site);

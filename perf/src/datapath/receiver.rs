@@ -4,6 +4,7 @@ use std::{hint::black_box, time::Instant};
 
 use causeway::{
     counters::{SharedCounter, WorkerCounters},
+    flood::FloodGate,
     snoop::Snoop,
     stations::{Role, StationTable},
     sys::{
@@ -16,7 +17,7 @@ use causeway_tunnel::{Frame, InboundSa, esp, lane::RxLane};
 
 use super::{
     Protection, Sample, Series,
-    world::{ENDLESS, PATH, Runs, Site, spi, stations},
+    world::{ENDLESS, PATH, Runs, Site, gate, spi, stations},
 };
 
 /// Bytes of datagrams that are sealed, untimed, before they are opened, timed: what the sockets' receive
@@ -35,6 +36,7 @@ pub struct Receiver {
     sa: InboundSa,
     port: Chunks,
     snoop: Snoop,
+    floods: [FloodGate; 1],
     counters: WorkerCounters,
     datagrams_per_frame: f64,
     /// As much as is sealed ahead, to copy frames from.
@@ -137,6 +139,7 @@ impl Series for Receiver {
             lanes: [(u32::from(spi()), inbound)].into_iter().collect(),
             sa: InboundSa::new(spi(), &keys, ENDLESS, now),
             snoop: Snoop::default(),
+            floods: [gate(now)],
             port: Chunks::new(lengths.iter().copied().max().unwrap_or(0)),
             counters: WorkerCounters::new(1),
             received: vec![0x5a; AHEAD],
@@ -154,6 +157,7 @@ impl Series for Receiver {
             stations: &self.stations,
             lanes: &mut self.lanes,
             port: &mut self.port,
+            floods: &mut self.floods,
             snoop: &mut self.snoop,
             clamp: None,
             counters: &self.counters,

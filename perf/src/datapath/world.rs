@@ -8,12 +8,13 @@ use std::{
 
 use causeway::{
     counters::WorkerCounters,
-    flood::TokenBucket,
+    flood::{FloodGate, FloodRule},
     lan_to_wan::{LanToWan, PeerTx, RunSink},
     snoop::Snoop,
     stations::{Place, Role, Station, StationKey, StationTable},
     uplink::Path,
 };
+use causeway_ebpf::FloodPolicy;
 use causeway_tunnel::{
     lane::{Run, RunLimits, TxLane},
     sa::Limits,
@@ -69,12 +70,18 @@ pub(super) fn stations(role: Role) -> StationTable {
     table
 }
 
+/// A gate that no frame here asks: none is to a group.
+pub(super) fn gate(now: Instant) -> FloodGate {
+    let policy = FloodPolicy::All;
+    FloodGate::new(FloodRule { policy, rate: 0 }, now)
+}
+
 /// The sending half of a site's worker, with a batch of frames, each for another station.
 pub(super) struct Site {
     frames: Vec<Vec<u8>>,
     stations: StationTable,
     peers: [PeerTx; 1],
-    flood: TokenBucket,
+    flood: FloodGate,
     snoop: Snoop,
     counters: WorkerCounters,
 }
@@ -99,7 +106,7 @@ impl Site {
                 path: Some(PATH),
                 border: None,
             }],
-            flood: TokenBucket::new(0, now),
+            flood: gate(now),
             snoop: Snoop::default(),
             counters: WorkerCounters::new(1),
         }

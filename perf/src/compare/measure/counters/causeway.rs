@@ -24,11 +24,11 @@ const fn counted(reason: DropReason) -> [Unit; 2] {
     use DropReason as R;
     use Unit::{Datagrams, Frames, Nothing};
     match reason {
-        R::BadFrameLength | R::VlanNotAllowed => [Frames, Frames],
-        R::KeyWorn => [Frames, Datagrams],
-        R::NoStation | R::SourceNotOurs | R::NoSession | R::NoPath | R::FloodLimit => {
-            [Frames, Nothing]
+        R::BadFrameLength | R::VlanNotAllowed | R::FloodPolicy | R::FloodLimit | R::LinkLocal => {
+            [Frames, Frames]
         }
+        R::KeyWorn => [Frames, Datagrams],
+        R::NoStation | R::SourceNotOurs | R::NoSession | R::NoPath => [Frames, Nothing],
         R::UplinkFull => [Datagrams, Nothing],
         R::MalformedDatagram
         | R::UnknownSpi
@@ -38,12 +38,9 @@ const fn counted(reason: DropReason) -> [Unit; 2] {
         | R::UnknownPayload
         | R::MalformedBundle
         | R::HandoverFull => [Nothing, Datagrams],
-        R::Incomplete
-        | R::SpoofedSource
-        | R::SplitHorizon
-        | R::LinkLocal
-        | R::LanMtu
-        | R::LanFull => [Nothing, Frames],
+        R::Incomplete | R::SpoofedSource | R::SplitHorizon | R::LanMtu | R::LanFull => {
+            [Nothing, Frames]
+        }
     }
 }
 

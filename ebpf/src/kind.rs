@@ -1,11 +1,13 @@
-//! Which frames the control plane wants to see.
+//! Frames without which two LANs are not one: who has which address, and who listens to which group.
+//!
+//! The control plane wants to see them, and flooding asks for them first.
 
-use causeway_ebpf::{
+use crate::{
     ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetHeader, HEADER_LEN},
-    packet::Packet as _,
+    packet::Packet,
 };
 
-/// What a frame is about that the control plane wants to see.
+/// What a frame is about, if it is one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// ARP of any operation (RFC 826).
@@ -44,6 +46,12 @@ impl Kind {
                 (header.ethertype, header.len)
             }
         };
+        Self::of_payload(frame, ethertype, at)
+    }
+
+    /// The kind of a frame whose payload of this ethertype begins at `at`.
+    #[inline(always)]
+    pub fn of_payload<P: Packet + ?Sized>(frame: &P, ethertype: u16, at: usize) -> Option<Self> {
         match ethertype {
             ETHERTYPE_IPV4 => Self::of_ipv4(frame, at),
             ETHERTYPE_IPV6 => Self::of_ipv6(frame, at),
@@ -52,23 +60,30 @@ impl Kind {
         }
     }
 
-    #[inline]
-    fn of_ipv4(frame: &[u8], at: usize) -> Option<Self> {
+    /// Whether no two hosts can talk without it: ARP, neighbour discovery, DHCP.
+    #[inline(always)]
+    pub const fn is_essential(self) -> bool {
+        matches!(self, Self::Arp | Self::Nd | Self::Dhcp4 | Self::Dhcp6)
+    }
+
+    #[inline(always)]
+    fn of_ipv4<P: Packet + ?Sized>(frame: &P, at: usize) -> Option<Self> {
         let [protocol] = frame.load(at + 9)?;
         match protocol {
             UDP => {
-                let header = 4 * usize::from(frame[at] & 0x0f);
+                let [first] = frame.load(at)?;
+                let header = 4 * usize::from(first & 0x0f);
                 let fragment = frame.load_u16(at + 6)? & 0x1fff;
-                let ports = frame.load(at + header).filter(|_| fragment == 0)?;
-                is_between(ports, [67, 68]).then_some(Self::Dhcp4)
+                let ports = frame.load(at + header)?;
+                (fragment == 0 && is_between(ports, [67, 68])).then_some(Self::Dhcp4)
             }
             IGMP => Some(Self::Igmp),
             _ => None,
         }
     }
 
-    #[inline]
-    fn of_ipv6(frame: &[u8], at: usize) -> Option<Self> {
+    #[inline(always)]
+    fn of_ipv6<P: Packet + ?Sized>(frame: &P, at: usize) -> Option<Self> {
         let [next] = frame.load(at + 6)?;
         let behind = at + IPV6_HEADER;
         match next {
@@ -83,7 +98,8 @@ impl Kind {
         }
     }
 
-    fn of_icmpv6(frame: &[u8], at: usize) -> Option<Self> {
+    #[inline(always)]
+    fn of_icmpv6<P: Packet + ?Sized>(frame: &P, at: usize) -> Option<Self> {
         let [kind] = frame.load(at)?;
         match kind {
             // Query, report, done; report of version 2.
@@ -96,19 +112,19 @@ impl Kind {
 
 /// Whether both ports, source and destination, are of this protocol: a client's and a server's, in either
 /// direction, or two relays'.
-#[inline]
-fn is_between(ports: [u8; 4], of: [u16; 2]) -> bool {
+#[inline(always)]
+const fn is_between(ports: [u8; 4], [one, other]: [u16; 2]) -> bool {
     let [s0, s1, d0, d1] = ports;
-    of.contains(&u16::from_be_bytes([s0, s1])) && of.contains(&u16::from_be_bytes([d0, d1]))
+    let (from, to) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
+    (from == one || from == other) && (to == one || to == other)
 }
 
 #[cfg(test)]
 mod tests {
-    use causeway_ebpf::cases::frames::{
-        arp_request, dhcp_discover, dot1ad, dot1q, solicitation, tcp,
-    };
+    use std::vec::Vec;
 
     use super::*;
+    use crate::cases::frames::{arp_request, dhcp_discover, dot1ad, dot1q, solicitation, tcp};
 
     const VM: [u8; 6] = [0, 0x50, 0x56, 0, 0, 0x50];
 
