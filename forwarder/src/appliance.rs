@@ -359,7 +359,7 @@ fn spawn_workers(
             peers: config.peers.len(),
             vlans: config.vlans.clone(),
             stations: Arc::clone(&stations),
-            snoop: Snoop::new(punt),
+            snoop: Snoop::new(punt, config.arp_suppress),
             learnt: learnt.clone(),
         });
         workers.push(worker.map_err(cannot)?);

@@ -91,6 +91,8 @@ pub struct Config {
     pub clamp_mss: ClampMss,
     /// What is flooded, and how much of it.
     pub flood: FloodRule,
+    /// Whether to answer for stations of the other side.
+    pub arp_suppress: bool,
     /// What a worker does when there is nothing to do.
     pub idle: IdleStrategy,
     /// LAN frames per batch.
@@ -180,6 +182,7 @@ impl Config {
                 policy: o.flood.unwrap_or(FloodName::All).policy(),
                 rate: o.flood_limit.unwrap_or(10_000),
             },
+            arp_suppress: o.arp_suppress != Some(OnOff::Off),
             idle: o.idle.unwrap_or(IdleStrategy::Adaptive),
             batch: within("--batch", o.batch.unwrap_or(256), 1, 4_096)?,
             tuning,

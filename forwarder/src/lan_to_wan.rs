@@ -131,8 +131,9 @@ impl<U: RunSink> LanToWan<'_, U> {
 
     fn forward(&mut self, frame: &mut [u8]) -> Result<(), DropReason> {
         let destination = classify(frame, self.stations)?;
-        self.snoop.from_lan(frame, self.now, self.counters);
         let flooded = !matches!(destination, Destination::Peer(_));
+        self.snoop
+            .from_lan(frame, flooded, self.stations, self.now, self.counters)?;
         if flooded {
             self.flood.pass(frame, self.now)?;
         }

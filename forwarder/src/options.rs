@@ -123,6 +123,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "N")]
     pub flood_limit: Option<u32>,
 
+    /// Answer ARP requests and neighbour solicitations for known stations of the other side here, and send those for unknown addresses across only from time to time [default: on]
+    #[arg(long, value_enum)]
+    pub arp_suppress: Option<OnOff>,
+
     /// What a worker does when there is nothing to do: `spin` never sleeps; `adaptive` spins for up to 50 µs under load and sleeps otherwise; `sleep` sleeps at once [default: adaptive]
     #[arg(long, value_enum)]
     pub idle: Option<IdleStrategy>,
@@ -213,6 +217,7 @@ impl RunOptions {
             clamp_mss: self.clamp_mss.or(file.clamp_mss),
             flood: self.flood.or(file.flood),
             flood_limit: self.flood_limit.or(file.flood_limit),
+            arp_suppress: self.arp_suppress.or(file.arp_suppress),
             idle: self.idle.or(file.idle),
             batch: self.batch.or(file.batch),
             ring_size: self.ring_size.or(file.ring_size),

@@ -1,54 +1,115 @@
-//! What a worker does with frames that say who has which address: ARP, neighbour discovery, DHCP, and what
+//! What a worker does with frames that say or ask who has which address: ARP, neighbour discovery, DHCP, and what
 //! multicast groups ask for.
 //!
-//! They are few, go their way like all others, and the control plane gets a copy of their beginnings
-//! ([`crate::worker::Punt`]): it alone learns from them. A frame that is none of them costs the look that
-//! [`Kind::of`] takes at bytes that the worker has read anyway.
+//! The control plane gets a copy of their beginnings ([`crate::worker::Punt`]): it alone learns from them. Questions may be
+//! answered here, so that they need not cross ([`suppress`]). A frame that is none of them costs
+//! the look that [`Kind::of`] takes at bytes that the worker has read anyway.
 
 pub mod arp;
 pub mod dhcp;
 mod frame;
+mod limiter;
 pub mod nd;
+mod outbox;
 mod said;
+mod suppress;
 
-use std::time::Instant;
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use causeway_ebpf::ethernet::EthernetHeader;
 pub use causeway_ebpf::kind::Kind;
-use causeway_tunnel::Frame;
+use causeway_tunnel::{DropReason, Frame};
 
 pub use self::{
     arp::Arp,
     dhcp::Dhcp,
+    frame::Small,
     nd::Nd,
     said::{Said, What},
 };
+use self::{
+    limiter::Limiter,
+    outbox::Outbox,
+    suppress::{Fate, Suppress},
+};
 use crate::{
+    bindings::Neighbours,
     counters::WorkerCounters,
-    stations::PeerIndex,
+    stations::{PeerIndex, StationTable},
     worker::{Origin, Punt},
 };
 
 /// Bytes of a frame that tell its kind, with two VLAN tags and all options of IPv4.
 pub(crate) const TELLING: usize = 128;
 
+/// Answers of a batch; a question more crosses.
+const ANSWERS: usize = 256;
+
+/// The same words of the same station are told the control plane again after this time: often enough for
+/// what is known to be fresh ([`crate::bindings`]), and a LAN on which everybody asks all the time hides nobody.
+const REPEAT: Duration = Duration::from_secs(10);
+
 /// A worker's part in snooping.
 #[derive(Default)]
-pub struct Snoop {
+pub struct Snoop(Option<Box<Parts>>);
+
+struct Parts {
     punt: Punt,
+    /// What was told of the LAN's, and of peers'.
+    said: [Limiter; 2],
+    keys: RandomState,
+    suppress: Option<Suppress>,
+    outbox: Outbox,
 }
 
 impl Snoop {
-    /// One that punts to the control plane.
-    pub const fn new(punt: Punt) -> Self {
-        Self { punt }
+    /// One that punts to the control plane and, if `suppress`, answers questions.
+    pub fn new(punt: Punt, suppress: bool) -> Self {
+        let now = Instant::now();
+        Self(Some(Box::new(Parts {
+            punt,
+            said: [(); 2].map(|()| Limiter::new(REPEAT, REPEAT, now)),
+            keys: RandomState::new(),
+            suppress: suppress.then(|| Suppress::new(now)),
+            outbox: Outbox::new(ANSWERS, size_of::<Small>()),
+        })))
     }
 
-    /// Looks at a frame from the LAN that is about to cross.
+    /// From now on these are who has which address.
+    pub fn set_neighbours(&mut self, neighbours: Arc<Neighbours>) {
+        let suppress = self.0.as_mut().and_then(|parts| parts.suppress.as_mut());
+        if let Some(suppress) = suppress {
+            suppress.set_neighbours(neighbours);
+        }
+    }
+
+    /// Looks at a frame from the LAN that is about to cross, to a `group` or not.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not cross.
     #[inline]
-    pub fn from_lan(&mut self, frame: &[u8], now: Instant, counters: &WorkerCounters) {
-        if let Some(kind) = Kind::of(frame) {
-            self.punt
-                .leave(kind, Origin::Lan, Frame::whole(frame), now, counters);
+    pub fn from_lan(
+        &mut self,
+        frame: &[u8],
+        group: bool,
+        stations: &StationTable,
+        now: Instant,
+        counters: &WorkerCounters,
+    ) -> Result<(), DropReason> {
+        match (Kind::of(frame), &mut self.0) {
+            (Some(kind), Some(parts)) => {
+                parts.tell(kind, Origin::Lan, Frame::whole(frame), frame, now, counters);
+                if group {
+                    return parts.question(kind, frame, stations, now);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -61,16 +122,72 @@ impl Snoop {
         now: Instant,
         counters: &WorkerCounters,
     ) {
-        if let Some(kind) = Kind::of(beginning(&frame, &mut [0; TELLING])) {
-            self.punt
-                .leave(kind, Origin::Peer(peer), frame, now, counters);
+        let mut room = [0; TELLING];
+        let beginning = beginning(&frame, &mut room);
+        if let (Some(kind), Some(parts)) = (Kind::of(beginning), &mut self.0) {
+            parts.tell(kind, Origin::Peer(peer), frame, beginning, now, counters);
         }
     }
 
-    /// Tells the control plane that there is something for it: at the end of a batch.
+    /// The end of a batch: tells the control plane that there is something for it, and gives each frame for the LAN
+    /// to `send`.
     #[inline]
-    pub fn ring(&mut self) {
-        self.punt.ring();
+    pub fn finish(&mut self, send: impl FnMut(&[u8])) {
+        if let Some(parts) = &mut self.0 {
+            parts.punt.ring();
+            if !parts.outbox.is_empty() {
+                parts.outbox.empty(send);
+            }
+        }
+    }
+}
+
+impl Parts {
+    /// Leaves a copy for the control plane, unless it was told the same a moment ago.
+    fn tell(
+        &mut self,
+        kind: Kind,
+        origin: Origin,
+        frame: Frame<'_>,
+        beginning: &[u8],
+        now: Instant,
+        counters: &WorkerCounters,
+    ) {
+        if kind == Kind::Arp {
+            let header = EthernetHeader::parse(beginning);
+            let arp = header.and_then(|h| Some((h.vlan, Arp::parse(beginning, &h)?)));
+            let Some((vlan, arp)) = arp else { return };
+            // Of a probe the target counts; all others are about their sender.
+            let target = arp.is_probe().then_some(arp.target);
+            let hash = self.keys.hash_one((vlan, arp.sender, target));
+            let said = &mut self.said[usize::from(origin != Origin::Lan)];
+            if !arp.is_announcement() && !said.allows(hash, now) {
+                return;
+            }
+        }
+        self.punt.leave(kind, origin, frame, now, counters);
+    }
+
+    #[inline(never)]
+    fn question(
+        &mut self,
+        kind: Kind,
+        frame: &[u8],
+        stations: &StationTable,
+        now: Instant,
+    ) -> Result<(), DropReason> {
+        let Some(suppress) = &mut self.suppress else {
+            return Ok(());
+        };
+        match suppress.question(kind, frame, stations, now) {
+            Fate::Crosses => Ok(()),
+            Fate::Dropped(reason) => Err(reason),
+            Fate::Answered(answer) => match self.outbox.push(&answer) {
+                Ok(_) => Err(DropReason::AnsweredNearby),
+                // Then the owner answers.
+                Err(_) => Ok(()),
+            },
+        }
     }
 }
 

@@ -41,7 +41,7 @@ use crate::{
     lan_to_wan::{LanToWan, PeerTx, RunSink as _},
     stations::PeerIndex,
     sys::sched,
-    wan_to_lan::{InboundLanes, LearntPath, WanToLan, each_lane},
+    wan_to_lan::{self, InboundLanes, LearntPath, WanToLan, each_lane},
 };
 
 /// Housekeeping interval: seams are aged, keepalives considered, kernel counters read.
@@ -161,7 +161,7 @@ impl Worker {
         let frames = port.receive(self.config.batch, |frame| batch.frame(frame));
         if frames > 0 {
             batch.flush();
-            self.config.snoop.ring();
+            self.finish_snooping();
         }
         if let Some(xdp) = self.config.uplink.xdp() {
             self.counters.wan_xdp_tx.set(xdp.sent());
@@ -209,7 +209,8 @@ impl Worker {
             total += uplink.receive_udp(&mut take_or_hand_over);
         }
         self.config.mailbox.ring();
-        self.config.snoop.ring();
+        self.finish_snooping();
+        let uplink = &mut self.config.uplink;
         if total > 0 || self.config.port.has_unsent() {
             self.config.port.flush();
         }
@@ -217,6 +218,22 @@ impl Worker {
             uplink.flush();
         }
         total
+    }
+
+    /// What a batch has said goes to the control plane, and what answers it to the LAN.
+    fn finish_snooping(&mut self) {
+        let (port, counters) = (&mut self.config.port, &self.counters);
+        let mut answered = false;
+        self.config.snoop.finish(|frame| {
+            answered = true;
+            match port.transmit(frame) {
+                Ok(()) => counters.lan_injected.add(1),
+                Err(e) => counters.drop_one(wan_to_lan::reason(e)),
+            }
+        });
+        if answered {
+            port.flush();
+        }
     }
 }
 

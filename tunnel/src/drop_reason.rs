@@ -54,6 +54,12 @@ drop_reasons! {
     FloodPolicy = "flood_policy",
     /// Broadcast or multicast above the flood limit of its VLAN.
     FloodLimit = "flood_limit",
+    /// A question (ARP, neighbour solicitation) for a station of the other side, which was answered here in its name.
+    AnsweredNearby = "answered_nearby",
+    /// A question for an address of which it is known that its owner lives on this LAN.
+    NeighbourAtHome = "neighbour_at_home",
+    /// A question for an address that is not known, or whether one is free, which crossed a moment ago.
+    AskedLately = "asked_lately",
     /// The security association reached its hard limit of datagrams or age and no new session came.
     KeyWorn = "key_worn",
     /// The kernel refused the datagram or its send buffer stayed full.

@@ -20,7 +20,7 @@ pub(super) use self::queue::Announcer;
 use super::Control;
 use crate::{
     bindings::Segment,
-    snoop::{arp, nd},
+    snoop::{Small, arp, nd},
     stations::{PeerIndex, Place, Role, StationKey},
     status::AnnouncingStatus,
     worker::Command,
@@ -82,11 +82,12 @@ impl Control {
         };
         if is_here {
             let us = StationKey::new(station.vlan, self.parts.lan.mac);
-            return addresses.map(|(ip, _)| question(us, ip)).collect();
+            return addresses.map(|(ip, _)| question(us, ip).to_vec()).collect();
         }
         let announcements = addresses.filter_map(|(ip, router)| announcement(station, ip, router));
         std::iter::once(arp::reverse(station))
             .chain(announcements)
+            .map(|frame| frame.to_vec())
             .collect()
     }
 
@@ -95,7 +96,7 @@ impl Control {
     }
 }
 
-fn question(us: StationKey, ip: IpAddr) -> Vec<u8> {
+fn question(us: StationKey, ip: IpAddr) -> Small {
     match ip {
         IpAddr::V4(v4) => arp::probe(us, v4),
         IpAddr::V6(v6) => nd::solicitation(us, v6),
@@ -104,9 +105,9 @@ fn question(us: StationKey, ip: IpAddr) -> Vec<u8> {
 
 /// None for an IPv6 address of which it is not known whether a router has it: one that says of itself that it is none
 /// is taken from its neighbours' lists of routers (RFC 4861, section 7.2.5), and switches learn by RARP as well.
-fn announcement(station: StationKey, ip: IpAddr, router: Option<bool>) -> Option<Vec<u8>> {
+fn announcement(station: StationKey, ip: IpAddr, router: Option<bool>) -> Option<Small> {
     match ip {
         IpAddr::V4(v4) => Some(arp::announcement(station, v4)),
-        IpAddr::V6(v6) => router.map(|router| nd::advertisement(station, v6, router, None)),
+        IpAddr::V6(v6) => router.map(|router| nd::advertisement(station, v6, router)),
     }
 }

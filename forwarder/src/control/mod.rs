@@ -286,6 +286,7 @@ impl Control {
         self.end_old_probes(now);
         self.announce_due(now);
         self.age_bindings(now);
+        self.publish_bindings(now);
         for peer in 0..self.peers.len() {
             self.call_if_due(peer as PeerIndex, now);
             let expired = self.peers[peer].expired(now);

@@ -1,6 +1,9 @@
 //! Learning the addresses of stations and hosts from what they say where they live.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tracing::trace;
 
@@ -10,17 +13,26 @@ use crate::{
     snoop::{Said, What},
     stations::{Place, Role, StationKey, StationTable},
     status::SnoopingStatus,
-    worker::{Origin, Punted},
+    worker::{Command, Origin, Punted},
 };
 
 /// How often bindings are looked through for old ones.
 const AGEING: Duration = Duration::from_secs(10);
+
+/// Milliseconds between two snapshots at least, and addresses for which there is another: 65,536 take some 3 ms to
+/// copy, twice in a second and a half.
+const LEAST_PAUSE: u64 = 100;
+const PER_MS: u64 = 100;
 
 /// What is known of addresses, and what was not taken.
 #[derive(Default)]
 pub(super) struct Snooping {
     pub(super) bindings: Bindings,
     aged: Option<Instant>,
+    /// Whether there is something that the workers do not know yet.
+    is_news: bool,
+    /// Not before then.
+    publish_at: Option<Instant>,
     full: u64,
     not_theirs: u64,
 }
@@ -51,7 +63,8 @@ impl Control {
         trace!("{station:?} from {:?}: {what:?}: {learnt:?}", punted.origin);
         match learnt {
             Learnt::Full => self.snooping.full += 1,
-            Learnt::News | Learnt::Known | Learnt::Nothing => {}
+            Learnt::News => self.snooping.is_news = true,
+            Learnt::Known | Learnt::Nothing => {}
         }
     }
 
@@ -63,9 +76,25 @@ impl Control {
         }
         self.snooping.aged = Some(now);
         let stations = &self.stations;
-        self.snooping
+        let forgot = self
+            .snooping
             .bindings
             .age(now, |_, station| stations.get(station).is_some());
+        self.snooping.is_news |= forgot;
+    }
+
+    /// Gives the workers what is new, a tenth of a second after the last time or, since a copy of many addresses takes
+    /// time, later.
+    pub(super) fn publish_bindings(&mut self, now: Instant) {
+        let (due, is_news) = (self.snooping.publish_at, self.snooping.is_news);
+        if !is_news || !self.parts.config.arp_suppress || due.is_some_and(|due| now < due) {
+            return;
+        }
+        let pause = (self.snooping.bindings.len() as u64 / PER_MS).max(LEAST_PAUSE);
+        self.snooping.publish_at = Some(now + Duration::from_millis(pause));
+        self.snooping.is_news = false;
+        let snapshot = Arc::new(self.snooping.bindings.snapshot());
+        self.tell_all(|| Command::Neighbours(Arc::clone(&snapshot)));
     }
 
     /// The addresses of a station of the table.

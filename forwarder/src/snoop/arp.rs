@@ -8,7 +8,7 @@ use causeway_ebpf::{
     packet::Packet as _,
 };
 
-use super::frame::{BROADCAST, begin, pad};
+use super::frame::{BROADCAST, Small};
 
 /// Ethertype of reverse ARP (RFC 903).
 const ETHERTYPE_RARP: u16 = 0x8035;
@@ -68,44 +68,50 @@ impl Arp {
 }
 
 fn packet(
-    head: &[u8],
+    mut frame: Small,
     ethertype: u16,
     operation: u16,
     sender: ([u8; 6], Ipv4Addr),
     target: ([u8; 6], Ipv4Addr),
-) -> Vec<u8> {
-    let mut frame = head.to_vec();
-    frame.extend(ethertype.to_be_bytes());
-    frame.extend(IPV4_OVER_ETHERNET);
-    frame.extend(operation.to_be_bytes());
+) -> Small {
+    frame.extend(&ethertype.to_be_bytes());
+    frame.extend(&IPV4_OVER_ETHERNET);
+    frame.extend(&operation.to_be_bytes());
     for (hardware, protocol) in [sender, target] {
-        frame.extend(hardware);
-        frame.extend(protocol.octets());
+        frame.extend(&hardware);
+        frame.extend(&protocol.octets());
     }
-    pad(frame)
+    frame.padded()
 }
 
 /// What hypervisors send for a machine that has moved, whose addresses they do not know: a broadcast reverse ARP
 /// request by which switches learn where the MAC address is (QEMU's `announce_self_create`, net/announce.c).
-pub fn reverse(station: StationKey) -> Vec<u8> {
-    let head = begin(BROADCAST, station.mac, station.vlan);
+pub fn reverse(station: StationKey) -> Small {
+    let head = Small::in_vlan(BROADCAST, station.mac, station.vlan);
     let who = (station.mac, Ipv4Addr::UNSPECIFIED);
-    packet(&head, ETHERTYPE_RARP, REVERSE_REQUEST, who, who)
+    packet(head, ETHERTYPE_RARP, REVERSE_REQUEST, who, who)
 }
 
 /// An announcement of the station's address, in the form of a request (RFC 5227, section 2.3 and, for
 /// why not a reply, section 3: some implementations take no notice of replies that they have not asked for).
-pub fn announcement(station: StationKey, address: Ipv4Addr) -> Vec<u8> {
-    let head = begin(BROADCAST, station.mac, station.vlan);
+pub fn announcement(station: StationKey, address: Ipv4Addr) -> Small {
+    let head = Small::in_vlan(BROADCAST, station.mac, station.vlan);
     let (sender, target) = ((station.mac, address), ([0; 6], address));
-    packet(&head, ETHERTYPE_ARP, REQUEST, sender, target)
+    packet(head, ETHERTYPE_ARP, REQUEST, sender, target)
 }
 
 /// A question of `asker` who has the address, without one of its own: a probe, which no cache takes anything from.
-pub fn probe(asker: StationKey, address: Ipv4Addr) -> Vec<u8> {
-    let head = begin(BROADCAST, asker.mac, asker.vlan);
+pub fn probe(asker: StationKey, address: Ipv4Addr) -> Small {
+    let head = Small::in_vlan(BROADCAST, asker.mac, asker.vlan);
     let sender = (asker.mac, Ipv4Addr::UNSPECIFIED);
-    packet(&head, ETHERTYPE_ARP, REQUEST, sender, ([0; 6], address))
+    packet(head, ETHERTYPE_ARP, REQUEST, sender, ([0; 6], address))
+}
+
+/// The answer of `owner` to a request, in its frame's VLAN.
+pub fn reply(request: &Arp, frame: &[u8], header: &EthernetHeader, owner: [u8; 6]) -> Small {
+    let head = Small::answer(frame, request.sender.0, owner, header.len);
+    let sender = (owner, request.target);
+    packet(head, ETHERTYPE_ARP, REPLY, sender, request.sender)
 }
 
 #[cfg(test)]
@@ -143,6 +149,21 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_goes_to_who_asked_in_its_vlan() {
+        for tags in [&[][..], &[dot1q(7)]] {
+            let frame = arp_request([2, 0, 0, 0, 0, 9], tags, ADDRESS.octets());
+            let header = EthernetHeader::parse(&frame[..]).unwrap();
+            let asks = Arp::parse(&frame, &header).unwrap();
+            let answer = reply(&asks, &frame, &header, VM.mac);
+            assert_eq!(answer[..6], frame[6..12]);
+            assert_eq!(answer[12..header.len], frame[12..header.len]);
+            let says = parse(&answer).unwrap();
+            assert!(!says.is_request && says.sender == (VM.mac, ADDRESS));
+            assert_eq!(says.target, asks.sender.1);
+        }
+    }
+
+    #[test]
     fn ours_are_what_the_rfcs_say() {
         let frame = announcement(VM, ADDRESS);
         assert_eq!(frame.len(), 60);
@@ -168,6 +189,6 @@ mod tests {
             &VM.mac,
             &[0; 22],
         ];
-        assert_eq!(frame, expected.concat());
+        assert_eq!(frame[..], expected.concat());
     }
 }

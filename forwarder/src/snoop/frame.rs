@@ -1,4 +1,6 @@
-//! The beginning and the end of Ethernet frames of our own.
+//! Small Ethernet frames of our own, made without allocation.
+
+use std::ops::Deref;
 
 use causeway_ebpf::ethernet::TPID_CUSTOMER;
 
@@ -7,20 +9,64 @@ pub(super) const BROADCAST: [u8; 6] = [0xff; 6];
 /// Bytes of the shortest frame without its FCS (IEEE 802.3): what a switch may want to see.
 const SHORTEST: usize = 60;
 
-/// Addresses, and a tag unless the VLAN is 0; the ethertype comes next.
-pub(super) fn begin(destination: [u8; 6], source: [u8; 6], vlan: u16) -> Vec<u8> {
-    let mut head = Vec::with_capacity(SHORTEST);
-    head.extend(destination);
-    head.extend(source);
-    if vlan != 0 {
-        head.extend(TPID_CUSTOMER.to_be_bytes());
-        head.extend(vlan.to_be_bytes());
-    }
-    head
+/// The longest of ours: a neighbour advertisement behind a tag.
+const LONGEST: usize = 90;
+
+/// A frame of ours.
+#[derive(Clone, Copy, Debug)]
+pub struct Small {
+    bytes: [u8; LONGEST],
+    length: usize,
 }
 
-/// Fills up a short frame.
-pub(super) fn pad(mut frame: Vec<u8>) -> Vec<u8> {
-    frame.resize(frame.len().max(SHORTEST), 0);
-    frame
+impl Small {
+    /// Addresses, and tags as they are on the wire; the ethertype comes next.
+    fn new(destination: [u8; 6], source: [u8; 6], tags: &[u8]) -> Self {
+        let mut frame = Self {
+            bytes: [0; LONGEST],
+            length: 0,
+        };
+        frame.extend(&destination);
+        frame.extend(&source);
+        frame.extend(tags);
+        frame
+    }
+
+    /// A frame in a VLAN; 0 is none.
+    pub(super) fn in_vlan(destination: [u8; 6], source: [u8; 6], vlan: u16) -> Self {
+        let ([t0, t1], [v0, v1]) = (TPID_CUSTOMER.to_be_bytes(), vlan.to_be_bytes());
+        match vlan {
+            0 => Self::new(destination, source, &[]),
+            _ => Self::new(destination, source, &[t0, t1, v0, v1]),
+        }
+    }
+
+    /// A frame to who sent `to`, with its tag.
+    pub(super) fn answer(to: &[u8], to_mac: [u8; 6], source: [u8; 6], header: usize) -> Self {
+        Self::new(to_mac, source, to.get(12..header - 2).unwrap_or_default())
+    }
+
+    /// Adds to it.
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        let end = self.length + bytes.len();
+        debug_assert!(end <= LONGEST, "a frame of ours has a known length");
+        if let Some(room) = self.bytes.get_mut(self.length..end) {
+            room.copy_from_slice(bytes);
+            self.length = end;
+        }
+    }
+
+    /// Fills it up if it is short.
+    pub(super) fn padded(mut self) -> Self {
+        self.length = self.length.max(SHORTEST);
+        self
+    }
+}
+
+impl Deref for Small {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
 }

@@ -8,8 +8,8 @@ use causeway_ebpf::{
     packet::Packet as _,
 };
 
-use super::frame::begin;
-use crate::checksum;
+use super::frame::Small;
+use crate::{bindings::Known, checksum};
 
 const IPV6_HEADER: usize = 40;
 const ICMPV6: u8 = 58;
@@ -153,64 +153,66 @@ impl Options {
     }
 }
 
-/// An advertisement of `station` that it has `address`: to `asker`, or to all who have not asked.
-pub fn advertisement(
-    station: StationKey,
-    address: Ipv6Addr,
-    router: bool,
-    asker: Option<([u8; 6], Ipv6Addr)>,
-) -> Vec<u8> {
-    let (mac, to) = asker.unwrap_or((group_mac(ALL_NODES), ALL_NODES));
-    let mut flags = OVERRIDE;
-    if router {
-        flags |= ROUTER;
-    }
-    if asker.is_some() {
-        flags |= SOLICITED;
-    }
+/// An advertisement of `station`, to all, that it has `address`.
+pub fn advertisement(station: StationKey, address: Ipv6Addr, router: bool) -> Small {
+    let head = Small::in_vlan(group_mac(ALL_NODES), station.mac, station.vlan);
+    let flags = OVERRIDE | if router { ROUTER } else { 0 };
     let kind = [ADVERTISEMENT, flags, TARGET_LINK_LAYER];
-    message(
-        begin(mac, station.mac, station.vlan),
-        address,
-        to,
-        kind,
-        address,
-        station.mac,
-    )
+    message(head, (address, ALL_NODES), kind, address, station.mac)
+}
+
+/// The answer of `owner` to the solicitation `frame` by `asker` for `address`, in its VLAN.
+pub fn answer(
+    frame: &[u8],
+    header: &EthernetHeader,
+    asker: Ipv6Addr,
+    address: Ipv6Addr,
+    owner: Known,
+) -> Small {
+    let head = Small::answer(frame, header.source, owner.mac, header.len);
+    let router = if owner.router == Some(true) {
+        ROUTER
+    } else {
+        0
+    };
+    let flags = OVERRIDE | SOLICITED | router;
+    let kind = [ADVERTISEMENT, flags, TARGET_LINK_LAYER];
+    message(head, (address, asker), kind, address, owner.mac)
 }
 
 /// A solicitation of `asker`, by its link-local address, for `address`.
-pub fn solicitation(asker: StationKey, address: Ipv6Addr) -> Vec<u8> {
+pub fn solicitation(asker: StationKey, address: Ipv6Addr) -> Small {
     let to = solicited_node(address);
-    let head = begin(group_mac(to), asker.mac, asker.vlan);
+    let head = Small::in_vlan(group_mac(to), asker.mac, asker.vlan);
     let kind = [SOLICITATION, 0, SOURCE_LINK_LAYER];
-    message(head, link_local(asker.mac), to, kind, address, asker.mac)
+    message(head, (link_local(asker.mac), to), kind, address, asker.mac)
 }
+
+/// Bytes of a message with its one option.
+const MESSAGE: usize = 32;
 
 /// An IPv6 packet behind the Ethernet header `frame`: type and flags of the message, and the type of its option.
 fn message(
-    mut frame: Vec<u8>,
-    from: Ipv6Addr,
-    to: Ipv6Addr,
+    mut frame: Small,
+    (from, to): (Ipv6Addr, Ipv6Addr),
     [kind, flags, option]: [u8; 3],
     target: Ipv6Addr,
     mac: [u8; 6],
-) -> Vec<u8> {
-    let mut icmp = vec![kind, 0, 0, 0, flags, 0, 0, 0];
-    icmp.extend(target.octets());
-    icmp.extend([option, 1]);
-    icmp.extend(mac);
-    let length = icmp.len() as u16;
-    let addresses = [from.octets(), to.octets()].concat();
-    let pseudo = u32::from(length) + u32::from(ICMPV6);
-    let sum = checksum::sum(&addresses) + pseudo + checksum::sum(&icmp);
-    icmp[2..4].copy_from_slice(&(!checksum::fold(sum)).to_be_bytes());
-    frame.extend(ETHERTYPE_IPV6.to_be_bytes());
-    frame.extend([0x60, 0, 0, 0]);
-    frame.extend(length.to_be_bytes());
-    frame.extend([ICMPV6, HOP_LIMIT]);
-    frame.extend(addresses);
-    frame.extend(icmp);
+) -> Small {
+    let mut icmp = [0; MESSAGE];
+    (icmp[0], icmp[4]) = (kind, flags);
+    icmp[8..24].copy_from_slice(&target.octets());
+    icmp[24..26].copy_from_slice(&[option, 1]);
+    icmp[26..].copy_from_slice(&mac);
+    let (from, to) = (from.octets(), to.octets());
+    let pseudo = checksum::sum(&from) + checksum::sum(&to) + MESSAGE as u32 + u32::from(ICMPV6);
+    let sum = checksum::fold(pseudo + checksum::sum(&icmp));
+    icmp[2..4].copy_from_slice(&(!sum).to_be_bytes());
+    frame.extend(&ETHERTYPE_IPV6.to_be_bytes());
+    frame.extend(&[0x60, 0, 0, 0, 0, MESSAGE as u8, ICMPV6, HOP_LIMIT]);
+    frame.extend(&from);
+    frame.extend(&to);
+    frame.extend(&icmp);
     frame
 }
 
@@ -271,11 +273,11 @@ mod tests {
         let whole = solicitation(VM, ADDRESS);
         assert!(parse(&whole).is_some());
         for (at, byte) in [(18 + 7, 254), (18 + 40 + 1, 1), (18 + 40 + 24 + 1, 0)] {
-            let mut wrong = whole.clone();
+            let mut wrong = whole.to_vec();
             wrong[at] = byte;
             assert_eq!(parse(&wrong), None, "{at}");
         }
-        let mut secure = whole;
+        let mut secure = whole.to_vec();
         secure[18 + 40 + 24] = 14;
         assert!(matches!(
             parse(&secure),
@@ -285,7 +287,7 @@ mod tests {
 
     #[test]
     fn ours_are_what_the_rfcs_say() {
-        let frame = advertisement(VM, ADDRESS, true, None);
+        let frame = advertisement(VM, ADDRESS, true);
         let begins = [
             0x33, 0x33, 0, 0, 0, 1, 0, 0x50, 0x56, 0, 0, 0x50, 0x81, 0, 0, 7, 0x86, 0xdd,
         ];
@@ -302,13 +304,6 @@ mod tests {
             checksum::sum(&frame[18 + 8..18 + 40]) + icmp.len() as u32 + 58 + checksum::sum(icmp);
         assert_eq!(checksum::fold(sum), 0xffff);
 
-        let asker = ([2, 0, 0, 0, 0, 9], "fe80::9".parse().unwrap());
-        let frame = advertisement(VM, ADDRESS, false, Some(asker));
-        assert_eq!(
-            (&frame[..6], frame[18 + 40 + 4]),
-            (&asker.0[..], SOLICITED | OVERRIDE)
-        );
-
         let frame = solicitation(VM, ADDRESS);
         assert_eq!(frame[..6], [0x33, 0x33, 0xff, 0, 0, 0x50]);
         let Some(Nd::Solicitation { from, target, .. }) = parse(&frame) else {
@@ -318,5 +313,31 @@ mod tests {
             (from, target),
             ("fe80::250:56ff:fe00:50".parse().unwrap(), ADDRESS)
         );
+    }
+
+    #[test]
+    fn an_answer_says_what_the_owner_would() {
+        let asker = StationKey::new(7, [2, 0, 0, 0, 0, 9]);
+        let asks = solicitation(asker, ADDRESS);
+        let header = EthernetHeader::parse(&asks[..]).unwrap();
+        let from = link_local(asker.mac);
+        for router in [false, true] {
+            let (mac, router) = (VM.mac, Some(router));
+            let frame = answer(&asks, &header, from, ADDRESS, Known { mac, router });
+            assert_eq!(
+                (&frame[..6], &frame[12..18]),
+                (&asker.mac[..], &asks[12..18])
+            );
+            assert_eq!(frame[18 + 24..18 + 40], from.octets());
+            let says = Nd::Advertisement {
+                target: ADDRESS,
+                router: router == Some(true),
+                overrides: true,
+            };
+            assert_eq!(
+                (parse(&frame), frame[18 + 44] & SOLICITED),
+                (Some(says), SOLICITED)
+            );
+        }
     }
 }

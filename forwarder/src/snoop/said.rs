@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use causeway_ebpf::{
-    ethernet::{EthernetHeader, is_group},
+    ethernet::{EthernetHeader, HEADER_LEN, TAG_LEN, is_group},
     maps::StationKey,
 };
 
@@ -39,7 +39,8 @@ pub enum What {
 impl Said {
     /// What the beginning of a frame of this kind says, if anything that is of use.
     pub fn of(kind: Kind, frame: &[u8]) -> Option<Self> {
-        let header = EthernetHeader::parse(frame)?;
+        // Behind a second tag are networks of their own, whose addresses may be the same.
+        let header = EthernetHeader::parse(frame).filter(|h| h.len <= HEADER_LEN + TAG_LEN)?;
         let what = match kind {
             Kind::Arp => by_arp(&Arp::parse(frame, &header)?),
             Kind::Nd => by_nd(&Nd::parse(frame, &header)?),
@@ -132,15 +133,10 @@ mod tests {
         let own = "fe80::250:56ff:fe00:50".parse().unwrap();
         let has = |address, router| Some(What::Has { address, router });
         assert_eq!(says(&nd::solicitation(VM, address)), has(own, None));
-        let advertised = nd::advertisement(VM, address, true, None);
+        let advertised = nd::advertisement(VM, address, true);
         assert_eq!(says(&advertised), has(address.into(), Some(true)));
         assert_eq!(
-            says(&nd::advertisement(
-                VM,
-                "ff02::1".parse().unwrap(),
-                true,
-                None
-            )),
+            says(&nd::advertisement(VM, "ff02::1".parse().unwrap(), true)),
             None
         );
     }

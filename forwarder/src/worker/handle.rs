@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{LiveSpis, Mailbox, Worker};
 use crate::{
+    bindings::Neighbours,
     clamp_mss::ClampMss,
     counters::{SharedCounter, WorkerCounters},
     flood::FloodRule,
@@ -119,6 +120,8 @@ pub enum Command {
     Inject(Vec<Vec<u8>>),
     /// Frames of our own to a peer, on the lane that others take.
     SendTo(PeerIndex, Vec<Vec<u8>>),
+    /// A new snapshot of who has which address.
+    Neighbours(Arc<Neighbours>),
     /// Where frames by AF_XDP leave; what is not in it goes through the socket.
     NextHops(Arc<NextHops>),
     /// Finish.

@@ -98,6 +98,7 @@ impl Worker {
             Command::Stations(table) => self.config.stations = table,
             Command::Inject(frames) => self.inject(&frames),
             Command::SendTo(peer, frames) => self.send_to(peer, &frames, now),
+            Command::Neighbours(all) => self.config.snoop.set_neighbours(all),
             Command::NextHops(hops) => self.config.uplink.set_next_hops(hops),
             Command::CloseUplinkXdp => self.config.uplink.close_xdp(),
             Command::Stop => return false,

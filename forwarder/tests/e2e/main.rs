@@ -27,6 +27,7 @@ mod ports;
 mod rekey;
 mod running;
 mod segment;
+mod suppress;
 mod tuning;
 mod uplink;
 mod vlans;

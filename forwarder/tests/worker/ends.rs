@@ -159,7 +159,7 @@ impl End {
             peers: 1,
             vlans: Default::default(),
             stations: Arc::new(table(role)),
-            snoop: Snoop::new(punt.remove(0)),
+            snoop: Snoop::new(punt.remove(0), true),
             learnt: news,
         });
         program.attach(port).expect("attach");

@@ -28,7 +28,13 @@ const fn counted(reason: DropReason) -> [Unit; 2] {
             [Frames, Frames]
         }
         R::KeyWorn => [Frames, Datagrams],
-        R::NoStation | R::SourceNotOurs | R::NoSession | R::NoPath => [Frames, Nothing],
+        R::NoStation
+        | R::SourceNotOurs
+        | R::NoSession
+        | R::NoPath
+        | R::AnsweredNearby
+        | R::NeighbourAtHome
+        | R::AskedLately => [Frames, Nothing],
         R::UplinkFull => [Datagrams, Nothing],
         R::MalformedDatagram
         | R::UnknownSpi
