@@ -2,6 +2,7 @@
 # The lab's namespaces, cables and addresses: part of scripts/lab, which draws them.
 
 NAMESPACES=(dc dc2 old site path cloud new vm1 vm2)
+ENDS=(cloud site)
 
 is_namespace() { [[ " ${NAMESPACES[*]} " == *" $1 "* ]]; }
 
@@ -29,6 +30,7 @@ build_topology() {
   host dc2 02:77:00:00:00:03 old 3
   host vm1 00:50:56:00:00:50 new 50
   host vm2 00:50:56:00:00:51 new 51
+  [[ -z $THIRD ]] || build_third
   shape_switch
   within 5 all_links_up || die "some link of lab '$LAB' has no carrier: scripts/lab status"
 }
@@ -46,7 +48,7 @@ all_links_up() {
 quieten() {
   local key settings=(accept_dad=0 router_solicitations=0 accept_ra=0)
   case $1 in
-  old | new) settings=(disable_ipv6=1) ;;
+  old* | new*) settings=(disable_ipv6=1) ;;
   esac
   for key in "${settings[@]}"; do
     set_sysctl "$1" "net/ipv6/conf/default/$key"
@@ -74,7 +76,7 @@ cable() {
   ip link add "$2" netns "$LAB-$1" "${mac[@]}" mtu "$cable_mtu" "${queues[@]}" type veth \
     peer name "$5" netns "$LAB-$4" mtu "$cable_mtu" "${queues[@]}"
   case $4 in
-  old | new) ip -n "$LAB-$4" link set "$5" master br0 ;;
+  old* | new*) ip -n "$LAB-$4" link set "$5" master br0 ;;
   esac
   ip -n "$LAB-$1" link set "$2" up
   ip -n "$LAB-$4" link set "$5" up
@@ -90,7 +92,7 @@ host() {
 # A bridge that neither speaks (STP, multicast snooping) nor delays. A hub is a switch that forgets at once.
 build_switch() {
   local ageing=30000
-  [[ $1 == new ]] || old_switch_learns || ageing=0
+  [[ $1 != old ]] || old_switch_learns || ageing=0
   ip -n "$LAB-$1" link add br0 mtu "$LAN_MTU" type bridge stp_state 0 forward_delay 0 mcast_snooping 0 \
     ageing_time "$ageing"
   ip -n "$LAB-$1" link set br0 up
@@ -136,7 +138,7 @@ uplink() {
 
 processes() {
   local name
-  for name in "${NAMESPACES[@]}"; do
+  for name in "${NAMESPACES[@]}" "${THIRD_NAMESPACES[@]}"; do
     [[ ! -e /run/netns/$LAB-$name ]] || ip netns pids "$LAB-$name" 2>/dev/null || true
   done
 }
@@ -154,7 +156,7 @@ end_processes() {
 
 remove_namespaces() {
   local name
-  for name in "${NAMESPACES[@]}"; do
+  for name in "${NAMESPACES[@]}" "${THIRD_NAMESPACES[@]}"; do
     [[ ! -e /run/netns/$LAB-$name ]] || ip netns delete "$LAB-$name"
   done
 }

@@ -28,6 +28,7 @@ mod rekey;
 mod running;
 mod segment;
 mod suppress;
+mod three_ends;
 mod tuning;
 mod uplink;
 mod vlans;

@@ -1,0 +1,100 @@
+//! Two clouds of one site, and two sites of one cloud end: what goes where, once, and what goes nowhere.
+
+use crate::lab::{DC, Lab, PATIENCE, VM1, within};
+
+const VM3: &str = "00:50:56:00:00:52";
+const DC3: &str = "02:77:00:00:01:01";
+const BROADCAST: &str = "ff:ff:ff:ff:ff:ff";
+const COUNT: &str = "40";
+
+/// A lab of three ends whose sessions stand.
+fn lab(option: &str, ends: [&str; 3]) -> Lab {
+    let lab = Lab::up(&[option, "2"]);
+    lab.start("both", &[]);
+    let ready = |end: &&str| {
+        let peers = lab.status(end).peers;
+        peers.iter().all(|peer| {
+            let lanes = peer.session.iter().flat_map(|s| &s.tx_lanes);
+            peer.state == "up"
+                && lanes.clone().count() > 0
+                && lanes.clone().all(|l| l.path.is_some())
+        })
+    };
+    assert!(within(PATIENCE, || ends.iter().all(ready)), "no sessions");
+    lab
+}
+
+/// Numbered frames from one host to another, in a VLAN (0: untagged); they arrive in another, once each.
+fn arrive(lab: &Lab, way: [&str; 4], vlans: [&str; 2]) {
+    let report = send(lab, way, vlans);
+    for line in [&*format!("received {COUNT}"), "duplicated 0", "damaged 0"] {
+        assert!(
+            report.contains(&line.to_owned()),
+            "{way:?} {vlans:?}: {report:?}"
+        );
+    }
+    let tagged = if vlans == ["0", "0"] { "0" } else { COUNT };
+    assert!(
+        report.contains(&format!("tagged {tagged}")),
+        "{way:?} {vlans:?}: {report:?}"
+    );
+}
+
+fn do_not_arrive(lab: &Lab, way: [&str; 4], vlan: &str) {
+    let report = send(lab, way, [vlan, vlan]);
+    assert!(
+        report.contains(&"received 0".to_owned()),
+        "{way:?} {vlan}: {report:?}"
+    );
+}
+
+fn send(lab: &Lab, [from, to, src, dst]: [&str; 4], [vlan, arrives]: [&str; 2]) -> Vec<String> {
+    let what = [
+        "--src",
+        src,
+        "--dst",
+        dst,
+        "--vlan",
+        vlan,
+        "--arrives",
+        arrives,
+    ];
+    lab.frames(&[&[from, to][..], &what, &["--count", COUNT]].concat())
+}
+
+#[test]
+fn two_clouds_of_a_site_are_one_segment_but_not_with_each_other() {
+    let lab = lab("--clouds", ["site", "cloud", "cloud2"]);
+    for address in ["10.77.0.50", "10.77.0.52"] {
+        lab.dc_reaches(address);
+    }
+    let untagged = ["0", "0"];
+    arrive(&lab, ["dc", "vm1", DC, BROADCAST], untagged);
+    arrive(&lab, ["dc", "vm3", DC, BROADCAST], untagged);
+    arrive(&lab, ["vm1", "dc", VM1, BROADCAST], untagged);
+    arrive(&lab, ["dc", "vm3", DC, VM3], untagged);
+    // Not through the site to the other cloud, by broadcast or by name.
+    do_not_arrive(&lab, ["vm1", "vm3", VM1, BROADCAST], "0");
+    let before = lab.status("site").drops["split_horizon"];
+    do_not_arrive(&lab, ["vm1", "vm3", VM1, VM3], "0");
+    assert_eq!(lab.status("site").drops["split_horizon"], before + 40);
+}
+
+/// They have the same MAC and IP addresses, and at the cloud the same stations in different VLANs.
+#[test]
+fn two_sites_of_a_cloud_end_are_strictly_apart() {
+    let lab = lab("--sites", ["cloud", "site", "site2"]);
+    lab.dc_reaches("10.77.0.50");
+    let (untagged, tagged) = (["0", "0"], ["0", "20"]);
+    arrive(&lab, ["dc", "vm1", DC, BROADCAST], untagged);
+    arrive(&lab, ["dc3", "vm1", DC3, BROADCAST], tagged);
+    arrive(&lab, ["dc3", "vm1", DC3, VM1], tagged);
+    arrive(&lab, ["vm1", "dc3", VM1, BROADCAST], ["20", "0"]);
+    arrive(&lab, ["vm1", "dc3", VM1, DC], ["20", "0"]);
+    // From site to site, and from a station of one to the other.
+    do_not_arrive(&lab, ["dc", "dc3", DC, BROADCAST], "0");
+    do_not_arrive(&lab, ["vm1", "dc3", VM1, BROADCAST], "0");
+    do_not_arrive(&lab, ["vm1", "dc", VM1, BROADCAST], "20");
+    let drops = lab.status("cloud").drops;
+    assert_eq!(drops["spoofed_source"], 0, "{drops:?}");
+}
