@@ -8,6 +8,8 @@
 mod cloud;
 mod moves;
 mod site;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, fmt};
 

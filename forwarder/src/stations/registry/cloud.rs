@@ -141,7 +141,7 @@ impl CloudRegistry {
         self.review(&mut changes);
         let granted: Vec<_> = self.home.keys().copied().collect();
         for station in granted {
-            self.watch(station, now, &mut changes);
+            self.watch(station, now);
         }
         changes
     }
@@ -254,6 +254,6 @@ impl CloudRegistry {
             self.home.remove(&station);
         }
         changes.places.push((station, place));
-        self.watch(station, now, changes);
+        self.watch(station, now);
     }
 }

@@ -21,15 +21,21 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     last: Instant,
+    /// Whether the site has been told. If not, it has granted the station by itself, and nothing was seen of it yet.
+    told: bool,
+    /// When its frames were last asked for.
+    asked: Instant,
     /// When it may be advertised again, and the pause after that.
     again: Instant,
     pause: Duration,
 }
 
 impl Seen {
-    fn at(now: Instant) -> Self {
+    fn at(now: Instant, told: bool) -> Self {
         Self {
             last: now,
+            told,
+            asked: now,
             again: now + FIRST_PAUSE,
             pause: FIRST_PAUSE,
         }
@@ -68,11 +74,12 @@ impl CloudRegistry {
             }
             seen.pause = (2 * seen.pause).min(LONGEST_PAUSE);
             seen.again = now + seen.pause;
-        } else if site.seen.len() >= site.allow.limit as usize {
-            return Err(Refusal::LearnLimit);
-        } else {
-            site.seen.insert(station, Seen::at(now));
         }
+        if !site.ledger.contains(station) && site.ledger.len() >= site.allow.limit as usize {
+            return Err(Refusal::LearnLimit);
+        }
+        let seen = site.seen.entry(station);
+        seen.or_insert(Seen::at(now, true)).told = true;
         site.ledger.set(station);
         changes.tell(peer);
         Ok(changes)
@@ -87,9 +94,9 @@ impl CloudRegistry {
         (0..self.sites.len() as PeerIndex).find(covers)
     }
 
-    /// A station that is granted is advertised too, as seen now: so it is withdrawn when it falls silent,
-    /// though we may have restarted since it was seen.
-    pub(super) fn watch(&mut self, station: StationKey, now: Instant, changes: &mut Changes) {
+    /// A station that is granted is watched, also if it was not seen here: we may have restarted since, and the site
+    /// wants to know whether it is alive.
+    pub(super) fn watch(&mut self, station: StationKey, now: Instant) {
         let Some(home) = self.home.get(&station) else {
             return;
         };
@@ -97,17 +104,9 @@ impl CloudRegistry {
         if self.listener(station) != Some(peer) {
             return;
         }
-        let site = &mut self.sites[usize::from(peer)];
-        if let Some(seen) = site.seen.get_mut(&station) {
-            *seen = Seen {
-                last: seen.last,
-                ..Seen::at(now)
-            };
-        } else if site.seen.len() < site.allow.limit as usize {
-            site.seen.insert(station, Seen::at(now));
-            site.ledger.set(station);
-            changes.tell(peer);
-        }
+        let seen = &mut self.sites[usize::from(peer)].seen;
+        let seen = seen.entry(station).or_insert(Seen::at(now, false));
+        (seen.again, seen.pause) = (now + FIRST_PAUSE, FIRST_PAUSE);
     }
 
     /// Nothing is known of the station's being here until it is seen again.
@@ -133,29 +132,61 @@ impl CloudRegistry {
         }
     }
 
-    /// Withdraws what has been silent for too long. `idle` says for how long the frames of a granted station have been
-    /// absent, if that is known. To be called every second or so.
+    /// Withdraws what has been silent for too long, and tells of what was granted and is alive. `idle` says for how
+    /// long the frames of a granted station have been absent, if that is known. To be called every second or so.
     pub fn age(&mut self, now: Instant, idle: impl Fn(StationKey) -> Option<Duration>) -> Changes {
         let mut changes = Changes::default();
         for peer in 0..self.sites.len() {
-            let mut silent = Vec::new();
+            let (mut silent, mut alive) = (Vec::new(), Vec::new());
             for (station, seen) in &mut self.sites[peer].seen {
-                if now.saturating_duration_since(seen.last) < self.ageing {
+                // Seldom: asking costs a system call.
+                let patience = if seen.told {
+                    self.ageing
+                } else {
+                    self.ageing / 8
+                };
+                let since = if seen.told { seen.last } else { seen.asked };
+                let due = now.saturating_duration_since(since) >= patience;
+                if !due {
                     continue;
                 }
-                // Only now: asking costs a system call.
+                seen.asked = now;
                 let granted = self.home.contains_key(station);
                 let idle = granted.then(|| idle(*station)).flatten();
-                let last = idle.and_then(|idle| now.checked_sub(idle));
-                seen.last = last.map_or(seen.last, |last| last.max(seen.last));
+                let heard = idle.and_then(|idle| now.checked_sub(idle));
+                match heard.filter(|heard| *heard > seen.last) {
+                    Some(heard) if seen.told => seen.last = heard,
+                    Some(_) => alive.push(*station),
+                    None => {}
+                }
                 if now.saturating_duration_since(seen.last) >= self.ageing {
                     silent.push(*station);
                 }
+            }
+            for station in alive {
+                self.confirm(peer as PeerIndex, station, now, &mut changes);
             }
             for station in silent {
                 self.forget(peer as PeerIndex, station, &mut changes);
             }
         }
         changes
+    }
+
+    /// A station that was granted before it was seen has been heard.
+    fn confirm(
+        &mut self,
+        peer: PeerIndex,
+        station: StationKey,
+        now: Instant,
+        changes: &mut Changes,
+    ) {
+        let site = &mut self.sites[usize::from(peer)];
+        let room = site.ledger.len() < site.allow.limit as usize;
+        site.seen.insert(station, Seen::at(now, room));
+        if room {
+            site.ledger.set(station);
+            changes.tell(peer);
+        }
     }
 }

@@ -103,7 +103,7 @@ impl SiteRegistry {
         }
         cloud.adverts.insert(station, Advert::Confirmed);
         if self.is_settled(station) {
-            self.remember(station, peer);
+            changes.save |= self.remember(station, peer);
             return Ok(());
         }
         self.follow(peer, station, now, changes)
@@ -137,14 +137,15 @@ impl SiteRegistry {
         Ok(())
     }
 
-    /// Notes where a station was seen for the time when nobody else has a word on it.
-    fn remember(&mut self, station: StationKey, peer: PeerIndex) {
-        let frozen = false;
-        let learnt = self.learnt.entry(station);
-        let learnt = learnt.or_insert(Learnt { peer, frozen });
-        if !learnt.frozen {
-            learnt.peer = peer;
+    /// Notes where a station was seen for the time when nobody else has a word on it; whether that is news.
+    fn remember(&mut self, station: StationKey, peer: PeerIndex) -> bool {
+        let before = self.learnt.get(&station);
+        if before.is_some_and(|l| l.frozen || l.peer == peer) {
+            return false;
         }
+        let frozen = false;
+        self.learnt.insert(station, Learnt { peer, frozen });
+        true
     }
 
     /// The peer has a station no longer.
@@ -180,6 +181,7 @@ impl SiteRegistry {
             }
             None => drop(self.learnt.remove(&station)),
         }
+        changes.save = true;
         self.settle(station, now, changes);
     }
 

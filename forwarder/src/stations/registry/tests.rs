@@ -1,0 +1,5 @@
+//! Both ends' registries on a virtual wire, with virtual time.
+
+mod agree;
+mod learning;
+mod world;
