@@ -27,7 +27,7 @@ use tracing::{info, warn};
 use crate::{
     aead::Libraries,
     config::{Config, MAX_WORKERS},
-    control::{self, Hellos, Parts, api},
+    control::{self, Hellos, Parts, Segment, api},
     device::{self, Device},
     lan_port::{LanPort, Mark, RxFilter},
     options::AutoOnOff,
@@ -81,7 +81,7 @@ pub fn run(config: Config, key: &PrivateKey) -> Result<(), String> {
     outcome
 }
 
-async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
+async fn open(mut config: Config, key: &PrivateKey) -> Result<Parts, String> {
     check_cpus(&config.cpus)?;
     let control_socket = api::listen(&config.control)?;
     // As many queues as there are to be workers: for a port that is made it is ours to say.
@@ -91,6 +91,9 @@ async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
     let mark = Mark::new(&config.control);
     let lan_port = LanPort::open(&config.lan, &mark, queues).await?;
     let lan = find_lan(lan_port.interface())?;
+    let segment = Segment::open(&config, lan.mac)?;
+    // From here on those that are away now: the operator's word and what was learnt included.
+    config.stations = segment.table();
     let sa_log = config.sa_log.as_deref().map(open_sa_log).transpose()?;
     let mut program = load_program(&config, &lan)?;
     let workers = number_of_workers(&config, &lan)?;
@@ -136,6 +139,7 @@ async fn open(config: Config, key: &PrivateKey) -> Result<Parts, String> {
         uplink_why: choice.why,
         learnt: learnt_inbox,
         punts,
+        segment,
         control_socket,
         sa_log,
         config,

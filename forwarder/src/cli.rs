@@ -1,5 +1,7 @@
 //! The command line.
 
+mod station;
+
 use std::{path::PathBuf, process::ExitCode};
 
 use causeway_tunnel::identity::PrivateKey;
@@ -41,6 +43,8 @@ enum Command {
     Status(StatusArgs),
     /// Find out which setting keeps frames from a LAN port, by a few ARP probes
     Doctor(DoctorArgs),
+    /// List, add, remove and move stations of a running appliance
+    Station(station::StationArgs),
 }
 
 #[derive(Debug, Args)]
@@ -125,6 +129,7 @@ pub fn main() -> ExitCode {
             Ok(code) => return ExitCode::from(code),
             Err(failure) => Err(failure),
         },
+        Command::Station(args) => station::station(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

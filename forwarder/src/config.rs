@@ -1,7 +1,8 @@
 //! The configuration of `causeway run`, put together from flags and file, and checked.
 
+mod stations;
+
 use std::{
-    collections::HashMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -20,11 +21,13 @@ use crate::{
         RunOptions, RxFilterName, UplinkKind,
     },
     spec::PeerSpec,
-    stations::{PeerIndex, Place, Role, Station, StationKey, StationTable},
+    stations::{Role, StationTable},
     sys::xsk::{LEAST_CHUNKS, MOST_CHUNKS, XskTuning},
     uplink,
     vlans::{self, VlanOptions, Vlans},
 };
+
+pub use self::stations::Learning;
 
 /// UDP port that a listening end is reached at unless told otherwise.
 pub const DEFAULT_PORT: u16 = 24_500;
@@ -61,6 +64,10 @@ pub struct Config {
     pub stations: StationTable,
     /// Which VLANs cross to which peer.
     pub vlans: Vlans,
+    /// Stations that may be learnt.
+    pub learning: Learning,
+    /// Where what is said and learnt of stations is kept.
+    pub state: Option<PathBuf>,
     /// How datagrams leave.
     pub uplink: UplinkKind,
     /// The uplink's interface, where it is named.
@@ -129,6 +136,7 @@ impl Config {
             Some(RoleName::Cloud) => Role::Cloud,
             None => return wrong("which end is this? give --role site or --role cloud"),
         };
+        let learning = stations::learning(role, &o, o.native_vlan)?;
         let Some(lan) = o.lan.filter(|l| !l.interface().is_empty()) else {
             return wrong("which interface is the LAN? give --lan IF");
         };
@@ -152,7 +160,9 @@ impl Config {
         };
         let vlans = vlans::plan(role, &o.peer, vlan_options)?;
         Ok(Self {
-            stations: stations(role, &o.peer, &o.station, &vlans)?,
+            stations: stations::stations(role, &o.peer, &o.station, &vlans)?,
+            learning,
+            state: o.state,
             vlans,
             role,
             lan,
@@ -319,52 +329,6 @@ fn rx_filter(
         (Some(OnOff::Off), None) => Ok(RxFilterKind::Nothing),
         _ => Ok(RxFilterKind::Promiscuous),
     }
-}
-
-fn stations(
-    role: Role,
-    peers: &[PeerSpec],
-    specs: &[crate::spec::StationSpec],
-    vlans: &Vlans,
-) -> Result<StationTable, ConfigError> {
-    if role == Role::Cloud && !specs.is_empty() {
-        return wrong(
-            "--station belongs to the site's configuration: the site tells the cloud end which stations it has",
-        );
-    }
-    let mut table = StationTable::new(role);
-    let mut seen: HashMap<StationKey, &str> = HashMap::new();
-    for spec in specs {
-        let Some(peer) = peers.iter().position(|p| p.name == spec.peer) else {
-            return wrong(format!(
-                "station {} is behind peer {}, which no --peer names",
-                spec.station, spec.peer
-            ));
-        };
-        let key = StationKey::new(vlans.ours(spec.station.0.vlan), spec.station.0.mac);
-        if let Some(other) = seen.insert(key, &spec.peer) {
-            return wrong(format!(
-                "station {} is given twice (behind {other} and {}): it can live in one place",
-                spec.station, spec.peer
-            ));
-        }
-        let (peer, place) = (peer as PeerIndex, Place::Away);
-        if vlans.to_wire(peer, key).is_none() {
-            return wrong(format!(
-                "station {} is in a VLAN that does not cross to peer {}: add it to --vlans, or see --vlan-map",
-                spec.station, spec.peer
-            ));
-        }
-        table.insert(key, Station { place, peer });
-    }
-    let most = causeway_ebpf::maps::MAX_STATIONS as usize;
-    if table.len() > most {
-        return wrong(format!(
-            "{} stations are more than the table's {most}",
-            table.len()
-        ));
-    }
-    Ok(table)
 }
 
 fn within<T: PartialOrd + std::fmt::Display>(

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clamp_mss::ClampMss,
     lan_port::LanSpec,
-    spec::{CpuList, PeerSpec, Period, StationSpec},
+    spec::{AllowSpec, CpuList, PeerSpec, Period, StationSpec},
     vlans::spec::{VlanMapSpec, VlansSpec},
 };
 
@@ -54,6 +54,21 @@ pub struct RunOptions {
     /// The VLAN, 1 to 4094, that untagged frames at the LAN interface belong to [default: none: they cross untagged]
     #[arg(long, value_name = "VLAN")]
     pub native_vlan: Option<u16>,
+    /// At the site: stations that are learnt when the peer sees them on its LAN; repeatable, 64 times for a peer
+    #[arg(long, value_name = "[VLANS/]MAC[/BITS]=PEER")]
+    pub allow: Vec<AllowSpec>,
+
+    /// At the site: stations that are learnt from each peer at once, 1 to 65536 [default: 4096]
+    #[arg(long, value_name = "N")]
+    pub learn_limit: Option<usize>,
+
+    /// A learnt station that is silent for this long is given up, 2s to 24h [default: 300s]
+    #[arg(long, value_name = "TIME")]
+    pub station_ageing: Option<Period>,
+
+    /// At the site: file that keeps stations that were added, removed and learnt over a restart [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
 
     /// How datagrams leave and arrive: `udp` is a kernel socket with GSO and GRO; `xdp` is AF_XDP beside it, past the kernel; `auto` is xdp where the driver has zero-copy, else udp [default: udp]
     #[arg(long, value_enum)]
@@ -190,6 +205,7 @@ impl RunOptions {
         let more = file.vlan_map.into_iter();
         self.vlan_map
             .extend(more.filter(|s| !taken.contains(&s.peer)));
+        self.allow.extend(file.allow);
         Self {
             role: self.role.or(file.role),
             lan: self.lan.or(file.lan),
@@ -200,6 +216,10 @@ impl RunOptions {
             vlans: self.vlans,
             vlan_map: self.vlan_map,
             native_vlan: self.native_vlan.or(file.native_vlan),
+            allow: self.allow,
+            learn_limit: self.learn_limit.or(file.learn_limit),
+            station_ageing: self.station_ageing.or(file.station_ageing),
+            state: self.state.or(file.state),
             uplink: self.uplink.or(file.uplink),
             uplink_interface: self.uplink_interface.or(file.uplink_interface),
             uplink_gro: self.uplink_gro.or(file.uplink_gro),

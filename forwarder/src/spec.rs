@@ -1,11 +1,14 @@
 //! The small languages of the command line and the configuration file: peers, stations,
 //! lists of cores, periods of time.
 
+mod allow;
+
 use std::{fmt, str::FromStr, time::Duration};
 
 use causeway_tunnel::identity::PublicKey;
 use serde::Deserialize;
 
+pub use self::allow::AllowSpec;
 use crate::stations::StationKey;
 
 /// A value that could not be read; the text says what is wrong and what is wanted.
@@ -238,7 +241,7 @@ macro_rules! try_from_string {
     )+ };
 }
 
-try_from_string!(PeerSpec, StationSpec, CpuList, Period);
+try_from_string!(AllowSpec, PeerSpec, StationSpec, CpuList, Period);
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ pub mod inbox;
 pub mod ledger;
 pub mod range;
 pub mod registry;
+pub mod state;
 mod table;
 
 use std::hash::Hasher;
@@ -27,6 +28,14 @@ pub struct Station {
     pub place: Place,
     /// The peer it lives behind, or that granted it.
     pub peer: PeerIndex,
+}
+
+impl Station {
+    /// Behind a peer.
+    pub fn away(peer: PeerIndex) -> Self {
+        let place = Place::Away;
+        Self { place, peer }
+    }
 }
 
 /// A snapshot of all stations.

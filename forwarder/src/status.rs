@@ -181,6 +181,9 @@ pub struct PeerStatus {
     pub lane_moves: u64,
     /// Why the last session or attempt ended.
     pub last_error: Option<String>,
+    /// Stations that are learnt from it, or at a cloud end advertised to it.
+    #[serde(default)]
+    pub learning: LearningStatus,
     /// Frames accepted for it.
     pub tx_frames: u64,
     /// Their bytes.
@@ -236,7 +239,7 @@ pub struct LaneStatus {
 }
 
 /// Where a station lives.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StationStatus {
     /// `home` or `away`.
     pub place: String,
@@ -245,6 +248,26 @@ pub struct StationStatus {
     /// Its IP addresses, as far as frames have told.
     #[serde(default)]
     pub addresses: Vec<String>,
+    /// `configured`, `added` or `learnt`; at a cloud end `granted`; in a list also `removed`.
+    #[serde(default)]
+    pub origin: String,
+    /// Since it is there, as far as this process knows.
+    #[serde(default)]
+    pub age_s: f64,
+    /// Whether it moved too often and stays until it is cleared.
+    #[serde(default)]
+    pub frozen: bool,
+}
+
+/// What is learnt from a peer, or at a cloud end advertised to it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct LearningStatus {
+    /// The ranges, `[VLANS/]MAC/BITS`.
+    pub ranges: Vec<String>,
+    /// Stations that the cloud has seen within them.
+    pub seen: usize,
+    /// Stations that were not taken, by reason: how often.
+    pub refused: BTreeMap<String, u64>,
 }
 
 /// One worker.

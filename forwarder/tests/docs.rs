@@ -79,7 +79,7 @@ fn flags(command: &str) -> Vec<(String, Option<String>)> {
 
 #[test]
 fn every_flag_stands_with_its_default() {
-    for command in ["run", "status", "doctor", "keygen", "pubkey"] {
+    for command in ["run", "status", "station", "doctor", "keygen", "pubkey"] {
         let heading = match command {
             "run" => "## The flags of `causeway run`",
             _ => "## The other commands",

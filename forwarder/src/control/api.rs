@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use super::event::Event;
+pub use super::segment::{ListedStation, StationAnswer, StationRequest};
 use crate::{
     spec::{MacName, parse_mac},
     status::Status,
@@ -46,6 +47,10 @@ const LONGEST_REQUEST: u64 = 64 * 1024;
 #[serde(tag = "request", rename_all = "snake_case")]
 enum Request {
     Status,
+    /// Something with the stations.
+    Stations {
+        want: StationRequest,
+    },
     /// Frames to and from these addresses are the doctor's, for a while; none: no longer.
     Probes {
         macs: Vec<String>,
@@ -56,6 +61,7 @@ enum Request {
 #[serde(rename_all = "snake_case")]
 enum Answer {
     Status(Box<Status>),
+    Stations(StationAnswer),
     Done,
     Error(String),
 }
@@ -119,6 +125,7 @@ async fn answer(mut stream: tokio::net::UnixStream, events: mpsc::Sender<Event>)
         .await?;
     let answer = match serde_json::from_str(&line) {
         Ok(Request::Status) => status(&events).await,
+        Ok(Request::Stations { want }) => stations(&events, want).await,
         Ok(Request::Probes { macs }) => probes(&events, &macs).await,
         Err(e) => Answer::Error(format!("not a request: {e}")),
     };
@@ -144,6 +151,16 @@ async fn status(events: &mpsc::Sender<Event>) -> Answer {
     let _ = events.send(Event::Status(reply)).await;
     match status.await {
         Ok(status) => Answer::Status(Box::new(status)),
+        Err(_) => Answer::Error("causeway is stopping".into()),
+    }
+}
+
+async fn stations(events: &mpsc::Sender<Event>, want: StationRequest) -> Answer {
+    let (reply, done) = oneshot::channel();
+    let _ = events.send(Event::Stations(want, reply)).await;
+    match done.await {
+        Ok(Ok(answer)) => Answer::Stations(answer),
+        Ok(Err(error)) => Answer::Error(error),
         Err(_) => Answer::Error("causeway is stopping".into()),
     }
 }
@@ -184,6 +201,19 @@ pub fn pass_probes(name: &str, macs: &[[u8; 6]]) -> Result<(), String> {
 pub fn query_status(name: &str) -> Result<Status, String> {
     match ask(name, &Request::Status)? {
         Answer::Status(status) => Ok(*status),
+        answer => Err(unexpected(&answer)),
+    }
+}
+
+/// Asks something of the stations of a running appliance, or has it change them.
+///
+/// # Errors
+///
+/// A text that says what to do. After one that says that it is done, it is.
+pub fn ask_stations(name: &str, want: &StationRequest) -> Result<StationAnswer, String> {
+    let want = want.clone();
+    match ask(name, &Request::Stations { want })? {
+        Answer::Stations(answer) => Ok(answer),
         answer => Err(unexpected(&answer)),
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::{
     establish::{Established, Failed},
     next_hops::UplinkState,
+    segment::{Reply, StationRequest},
 };
 use crate::{stations::PeerIndex, status::Status};
 
@@ -59,6 +60,12 @@ pub(super) enum Event {
     },
     /// The XDP program saw frames of stations that are not where they should be, in this order.
     Sighted(Vec<Sighting>),
+    /// The workers are to know the stations.
+    Publish,
+    /// What was under way to the peer of its stations has left.
+    Told { peer: PeerIndex, id: SessionId },
+    /// The operator wants something with the stations.
+    Stations(StationRequest, Reply),
     /// Somebody asks how things are.
     Status(oneshot::Sender<Status>),
 }

@@ -54,10 +54,13 @@ impl Hellos {
         self.instance
     }
 
-    /// From now on the peer is told that we hold this table of it.
-    pub fn note_applied(&self, peer: PublicKey, applied: Applied) {
+    /// From now on the peer is told that we hold this table of it, or none.
+    pub fn note_applied(&self, peer: PublicKey, applied: Option<Applied>) {
         let mut tables = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
-        tables.insert(peer, applied);
+        match applied {
+            Some(applied) => drop(tables.insert(peer, applied)),
+            None => drop(tables.remove(&peer)),
+        }
     }
 
     /// The Hello for a peer.

@@ -71,6 +71,7 @@ use context::Context;
 use event::{Event, SessionId};
 pub use hello::Hellos;
 use peer::Peer;
+pub use segment::Segment;
 use snooping::Snooping;
 
 /// How often timers are looked at.
@@ -120,6 +121,8 @@ pub struct Parts {
     pub learnt: mpsc::UnboundedReceiver<LearntPath>,
     /// Frames that workers let us see.
     pub punts: Punts,
+    /// The stations of the segment.
+    pub segment: Segment,
     /// The control socket.
     pub control_socket: UnixListener,
     /// Where keys are logged.
@@ -131,6 +134,7 @@ struct Control {
     context: Arc<Context>,
     events: mpsc::Sender<Event>,
     peers: Vec<Peer>,
+    /// Who lives where: what the registry of the segment has decided.
     stations: StationTable,
     snooping: Snooping,
     announcer: Announcer,
@@ -208,9 +212,9 @@ impl Control {
         Self {
             context: Arc::new(context),
             peers: parts.config.peers.iter().cloned().map(Peer::new).collect(),
-            stations: parts.config.stations.clone(),
             snooping: Snooping::default(),
             announcer: Announcer::default(),
+            stations: parts.segment.table(),
             hellos: Arc::clone(&parts.hellos),
             own_addresses: HashSet::new(),
             wanted: watch::Sender::default(),
@@ -263,6 +267,9 @@ impl Control {
             Event::OwnAddresses(addresses) => self.set_own_addresses(addresses),
             Event::Uplink(state) => self.uplink_changed(state),
             Event::UplinkDevices(devices) => self.gro.add(devices),
+            Event::Publish => self.publish_now(Instant::now()),
+            Event::Told { peer, id } => self.told(peer, id),
+            Event::Stations(request, reply) => self.station_request(&request, reply),
             Event::Probes { macs, reply } => drop(reply.send(self.set_probes(&macs))),
             Event::Sighted(sightings) => self.sighted(&sightings),
             // Whoever asked may be gone.
@@ -287,6 +294,7 @@ impl Control {
         self.announce_due(now);
         self.age_bindings(now);
         self.publish_bindings(now);
+        self.segment_tick(now);
         for peer in 0..self.peers.len() {
             self.call_if_due(peer as PeerIndex, now);
             let expired = self.peers[peer].expired(now);
@@ -325,6 +333,7 @@ impl Control {
                 .program
                 .configure(&config)
                 .map_err(|e| e.to_string())?;
+            self.parts.segment.set_own_mac(device.mac);
             self.parts.lan = device;
         }
         Ok(())
@@ -334,7 +343,8 @@ impl Control {
         match message {
             Message::Stations(stations) => self.take_stations(peer, id, stations),
             Message::Heard(heard) => self.heard(peer, id, &heard),
-            Message::Allow(_) | Message::Bye(_) => {}
+            Message::Allow(allow) => self.take_allow(peer, id, allow),
+            Message::Bye(_) => {}
             Message::Hello(_) | Message::Lanes(_) => {
                 let name = &self.peers[usize::from(peer)].spec.name;
                 debug!("peer {name}: a message out of turn is ignored");

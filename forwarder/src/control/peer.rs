@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use causeway_tunnel::{message::Applied, session::Session, spi::Spi, stations::StationsJoiner};
+use causeway_tunnel::{session::Session, spi::Spi};
 use tokio::task::AbortHandle;
 
 use super::{establish::Receiving, event::SessionId, liveness::Liveness};
@@ -123,9 +123,8 @@ pub(super) struct Peer {
     pub(super) sessions: u64,
     pub(super) last_error: Option<String>,
     logged: Option<Instant>,
-    pub(super) joiner: StationsJoiner,
-    /// The table of the peer that we hold.
-    pub(super) applied: Option<Applied>,
+    /// Whether it is being told of our stations now.
+    pub(super) telling: bool,
 }
 
 impl Peer {
@@ -143,8 +142,7 @@ impl Peer {
             last_error: None,
             logged: None,
             keep_size_until: None,
-            joiner: new_joiner(),
-            applied: None,
+            telling: false,
         }
     }
 
@@ -178,8 +176,6 @@ impl Peer {
             let same_path = before.connected && before.session.remote_address() == remote;
             self.keep_size_until = same_path.then_some(now + SEARCH);
         }
-        // A table that the session before had begun to tell is told anew, from the start.
-        self.joiner = new_joiner();
         self.sessions += 1;
         self.last_error = None;
         self.logged = None;
@@ -226,11 +222,6 @@ impl Peer {
         }
         news
     }
-}
-
-/// Updates of the largest table fit, withdrawals of another such included.
-fn new_joiner() -> StationsJoiner {
-    StationsJoiner::new(2 * causeway_ebpf::maps::MAX_STATIONS as usize)
 }
 
 #[cfg(test)]

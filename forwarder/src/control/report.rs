@@ -16,8 +16,8 @@ use crate::{
     counters::{Counter, WorkerCounters},
     preflight,
     spec::{MacName, StationName},
-    stations::{Place, Role},
-    status::{AeadStatus, AeadTimes, LanStatus, PeerStatus, StationStatus, Status, WorkerStatus},
+    stations::Role,
+    status::{AeadStatus, AeadTimes, LanStatus, PeerStatus, Status, WorkerStatus},
 };
 
 impl Control {
@@ -39,23 +39,9 @@ impl Control {
             uplink: self.uplink_status(),
             peers: (0..self.peers.len()).map(|i| self.peer_status(i)).collect(),
             stations: self
-                .stations
-                .iter()
-                .map(|(key, s)| {
-                    let place = match s.place {
-                        Place::Home => "home",
-                        Place::Away => "away",
-                    };
-                    let peer = self.peers[usize::from(s.peer)].spec.name.clone();
-                    (
-                        StationName(key).to_string(),
-                        StationStatus {
-                            place: place.into(),
-                            peer,
-                            addresses: self.addresses_of(key),
-                        },
-                    )
-                })
+                .station_statuses()
+                .into_iter()
+                .map(|(key, status)| (StationName(key).to_string(), status))
                 .collect(),
             snooping: self.snooping_status(),
             announcing: self.announcing_status(),
@@ -132,6 +118,7 @@ impl Control {
             lanes_dead: peer.dead_lanes(now).count() as u64,
             lane_moves: peer.lanes.iter().map(|lane| lane.moves).sum(),
             last_error: peer.last_error.clone(),
+            learning: self.learning_status(index),
             tx_frames: sum(|c| &c.tx_frames),
             tx_bytes: sum(|c| &c.tx_bytes),
             rx_frames: sum(|c| &c.rx_frames),
@@ -188,6 +175,7 @@ impl Control {
             warnings.push(format!("interface {name} is gone: the kernel's routes are used; restart when it is there again"));
         }
         warnings.extend(self.parts.stripping.warning());
+        warnings.extend(self.station_warnings());
         for peer in &self.peers {
             let name = &peer.spec.name;
             if let Some(skew) = peer.live.as_ref().and_then(Live::noteworthy_clock_skew) {

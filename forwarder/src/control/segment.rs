@@ -1,216 +1,348 @@
-//! The stations of the segment: what the site grants, and what the cloud end is granted.
+//! The stations of the segment, carried out: what the registry decides goes to the XDP program, the workers and the
+//! peers.
 
-use std::{collections::HashSet, sync::Arc};
+mod border;
+mod keeper;
+mod listing;
+mod publisher;
+mod requests;
+mod telling;
+
+use std::time::{Duration, Instant};
 
 use causeway_tunnel::{
-    message::{Applied, Bye, ByeReason},
-    stations::{Station as WireStation, Stations, StationsUpdate},
+    message::{Allow, Applied},
+    stations::Stations,
 };
 use tracing::{debug, info, warn};
 
 use super::{Control, event::SessionId};
 use crate::{
+    config::Config,
     spec::StationName,
-    stations::{PeerIndex, Place, Role, Station, StationKey},
-    worker::Command,
+    stations::{
+        PeerIndex, Role, Station, StationKey, StationTable,
+        registry::{Changes, CloudRegistry, Frozen, PeerRules, Refusal, SiteRegistry},
+        state::StateFile,
+    },
 };
+use keeper::Keeper;
+pub use listing::ListedStation;
+use publisher::Publisher;
+pub(super) use requests::Reply;
+pub use requests::{StationAnswer, StationRequest};
 
-/// The site's table comes from its configuration, so it has one generation for the life of the
-/// process.
-const GENERATION: u64 = 1;
+/// How often ageing is looked at.
+const AGE: Duration = Duration::from_secs(1);
+
+/// The decisions of this end.
+enum Registry {
+    Site(Box<SiteRegistry>),
+    Cloud(Box<CloudRegistry>),
+}
+
+/// What the control plane has for the stations.
+pub struct Segment {
+    registry: Registry,
+    keeper: Option<Keeper>,
+    publisher: Publisher,
+    next_age: Instant,
+    /// When a refused station was last worth a line in the log.
+    refusal_logged: Option<Instant>,
+}
+
+impl Segment {
+    /// As the configuration has it, and the state file, which is read here, and written if it has to be.
+    ///
+    /// # Errors
+    ///
+    /// A text that names the state file and the mend.
+    pub fn open(config: &Config, own_mac: [u8; 6]) -> Result<Self, String> {
+        let now = Instant::now();
+        let rules = &config.learning;
+        let mut keeper = None;
+        let registry = match config.role {
+            Role::Cloud => {
+                let sites = config.peers.len();
+                let registry = CloudRegistry::new(sites, own_mac, rules.ageing);
+                Registry::Cloud(Box::new(registry))
+            }
+            Role::Site => {
+                let configured = config.stations.iter().map(|(key, s)| (key, s.peer));
+                let peers = site_rules(config);
+                let mut registry = SiteRegistry::new(peers, configured, own_mac, rules.ageing, now);
+                if let Some(path) = &config.state {
+                    let names = config.peers.iter().map(|p| p.name.clone()).collect();
+                    let (file, memory) = StateFile::open(path, names)?;
+                    registry.restore(&memory, now);
+                    note_state(&registry, &file);
+                    file.write(&file.text(&registry.memory()))?;
+                    keeper = Some(Keeper::new(file));
+                }
+                Registry::Site(Box::new(registry))
+            }
+        };
+        Ok(Self {
+            registry,
+            keeper,
+            publisher: Publisher::default(),
+            next_age: now,
+            refusal_logged: None,
+        })
+    }
+
+    /// Who lives where now.
+    pub fn table(&self) -> StationTable {
+        match &self.registry {
+            Registry::Site(site) => {
+                let mut table = StationTable::new(Role::Site);
+                for (station, away) in site.iter() {
+                    table.insert(station, Station::away(away.peer));
+                }
+                table
+            }
+            Registry::Cloud(_) => StationTable::new(Role::Cloud),
+        }
+    }
+
+    /// The LAN port has this address now.
+    pub(super) fn set_own_mac(&mut self, mac: [u8; 6]) {
+        match &mut self.registry {
+            Registry::Site(site) => site.set_own_mac(mac),
+            Registry::Cloud(cloud) => cloud.set_own_mac(mac),
+        }
+    }
+
+    /// Counts stations of a peer that were not even looked at.
+    fn refuse(&mut self, peer: PeerIndex, refusal: Refusal, number: usize) {
+        match &mut self.registry {
+            Registry::Site(site) => site.refuse(peer, refusal, number),
+            Registry::Cloud(cloud) => cloud.refuse(peer, refusal, number),
+        }
+    }
+
+    fn applied(&self, peer: PeerIndex) -> Option<Applied> {
+        match &self.registry {
+            Registry::Site(site) => site.applied(peer),
+            Registry::Cloud(cloud) => cloud.applied(peer),
+        }
+    }
+}
+
+fn site_rules(config: &Config) -> Vec<PeerRules> {
+    let rules = &config.learning;
+    let of = |(index, peer): (usize, &crate::spec::PeerSpec)| PeerRules {
+        name: peer.name.clone(),
+        ranges: rules.ranges.get(index).cloned().unwrap_or_default(),
+        learn_limit: rules.limit,
+    };
+    config.peers.iter().enumerate().map(of).collect()
+}
+
+/// Says what the state file changes in the configuration.
+fn note_state(registry: &SiteRegistry, file: &StateFile) {
+    let memory = registry.memory();
+    if file.set_aside() > 0 {
+        warn!(
+            "the state file has {} stations behind peers that the configuration does not name: they wait for those to come back",
+            file.set_aside()
+        );
+    }
+    if !memory.removed.is_empty() {
+        warn!(
+            "{} stations were removed by `causeway station remove`, {} first: `causeway station clear` takes that back",
+            memory.removed.len(),
+            StationName(memory.removed[0])
+        );
+    }
+    info!(
+        "stations from the state file: {} added, {} learnt, {} frozen",
+        memory.added.len(),
+        memory.learnt.len(),
+        memory.frozen.len()
+    );
+}
 
 impl Control {
-    /// Tells the peer which stations it has, unless it says that it knows.
-    pub(super) fn offer_stations(&mut self, index: PeerIndex) {
-        let Some(live) = &self.peers[usize::from(index)].live else {
-            return;
-        };
-        let ours = Applied {
-            instance: self.hellos.instance(),
-            generation: GENERATION,
-        };
-        if self.stations.role != Role::Site || live.session.hello().stations_applied == Some(ours) {
-            return;
-        }
-        let granted = self.stations.iter().filter(|(_, s)| s.peer == index);
-        let vlans = &self.parts.config.vlans;
-        let granted = granted.filter_map(|(key, _)| vlans.to_wire(index, key));
-        let update = StationsUpdate {
-            generation: GENERATION,
-            since: 0,
-            added: granted.map(to_wire).collect(),
-            withdrawn: Vec::new(),
-        };
-        let (session, name) = (
-            live.session.clone(),
-            self.peers[usize::from(index)].spec.name.clone(),
-        );
-        tokio::spawn(async move {
-            for message in update.into_messages() {
-                if let Err(e) = session.send(&message).await {
-                    // The next session begins with the whole table.
-                    return debug!("peer {name}: stations not sent: {e}");
-                }
-            }
-        });
-    }
-
-    /// Takes a part of the peer's station table.
+    /// Takes a part of the peer's station table: at the cloud what the site grants, at the site what the cloud has seen.
     pub(super) fn take_stations(&mut self, index: PeerIndex, id: SessionId, part: Stations) {
-        let peer = &mut self.peers[usize::from(index)];
-        let Some(live) = peer.live.as_ref().filter(|live| live.id == id) else {
+        let Some(live) = self.live_session(index, id) else {
             return;
         };
-        if self.stations.role != Role::Cloud {
-            return debug!(
-                "peer {}: a cloud end advertises no stations to this version",
-                peer.spec.name
-            );
-        }
-        let (session, instance) = (live.session.clone(), live.session.hello().instance);
-        let update = match peer.joiner.push(part) {
-            Ok(None) => return,
-            Ok(Some(update)) => update,
-            Err(e) => {
-                warn!("peer {}: {e}", peer.spec.name);
-                tokio::spawn(async move {
-                    session
-                        .close(Bye::new(ByeReason::Protocol, "stations"))
-                        .await
-                });
-                return;
+        let instance = live.hello().instance;
+        let now = Instant::now();
+        let (part, foreign) = border::inward(&self.parts.config.vlans, index, part);
+        self.parts
+            .segment
+            .refuse(index, Refusal::OtherVlan, foreign);
+        let taken = match &mut self.parts.segment.registry {
+            Registry::Site(site) => site.take(index, instance, part, now),
+            Registry::Cloud(cloud) => cloud.take(index, instance, part, now),
+        };
+        match taken {
+            Ok(changes) => {
+                self.note_applied(index);
+                self.note_taken(index, &changes);
+                self.carry_out(&changes, now);
             }
-        };
-        let basis = Applied {
-            instance,
-            generation: update.since,
-        };
-        if !update.is_full() && peer.applied != Some(basis) {
-            warn!(
-                "peer {}: a station update for a table that we do not have",
-                peer.spec.name
-            );
-            tokio::spawn(async move {
-                session
-                    .close(Bye::new(ByeReason::Protocol, "stations"))
-                    .await
-            });
-            return;
+            Err(misfit) => self.end_for_stations(index, &misfit.to_string()),
         }
-        let applied = Applied {
-            instance,
-            generation: update.generation,
-        };
-        peer.applied = Some(applied);
-        self.hellos.note_applied(peer.spec.key, applied);
-        self.grant(index, &update);
     }
 
-    /// Changes what is home here by the will of the site.
-    fn grant(&mut self, index: PeerIndex, update: &StationsUpdate) {
-        let vlans = self.parts.config.vlans.clone();
-        let ours = |key| vlans.from_wire(index, key);
-        let named: Vec<_> = update.added.iter().filter_map(from_wire).collect();
-        let none = update.added.len() - named.len();
-        let added: Vec<_> = named.iter().copied().filter_map(ours).collect();
-        let other_vlans = named.len() - added.len();
-        let withdrawn: Vec<_> = if update.is_full() {
-            let kept: HashSet<_> = added.iter().copied().collect();
-            let its = self.stations.iter().filter(|(_, s)| s.peer == index);
-            its.map(|(key, _)| key)
-                .filter(|key| !kept.contains(key))
-                .collect()
-        } else {
-            let named = update.withdrawn.iter().filter_map(from_wire);
-            named.filter_map(ours).collect()
+    /// The site says which stations it wants to hear of.
+    pub(super) fn take_allow(&mut self, index: PeerIndex, id: SessionId, allow: Allow) {
+        if self.live_session(index, id).is_none() {
+            return;
+        }
+        let now = Instant::now();
+        let Registry::Cloud(cloud) = &mut self.parts.segment.registry else {
+            let name = &self.peers[usize::from(index)].spec.name;
+            return debug!("peer {name}: what a cloud end allows is ignored");
         };
-        let mut changed = Vec::new();
-        for key in withdrawn {
-            if self.withdraw(index, key) {
-                changed.push((key, index));
+        let allow = border::allow_inward(&self.parts.config.vlans, index, allow);
+        let changes = cloud.allow(index, allow, now);
+        self.carry_out(&changes, now);
+    }
+
+    /// At the cloud end: a frame of a station that nobody has granted came from the LAN.
+    ///
+    /// The XDP program has dropped it. The site may hear of it, and grant the station.
+    pub(super) fn unknown_station(&mut self, station: StationKey) {
+        let now = Instant::now();
+        let Registry::Cloud(cloud) = &mut self.parts.segment.registry else {
+            return;
+        };
+        match cloud.sighted(station, now) {
+            Ok(changes) => {
+                if !changes.tell.is_empty() {
+                    debug!(
+                        "station {} is seen here: the site is told",
+                        StationName(station)
+                    );
+                }
+                self.carry_out(&changes, now);
+            }
+            Err(Refusal::OutsideRanges) => {}
+            Err(refusal) => self.log_refusal(None, station, refusal, now),
+        }
+    }
+
+    /// What falls silent is given up; what may wait is written. To be called often.
+    pub(super) fn segment_tick(&mut self, now: Instant) {
+        if now >= self.parts.segment.next_age {
+            self.parts.segment.next_age = now + AGE;
+            let changes = match &mut self.parts.segment.registry {
+                Registry::Site(site) => site.tick(now),
+                // The XDP program does not tell yet when a granted station was heard: it is taken to be alive.
+                Registry::Cloud(cloud) => cloud.age(now, |_| Some(Duration::ZERO)),
+            };
+            if !changes.places.is_empty() {
+                info!(
+                    "{} stations have been silent for too long",
+                    changes.places.len()
+                );
+            }
+            self.carry_out(&changes, now);
+            for peer in 0..self.peers.len() {
+                self.note_applied(peer as PeerIndex);
             }
         }
-        let mut refusals = Vec::new();
-        for key in added {
-            match self.admit(index, key) {
-                Ok(true) => changed.push((key, index)),
-                Ok(false) => {}
-                Err(why) => refusals.push(why),
-            }
+        self.keep_if_due(now);
+    }
+
+    /// Has everybody know what the registry has decided.
+    pub(super) fn carry_out(&mut self, changes: &Changes, now: Instant) {
+        let mut moved = Vec::new();
+        for (station, place) in &changes.places {
+            let before = self.set_place(*station, *place);
+            moved.extend(place.or(before).map(|p| (*station, p.peer)));
+        }
+        if !changes.places.is_empty() {
+            let macs = self.stations.away_macs();
+            self.parts.rx_filter.follow(macs);
+            self.publish(now);
+            self.announce(&moved);
+        }
+        for frozen in &changes.frozen {
+            self.note_frozen(frozen);
+        }
+        if let Some(keeper) = self.parts.segment.keeper.as_mut().filter(|_| changes.save) {
+            keeper.note();
+        }
+        for peer in &changes.tell {
+            self.tell_stations(*peer);
+        }
+    }
+
+    /// The XDP program first: frames of a station that it does not know yet are dropped, not carried wrongly.
+    /// Gives where it was.
+    fn set_place(&mut self, station: StationKey, place: Option<Station>) -> Option<Station> {
+        let before = match place {
+            Some(place) => self.stations.insert(station, place),
+            None => self.stations.remove(station),
+        };
+        let program = &mut self.parts.program;
+        let done = match place {
+            Some(now) if before.map(|b| b.place) == Some(now.place) => Ok(()),
+            Some(now) => program.set_station(station, now.place),
+            None => program.remove_station(station),
+        };
+        if let Err(e) = done {
+            warn!("station {}: {e}", StationName(station));
+        }
+        before
+    }
+
+    fn note_frozen(&mut self, frozen: &Frozen) {
+        let name = StationName(frozen.station);
+        let peer = |index: PeerIndex| &self.peers[usize::from(index)].spec.name;
+        let (here, before) = (peer(frozen.peer), peer(frozen.before));
+        warn!(
+            "station {name} moves between {before} and {here} too often: does it live twice? It stays with {here} until `causeway station clear {name}`"
+        );
+    }
+
+    /// One line for each update of a peer, however many stations: the peer decides how many there are.
+    fn note_taken(&mut self, index: PeerIndex, changes: &Changes) {
+        if let Some((station, refusal)) = changes.refused {
+            self.log_refusal(Some(index), station, refusal, Instant::now());
+        }
+        if changes.places.is_empty() {
+            return;
         }
         let name = &self.peers[usize::from(index)].spec.name;
-        // One line, however many: the peer decides how many there are.
-        if none > 0 {
-            warn!("peer {name}: {none} of its stations are none (a group address or no VLAN)");
-        }
-        if other_vlans > 0 {
-            warn!(
-                "peer {name}: {other_vlans} of its stations are in VLANs that do not come in from it here: see --vlans and --vlan-map"
-            );
-        }
-        if let Some(first) = refusals.first() {
-            warn!(
-                "peer {name}: {} stations are not taken; the first: {first}",
-                refusals.len()
-            );
-        }
-        let granted = self
-            .stations
-            .iter()
-            .filter(|(_, s)| s.peer == index)
-            .count();
-        info!("peer {name}: it has granted us {granted} stations");
-        let snapshot = Arc::new(self.stations.clone());
-        self.tell_all(|| Command::Stations(Arc::clone(&snapshot)));
-        self.announce(&changed);
-    }
-
-    /// Takes a station from what is home here; whether it was.
-    fn withdraw(&mut self, index: PeerIndex, key: StationKey) -> bool {
-        if self.stations.get(key).is_none_or(|s| s.peer != index) {
-            return false;
-        }
-        self.stations.remove(key);
-        if let Err(e) = self.parts.program.remove_station(key) {
-            warn!("station {}: {e}", StationName(key));
-        }
-        true
-    }
-
-    /// Makes a station home here, and gives whether it was not; why not, if not.
-    fn admit(&mut self, index: PeerIndex, key: StationKey) -> Result<bool, String> {
-        match self.stations.get(key) {
-            Some(station) if station.peer == index => return Ok(false),
-            Some(station) => {
-                let first = &self.peers[usize::from(station.peer)].spec.name;
-                return Err(format!(
-                    "{} stays with {first}, which granted it before",
-                    StationName(key)
-                ));
+        let gone = changes.places.iter().filter(|(_, p)| p.is_none()).count();
+        let more = changes.places.len() - gone;
+        match self.stations.role {
+            Role::Cloud => {
+                info!("peer {name}: it grants {more} stations more and {gone} no longer")
             }
-            None => {}
+            Role::Site => {
+                let first = StationName(changes.places[0].0);
+                debug!("peer {name}: {more} stations are away now and {gone} are not ({first} …)");
+            }
         }
-        let entered = self.parts.program.set_station(key, Place::Home);
-        entered.map_err(|e| format!("{}: {e}", StationName(key)))?;
-        let station = Station {
-            place: Place::Home,
-            peer: index,
+    }
+
+    fn log_refusal(
+        &mut self,
+        peer: Option<PeerIndex>,
+        station: StationKey,
+        refusal: Refusal,
+        now: Instant,
+    ) {
+        let name = StationName(station);
+        let whose = match peer {
+            Some(index) => format!("peer {}: ", self.peers[usize::from(index)].spec.name),
+            None => String::new(),
         };
-        self.stations.insert(key, station);
-        Ok(true)
+        let logged = &mut self.parts.segment.refusal_logged;
+        if logged.is_some_and(|at| now.duration_since(at) < Duration::from_secs(10)) {
+            return debug!("{whose}station {name} is not taken: {refusal}");
+        }
+        *logged = Some(now);
+        warn!(
+            "{whose}station {name} is not taken: {refusal} (more of this is counted in the status)"
+        );
     }
-}
-
-fn to_wire(key: StationKey) -> WireStation {
-    WireStation {
-        vlan: key.vlan,
-        mac: key.mac,
-    }
-}
-
-/// A station as the peer names it, unless it is none: a group address or no VLAN.
-fn from_wire(station: &WireStation) -> Option<StationKey> {
-    let WireStation { vlan, mac } = *station;
-    let is_station = vlan <= 4_094 && mac[0] & 1 == 0 && mac != [0; 6];
-    is_station.then(|| StationKey::new(vlan, mac))
 }

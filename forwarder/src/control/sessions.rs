@@ -147,7 +147,7 @@ impl Control {
         }
         tokio::spawn(lanes::report(session.clone(), receive));
         tokio::spawn(read(session, index, id, self.events.clone()));
-        self.offer_stations(index);
+        self.begin_telling(index);
     }
 
     /// Has every worker send on its lane of the session; gives the SPIs by worker.
@@ -264,6 +264,7 @@ impl Control {
             }
             _ => self.complain(index, &format!("session ended: {error}")),
         }
+        self.end_telling(index);
         self.call_if_due(index, Instant::now());
     }
 }

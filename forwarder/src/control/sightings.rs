@@ -54,8 +54,7 @@ impl Control {
 
     /// At the cloud end: a frame of a station that the site has not granted.
     fn unknown_sighted(&mut self, sighting: &Sighting) {
-        let station = StationName(sighting.station());
-        debug!("station {station} was seen on the LAN and is not granted to us");
+        self.unknown_station(sighting.station());
     }
 
     /// At the site: a frame from a station that is away.

@@ -7,8 +7,11 @@ use causeway_tunnel::message::AllowedRange;
 use super::StationKey;
 use crate::spec::{MacName, SpecError, parse_mac};
 
-/// Ranges that one peer may have.
+/// Ranges that one peer may have in the configuration.
 pub const MAX_RANGES: usize = 64;
+
+/// Ranges that are taken from a peer: translated VLANs take a range to pieces.
+pub const MAX_WIRE_RANGES: usize = 1_024;
 
 /// Largest VLAN identifier (IEEE 802.1Q: 4,095 is reserved).
 const LAST_VLAN: u16 = 4_094;
@@ -53,6 +56,32 @@ impl StationRange {
         self.first_vlan <= other.last_vlan
             && other.first_vlan <= self.last_vlan
             && self.prefix & common == other.prefix & common
+    }
+
+    /// The same addresses without a tag, if the range has the VLAN `native` and not the untagged.
+    pub fn untagged(&self, native: u16) -> Option<Self> {
+        let vlans = self.first_vlan..=self.last_vlan;
+        (vlans.contains(&native) && !vlans.contains(&0)).then_some(Self {
+            first_vlan: 0,
+            last_vlan: 0,
+            ..*self
+        })
+    }
+
+    /// The ranges that this one is with other names of its VLANs; those without a name are left out.
+    pub fn renamed(&self, name: impl Fn(u16) -> Option<u16>) -> Vec<Self> {
+        let mut names: Vec<_> = (self.first_vlan..=self.last_vlan)
+            .filter_map(name)
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let runs = names.chunk_by(|a, b| a + 1 == *b);
+        let range = |run: &[u16]| Self {
+            first_vlan: run[0],
+            last_vlan: run[run.len() - 1],
+            ..*self
+        };
+        runs.map(range).collect()
     }
 
     fn mac(&self) -> [u8; 6] {
@@ -198,6 +227,22 @@ mod tests {
         assert!(one.covers(key(0, [1, 2, 3])) && !one.covers(key(0, [1, 2, 4])));
         assert!(some.overlaps(&range("150/00:50:56:00:00:00/24")));
         assert!(!some.overlaps(&range("150/00:50:56:00:00:00/25")) && !some.overlaps(&one));
+    }
+
+    #[test]
+    fn vlans_have_other_names_on_the_way() {
+        let some = range("10-14/00:50:56:00:00:00/24");
+        let name = |vlan| match vlan {
+            11 => Some(111),
+            13 => None,
+            other => Some(other),
+        };
+        let names: Vec<_> = some.renamed(name).iter().map(ToString::to_string).collect();
+        let wanted = ["10/", "12/", "14/", "111/"].map(|v| format!("{v}00:50:56:00:00:00/24"));
+        assert_eq!(names, wanted);
+        assert_eq!(some.renamed(Some), [some]);
+        assert_eq!(some.untagged(12), Some(range("00:50:56:00:00:00/24")));
+        assert_eq!(some.untagged(9), None);
     }
 
     #[test]

@@ -62,19 +62,22 @@ pub enum Refusal {
     OwnAddress,
     /// At a cloud end: another site has granted it already.
     OtherSite,
+    /// Its VLAN does not come in from the peer.
+    OtherVlan,
     /// It is none: a group address, the address zero, or no VLAN.
     NoStation,
 }
 
 impl Refusal {
     /// All reasons.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OutsideRanges,
         Self::LearnLimit,
         Self::TableFull,
         Self::Frozen,
         Self::OwnAddress,
         Self::OtherSite,
+        Self::OtherVlan,
         Self::NoStation,
     ];
 
@@ -87,6 +90,7 @@ impl Refusal {
             Self::Frozen => "frozen",
             Self::OwnAddress => "own_address",
             Self::OtherSite => "other_site",
+            Self::OtherVlan => "other_vlan",
             Self::NoStation => "no_station",
         }
     }
@@ -101,6 +105,9 @@ impl fmt::Display for Refusal {
             Self::Frozen => "it moved too often and is frozen",
             Self::OwnAddress => "the LAN port's own address",
             Self::OtherSite => "another site granted it before",
+            Self::OtherVlan => {
+                "in a VLAN that does not come in from the peer: see --vlans and --vlan-map"
+            }
             Self::NoStation => "no station (a group address, or no VLAN)",
         })
     }

@@ -1,8 +1,13 @@
 //! The status as a table for people.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display, Formatter, Write},
+};
 
-use super::{LanStatus, PeerStatus, StationStatus, Status, UplinkStatus, neighbours};
+use super::{
+    LanStatus, LearningStatus, PeerStatus, StationStatus, Status, UplinkStatus, neighbours,
+};
 
 impl Status {
     /// The table for people.
@@ -178,6 +183,7 @@ fn write_peer(out: &mut String, peer: &PeerStatus) -> std::fmt::Result {
             )?;
         }
     }
+    write_learning(out, &peer.learning)?;
     if let Some(error) = &peer.last_error {
         writeln!(out, "  last error: {error}")?;
     }
@@ -186,6 +192,47 @@ fn write_peer(out: &mut String, peer: &PeerStatus) -> std::fmt::Result {
         "  sent {} frames ({} bytes), received {} frames ({} bytes), {} sessions so far",
         peer.tx_frames, peer.tx_bytes, peer.rx_frames, peer.rx_bytes, peer.sessions
     )
+}
+
+impl Display for StationStatus {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self {
+            place,
+            peer,
+            origin,
+            addresses,
+            age_s,
+            frozen,
+        } = self;
+        if peer.is_empty() {
+            return write!(f, "{place}, {origin}");
+        }
+        write!(f, "{place} ({peer})")?;
+        if !addresses.is_empty() {
+            write!(f, " {}", addresses.join(", "))?;
+        }
+        write!(f, "; {origin}, for {}", period(*age_s))?;
+        match frozen {
+            true => write!(f, ", FROZEN"),
+            false => Ok(()),
+        }
+    }
+}
+
+fn write_learning(out: &mut String, learning: &LearningStatus) -> fmt::Result {
+    if learning.ranges.is_empty() && learning.refused.is_empty() {
+        return Ok(());
+    }
+    write!(
+        out,
+        "  learns {}: {} seen",
+        list(&learning.ranges),
+        learning.seen
+    )?;
+    for (reason, number) in &learning.refused {
+        write!(out, ", {number} {reason}")?;
+    }
+    writeln!(out)
 }
 
 /// More stations than this are left to the JSON form.
@@ -197,11 +244,7 @@ fn write_stations(
 ) -> std::fmt::Result {
     writeln!(out, "\n{} stations", stations.len())?;
     for (name, station) in stations.iter().take(STATIONS_SHOWN) {
-        write!(out, "  {name} {} ({})", station.place, station.peer)?;
-        match &station.addresses[..] {
-            [] => writeln!(out)?,
-            addresses => writeln!(out, " {}", addresses.join(", "))?,
-        }
+        writeln!(out, "  {name} {station}")?;
     }
     match stations.len().checked_sub(STATIONS_SHOWN) {
         Some(more @ 1..) => writeln!(out, "  and {more} more (--json shows all)"),

@@ -99,6 +99,20 @@ impl Lab {
         self.script("start", &all);
     }
 
+    /// As [`Self::start`], of an end whose configuration has no stations.
+    pub(crate) fn start_without_stations(&self, end: &str, arguments: &[&str]) {
+        let binary = env!("CARGO_BIN_EXE_causeway");
+        let options = ["--bin", binary, "--no-stations", "--keep-log", end, "--"];
+        self.script("start", &[&options, arguments].concat());
+    }
+
+    /// The public key of an end.
+    pub(crate) fn public_key(&self, end: &str) -> String {
+        let file = self.dir().join(format!("{end}.pub"));
+        let key = std::fs::read_to_string(file).unwrap();
+        key.trim().to_owned()
+    }
+
     /// Stops an end with a signal; returns when it is gone.
     pub(crate) fn stop(&self, end: &str, signal: &str) {
         self.script("stop", &["--signal", signal, end]);

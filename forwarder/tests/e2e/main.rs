@@ -27,6 +27,7 @@ mod ports;
 mod rekey;
 mod running;
 mod segment;
+mod stations;
 mod suppress;
 mod three_ends;
 mod tuning;

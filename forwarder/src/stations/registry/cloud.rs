@@ -19,7 +19,7 @@ use super::{
         PeerIndex, Place, Station, StationKey,
         inbox::{Inbox, Misfit},
         ledger::Ledger,
-        range::{MAX_RANGES, StationRange},
+        range::{MAX_WIRE_RANGES, StationRange},
     },
     Changes, Refusal, Refusals,
 };
@@ -101,6 +101,11 @@ impl CloudRegistry {
         &self.refusals
     }
 
+    /// Counts stations of the peer that were not taken.
+    pub fn refuse(&mut self, peer: PeerIndex, refusal: Refusal, number: usize) {
+        self.sites[usize::from(peer)].refusals.add(refusal, number);
+    }
+
     /// The LAN port has this address now.
     pub fn set_own_mac(&mut self, mac: [u8; 6]) {
         self.own_mac = mac;
@@ -135,7 +140,7 @@ impl CloudRegistry {
         if site.allow == allow {
             return changes;
         }
-        let ranges = allow.ranges.iter().take(MAX_RANGES);
+        let ranges = allow.ranges.iter().take(MAX_WIRE_RANGES);
         site.ranges = ranges.filter_map(|r| (*r).try_into().ok()).collect();
         site.allow = allow;
         self.review(&mut changes);

@@ -26,7 +26,7 @@ use super::{
     super::{
         PeerIndex, Place, Station, StationKey, inbox::Inbox, ledger::Ledger, range::StationRange,
     },
-    Changes, Origin, Refusals,
+    Changes, Origin, Refusal, Refusals,
     moves::Moves,
 };
 
@@ -148,15 +148,31 @@ impl SiteRegistry {
         home.map(|(station, _)| *station)
     }
 
+    /// Stations that have moved too often and stay where they are.
+    pub fn frozen(&self) -> impl Iterator<Item = StationKey> + '_ {
+        let frozen = self.learnt.iter().filter(|(_, learnt)| learnt.frozen);
+        frozen.map(|(station, _)| *station)
+    }
+
     /// Whether the station has moved too often and stays where it is.
     pub fn is_frozen(&self, station: StationKey) -> bool {
         self.learnt.get(&station).is_some_and(|l| l.frozen)
+    }
+
+    /// What may be learnt from the peer.
+    pub fn ranges(&self, peer: PeerIndex) -> &[StationRange] {
+        &self.clouds[usize::from(peer)].rules.ranges
     }
 
     /// How many stations the peer has seen, and how many it advertised in vain.
     pub fn learning(&self, peer: PeerIndex) -> (usize, &Refusals) {
         let cloud = &self.clouds[usize::from(peer)];
         (cloud.adverts.len(), &cloud.refusals)
+    }
+
+    /// Counts stations of the peer that were not taken.
+    pub fn refuse(&mut self, peer: PeerIndex, refusal: Refusal, number: usize) {
+        self.clouds[usize::from(peer)].refusals.add(refusal, number);
     }
 
     /// The LAN port has this address now.

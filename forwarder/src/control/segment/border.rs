@@ -1,0 +1,74 @@
+//! The border to a peer: inside, stations have our own names of VLANs, on the way those that were agreed with the peer.
+
+use causeway_tunnel::{
+    message::{Allow, AllowedRange},
+    stations::{Station as WireStation, Stations, StationsUpdate},
+};
+
+use crate::{
+    stations::{PeerIndex, StationKey, inbox::from_wire, ledger::to_wire, range::StationRange},
+    vlans::Vlans,
+};
+
+/// An update of ours as the peer is to read it. What does not cross to it is left out, always: so it stays
+/// consistent.
+pub(super) fn outward(vlans: &Vlans, peer: PeerIndex, update: StationsUpdate) -> StationsUpdate {
+    if vlans.of(peer).is_none() {
+        return update;
+    }
+    let name = |station: &WireStation| {
+        let key = StationKey::new(station.vlan, station.mac);
+        vlans.to_wire(peer, key).map(to_wire)
+    };
+    StationsUpdate {
+        added: update.added.iter().filter_map(name).collect(),
+        withdrawn: update.withdrawn.iter().filter_map(name).collect(),
+        ..update
+    }
+}
+
+/// A message of the peer in our names, and how many of its stations do not cross.
+pub(super) fn inward(vlans: &Vlans, peer: PeerIndex, mut part: Stations) -> (Stations, usize) {
+    let named = part.added.len();
+    if vlans.of(peer).is_some() {
+        part.added = of_ours(vlans, peer, &part.added);
+        part.withdrawn = of_ours(vlans, peer, &part.withdrawn);
+    }
+    let foreign = named - part.added.len();
+    (part, foreign)
+}
+
+/// What is no station stays as it is, for whoever looks next.
+fn of_ours(vlans: &Vlans, peer: PeerIndex, stations: &[WireStation]) -> Vec<WireStation> {
+    let ours = |station: &WireStation| match from_wire(station) {
+        Some(key) => vlans.from_wire(peer, key).map(to_wire),
+        None => Some(*station),
+    };
+    stations.iter().filter_map(ours).collect()
+}
+
+/// Our ranges as the peer is to read them.
+pub(super) fn allow_outward(vlans: &Vlans, peer: PeerIndex, allow: Allow) -> Allow {
+    match vlans.of(peer) {
+        Some(border) => renamed(allow, |vlan| border.outward(vlan)),
+        None => allow,
+    }
+}
+
+/// The peer's ranges in our names.
+pub(super) fn allow_inward(vlans: &Vlans, peer: PeerIndex, allow: Allow) -> Allow {
+    match vlans.of(peer) {
+        Some(border) => renamed(allow, |vlan| border.inward(vlan)),
+        None => allow,
+    }
+}
+
+fn renamed(allow: Allow, name: impl Fn(u16) -> Option<u16>) -> Allow {
+    let ranges = allow.ranges.into_iter();
+    let ranges = ranges.filter_map(|range| StationRange::try_from(range).ok());
+    let ranges = ranges.flat_map(|range| range.renamed(&name));
+    Allow {
+        ranges: ranges.map(AllowedRange::from).collect(),
+        ..allow
+    }
+}

@@ -1,0 +1,300 @@
+//! The state file (`--state`): what of the stations is not in the configuration and survives a restart.
+//!
+//! JSON, with peers and stations by name, and a version. It is written whole to a file beside it and renamed, so
+//! that there is always a good one, whenever the machine stops. One that cannot be read is never written over.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{PeerIndex, StationKey, registry::Memory};
+use crate::spec::StationName;
+
+/// Version of the form of the file.
+const VERSION: u32 = 1;
+
+/// Largest file that is read, in bytes: more than the largest table takes.
+const LARGEST: u64 = 64 << 20;
+
+/// The version alone: another one may differ in all else.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+/// The form of the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    version: u32,
+    added: BTreeMap<String, String>,
+    removed: Vec<String>,
+    learnt: BTreeMap<String, String>,
+    frozen: BTreeMap<String, String>,
+}
+
+/// A state file and what it had for peers that the configuration does not name now: it is kept for when they are
+/// back.
+#[derive(Clone, Debug)]
+pub struct StateFile {
+    path: PathBuf,
+    peers: Vec<String>,
+    others: Document,
+}
+
+impl StateFile {
+    /// Reads a state file, if there is one; `peers` are the names of the configuration's, in its order. With it comes
+    /// what it remembers.
+    ///
+    /// # Errors
+    ///
+    /// A text that names the file and the mend. The file is as it was.
+    pub fn open(path: &Path, peers: Vec<String>) -> Result<(Self, Memory), String> {
+        let mut file = Self {
+            path: path.into(),
+            peers,
+            others: Document::default(),
+        };
+        let memory = match read(path) {
+            Ok(text) => file.understand(&text)?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Memory::default(),
+            Err(e) => return Err(format!("cannot read state file {}: {e}", path.display())),
+        };
+        Ok((file, memory))
+    }
+
+    /// Stations of peers that the configuration does not name: how many are kept aside.
+    pub fn set_aside(&self) -> usize {
+        self.others.added.len() + self.others.frozen.len()
+    }
+
+    /// The text of the file for what is to be remembered.
+    pub fn text(&self, memory: &Memory) -> String {
+        let named = |stations: &[(StationKey, PeerIndex)], others: &BTreeMap<String, String>| {
+            let ours = stations.iter().map(|(station, peer)| {
+                let peer = self.peers[usize::from(*peer)].clone();
+                (StationName(*station).to_string(), peer)
+            });
+            others.clone().into_iter().chain(ours).collect()
+        };
+        let document = Document {
+            version: VERSION,
+            added: named(&memory.added, &self.others.added),
+            removed: memory
+                .removed
+                .iter()
+                .map(|station| StationName(*station).to_string())
+                .collect(),
+            learnt: named(&memory.learnt, &self.others.learnt),
+            frozen: named(&memory.frozen, &self.others.frozen),
+        };
+        let mut text = serde_json::to_string_pretty(&document).expect("strings have a JSON form");
+        text.push('\n');
+        text
+    }
+
+    /// Writes the file: when this returns it is on the disk, and the one before was there until then.
+    ///
+    /// # Errors
+    ///
+    /// A text that names the file and what the kernel said.
+    pub fn write(&self, text: &str) -> Result<(), String> {
+        write(&self.path, text).map_err(|e| {
+            format!(
+                "cannot write state file {}: {e}: see that its folder is there, writable and not full",
+                self.path.display()
+            )
+        })
+    }
+
+    fn understand(&mut self, text: &str) -> Result<Memory, String> {
+        let path = self.path.display().to_string();
+        let damaged = |why: &dyn std::fmt::Display| {
+            format!(
+                "state file {path} is damaged ({why}): put a copy of it back, or move it away (mv {path} {path}.damaged) to start with the stations of the configuration alone"
+            )
+        };
+        let Versioned { version } = serde_json::from_str(text).map_err(|e| damaged(&e))?;
+        if version != VERSION {
+            return Err(format!(
+                "state file {path} has version {version}, and this causeway knows {VERSION}: run the release that wrote it, or move it away (mv {path} {path}.{version}) to start with the stations of the configuration alone"
+            ));
+        }
+        let document: Document = serde_json::from_str(text).map_err(|e| damaged(&e))?;
+        let mut memory = Memory::default();
+        for name in &document.removed {
+            memory.removed.push(station(name).map_err(|e| damaged(&e))?);
+        }
+        let Document {
+            added,
+            learnt,
+            frozen,
+            ..
+        } = document;
+        let split = |of: BTreeMap<String, String>, others: &mut BTreeMap<String, String>| {
+            let mut ours = Vec::new();
+            for (name, peer) in of {
+                let key = station(&name).map_err(|e| damaged(&e))?;
+                match self.peers.iter().position(|p| *p == peer) {
+                    Some(peer) => ours.push((key, peer as PeerIndex)),
+                    None => drop(others.insert(name, peer)),
+                }
+            }
+            Ok::<_, String>(ours)
+        };
+        memory.added = split(added, &mut self.others.added)?;
+        memory.learnt = split(learnt, &mut self.others.learnt)?;
+        memory.frozen = split(frozen, &mut self.others.frozen)?;
+        Ok(memory)
+    }
+}
+
+fn station(name: &str) -> Result<StationKey, String> {
+    let station: Result<StationName, _> = name.parse();
+    station.map(|s| s.0).map_err(|e| e.to_string())
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let size = fs::metadata(path)?.len();
+    if size > LARGEST {
+        return Err(io::Error::other(format!(
+            "it has {size} bytes and no state file has more than {LARGEST}"
+        )));
+    }
+    fs::read_to_string(path)
+}
+
+/// A new file, on the disk, takes the place of the one that is there (rename(2) is atomic); then the folder is on
+/// the disk too.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = folder.join(name);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options.open(&new).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    let renamed = written.and_then(|()| fs::rename(&new, path));
+    if renamed.is_err() {
+        // What is half written is of no use; what was there before is untouched.
+        let _ = fs::remove_file(&new);
+    }
+    renamed?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder that is gone when the test is over.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let name = format!("causeway-state-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn file(&self) -> PathBuf {
+            self.0.join("lan.state")
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn key(last: u8) -> StationKey {
+        StationKey::new(u16::from(last), [0, 0x50, 0x56, 0, 0, last])
+    }
+
+    fn peers() -> Vec<String> {
+        vec!["cloud1".into(), "cloud2".into()]
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = Folder::new("read");
+        let (file, memory) = StateFile::open(&folder.file(), peers()).unwrap();
+        assert_eq!(memory, Memory::default());
+        let memory = Memory {
+            added: vec![(key(1), 1)],
+            removed: vec![key(2)],
+            learnt: vec![(key(3), 0), (key(4), 1)],
+            frozen: vec![(key(5), 0)],
+        };
+        file.write(&file.text(&memory)).unwrap();
+        let (_, back) = StateFile::open(&folder.file(), peers()).unwrap();
+        assert_eq!(back, memory);
+        let names: Vec<_> = fs::read_dir(&folder.0).unwrap().collect();
+        assert_eq!(names.len(), 1, "no other file is left: {names:?}");
+    }
+
+    #[test]
+    fn stations_of_a_peer_that_is_gone_are_kept_for_it() {
+        let folder = Folder::new("gone");
+        let (file, _) = StateFile::open(&folder.file(), peers()).unwrap();
+        let memory = Memory {
+            added: vec![(key(1), 0), (key(2), 1)],
+            ..Memory::default()
+        };
+        file.write(&file.text(&memory)).unwrap();
+        let one = vec!["cloud2".into()];
+        let (file, other) = StateFile::open(&folder.file(), one).unwrap();
+        assert_eq!(other.added, [(key(2), 0)]);
+        assert_eq!(file.set_aside(), 1);
+        file.write(&file.text(&Memory::default())).unwrap();
+        let (_, back) = StateFile::open(&folder.file(), peers()).unwrap();
+        assert_eq!(back.added, [(key(1), 0)]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_and_left_alone() {
+        let folder = Folder::new("damaged");
+        for (text, words) in [
+            ("", "is damaged"),
+            ("{\"version\": 1, \"added\"", "mv "),
+            ("{\"version\": 2, \"colour\": 1}", "has version 2"),
+            ("{\"version\": 1}", "missing field"),
+            (
+                "{\"version\":1,\"added\":{\"x\":\"cloud1\"},\"removed\":[],\"learnt\":{},\"frozen\":{}}",
+                "is not a MAC address",
+            ),
+        ] {
+            fs::write(folder.file(), text).unwrap();
+            let error = StateFile::open(&folder.file(), peers()).unwrap_err();
+            let path = folder.file().display().to_string();
+            assert!(error.contains(words) && error.contains(&path), "{error}");
+            assert_eq!(fs::read_to_string(folder.file()).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_file_before() {
+        let folder = Folder::new("failed");
+        let (file, memory) = StateFile::open(&folder.file(), peers()).unwrap();
+        file.write(&file.text(&memory)).unwrap();
+        // Where the new file should be made there is a folder.
+        fs::create_dir(folder.0.join("lan.state.new")).unwrap();
+        let error = file.write("other").unwrap_err();
+        assert!(error.contains("cannot write state file"), "{error}");
+        assert!(StateFile::open(&folder.file(), peers()).is_ok());
+    }
+}

@@ -1,0 +1,227 @@
+//! Stations that come and go while both ends run: learnt, added, moved, removed, kept.
+
+use std::time::Duration;
+
+use crate::lab::{Lab, PATIENCE, VM1, within};
+
+const VM2: &str = "00:50:56:00:00:51";
+const CAUSEWAY: &str = env!("CARGO_BIN_EXE_causeway");
+
+/// `causeway station ...` at an end: whether it succeeded, and what it said.
+fn station(lab: &Lab, end: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let all = [&[CAUSEWAY, "station"], arguments].concat();
+    let output = lab.command(end, &all).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+#[track_caller]
+fn done(lab: &Lab, arguments: &[&str]) -> String {
+    let (code, text) = station(lab, "site", arguments);
+    assert_eq!(code, Some(0), "{arguments:?}: {text}");
+    text
+}
+
+fn has(lab: &Lab, end: &str, station: &str) -> bool {
+    lab.status(end).stations.contains_key(station)
+}
+
+/// Both ends without a station, each with more arguments of its own.
+fn without_stations(lab: &Lab, site: &[&str], cloud: &[&str]) {
+    lab.start_without_stations("cloud", cloud);
+    lab.start_without_stations("site", site);
+    lab.wait_for_session();
+}
+
+/// The first frames of a moved VM make it reachable where a range allows it, and nowhere else.
+#[test]
+fn a_moved_vm_is_learnt_within_the_ranges_and_remembered() {
+    let lab = Lab::up(&[]);
+    let state = lab.dir().join("site.state");
+    let site = [
+        "--allow",
+        "00:50:56:00:00:50=cloud",
+        "--state",
+        state.to_str().unwrap(),
+    ];
+    without_stations(&lab, &site, &[]);
+    assert!(lab.status("site").stations.is_empty());
+    let ping = |vm: &str, count: &str| {
+        let ping = [
+            "ping",
+            "-q",
+            "-c",
+            count,
+            "-i",
+            "0.2",
+            "-W",
+            "1",
+            "10.77.0.1",
+        ];
+        lab.succeeds(vm, &ping)
+    };
+    assert!(ping("vm1", "5"), "{:?}", lab.status("cloud"));
+    let learnt = &lab.status("site").stations[VM1];
+    assert_eq!(
+        (learnt.origin.as_str(), learnt.peer.as_str()),
+        ("learnt", "cloud")
+    );
+    assert_eq!(lab.status("cloud").stations[VM1].origin, "granted");
+    // The other VM is in no range.
+    assert!(!ping("vm2", "3"));
+    assert!(!has(&lab, "site", VM2) && !has(&lab, "cloud", VM2));
+    // It is remembered over a kill, before its cloud can say it again.
+    let kept = || std::fs::read_to_string(&state).is_ok_and(|text| text.contains(VM1));
+    assert!(within(PATIENCE, kept));
+    lab.stop("cloud", "KILL");
+    lab.stop("site", "KILL");
+    lab.start_without_stations("site", &site);
+    assert!(has(&lab, "site", VM1));
+}
+
+/// Nothing is learnt without a range, whatever is seen.
+#[test]
+fn without_a_range_nothing_is_learnt() {
+    let lab = Lab::up(&[]);
+    without_stations(&lab, &["--allow", "7/00:50:56:00:00:00/24=cloud"], &[]);
+    let ping = ["ping", "-q", "-c", "2", "-i", "0.2", "-W", "1", "10.77.0.1"];
+    assert!(!lab.succeeds("vm1", &ping));
+    for end in ["site", "cloud"] {
+        assert!(lab.status(end).stations.is_empty());
+    }
+}
+
+/// Stations come and go at the control socket, and those of others do not notice.
+#[test]
+fn stations_change_while_others_are_spoken_to() {
+    let lab = Lab::up(&[]);
+    let state = lab.dir().join("site.state");
+    let site = ["--state", state.to_str().unwrap()];
+    without_stations(&lab, &site, &[]);
+    done(&lab, &["add", &format!("{VM1}=cloud")]);
+    assert!(within(PATIENCE, || has(&lab, "cloud", VM1)));
+    lab.dc_reaches("10.77.0.50");
+    let other = [
+        "ping",
+        "-q",
+        "-c",
+        "100",
+        "-i",
+        "0.02",
+        "-W",
+        "2",
+        "10.77.0.50",
+    ];
+    let other = lab.spawn("dc", &other);
+    for _ in 0..5 {
+        done(&lab, &["add", &format!("{VM2}=cloud")]);
+        std::thread::sleep(Duration::from_millis(100));
+        done(&lab, &["remove", VM2]);
+    }
+    done(&lab, &["add", &format!("{VM2}=cloud")]);
+    let pings = other.output();
+    assert!(pings.contains(" 0% packet loss"), "{pings}");
+    lab.dc_reaches("10.77.0.51");
+    done(&lab, &["remove", VM1]);
+    assert!(within(PATIENCE, || !has(&lab, "cloud", VM1)));
+
+    // What was said is kept, whenever the program ends.
+    lab.stop("site", "KILL");
+    lab.start_without_stations("site", &site);
+    lab.wait_for_session();
+    let (_, listed) = station(&lab, "site", &["list"]);
+    assert!(listed.contains(VM2) && listed.contains("added"), "{listed}");
+    assert!(!listed.contains(VM1), "{listed}");
+    lab.dc_reaches("10.77.0.51");
+}
+
+/// Misuse is refused with one line that says what to do, and a damaged state file is not written over.
+#[test]
+fn misuse_is_refused_with_what_to_do() {
+    let lab = Lab::running(&[], &[]);
+    for (end, arguments, code, words) in [
+        (
+            "site",
+            &["add", "00:50:56:00:00:50=cloud"][..],
+            1,
+            "causeway station move",
+        ),
+        (
+            "site",
+            &["add", "00:50:56:00:00:77=clod"],
+            1,
+            "there is no peer clod; there are: cloud",
+        ),
+        (
+            "site",
+            &["add", "01:50:56:00:00:77=cloud"],
+            2,
+            "group address",
+        ),
+        ("site", &["add", "00:50:56:00:00:77"], 2, "MAC=PEER"),
+        (
+            "site",
+            &["add", "02:77:00:00:00:02=cloud"],
+            1,
+            "LAN port itself",
+        ),
+        (
+            "site",
+            &["remove", "00:50:56:00:00:77"],
+            1,
+            "no station that is away",
+        ),
+        (
+            "site",
+            &["move", "00:50:56:00:00:77", "cloud"],
+            1,
+            "causeway station add",
+        ),
+        (
+            "site",
+            &["clear", "00:50:56:00:00:50"],
+            1,
+            "nothing to clear",
+        ),
+        (
+            "site",
+            &["list", "--control", "nobody"],
+            1,
+            "no causeway answers",
+        ),
+        ("cloud", &["remove", "00:50:56:00:00:50"], 1, "ask there"),
+    ] {
+        let (exit, text) = station(&lab, end, arguments);
+        assert_eq!(exit, Some(code), "{arguments:?}: {text}");
+        assert!(text.contains(words), "{arguments:?}: {text}");
+    }
+    let text = done(&lab, &["remove", VM2]);
+    assert!(text.contains("--state"), "{text}");
+    let (_, json) = station(&lab, "site", &["list", "--json"]);
+    let list: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(list[0]["station"], VM1);
+    assert_eq!(list[1]["origin"], "removed");
+
+    lab.stop("site", "TERM");
+    let state = lab.dir().join("bad.state");
+    std::fs::write(&state, "{\"version\": 1, ").unwrap();
+    let mut refused = lab.run(
+        "site",
+        "bad",
+        &[],
+        &[
+            "--role=site",
+            "--lan=lan",
+            &format!("--key={}", lab.dir().join("site.key").display()),
+            &format!("--peer=cloud={}@203.0.113.2:24500", lab.public_key("cloud")),
+            &format!("--state={}", state.display()),
+        ],
+    );
+    assert_eq!(refused.exit_code(PATIENCE), Some(1));
+    let log = lab.log("bad");
+    assert!(log.contains("is damaged") && log.contains("mv "), "{log}");
+    assert_eq!(
+        std::fs::read_to_string(&state).unwrap(),
+        "{\"version\": 1, "
+    );
+}
