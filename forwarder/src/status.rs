@@ -230,6 +230,12 @@ pub struct LaneStatus {
     pub sequence: u64,
     /// Of a sending lane, the highest sequence number that the peer has received; `null` while it does not tell.
     pub heard: Option<u64>,
+    /// Datagrams that have arrived: here on a receiving lane, of a sending lane at the peer, if it tells.
+    #[serde(default)]
+    pub received: Option<u64>,
+    /// Of a sending lane, the address that the peer sees its datagrams come from, if it tells.
+    #[serde(default)]
+    pub seen_at: Option<String>,
     /// For how long a sending lane has been dead; `null` if it is not.
     pub dead_s: Option<f64>,
     /// How often it was moved, over all sessions.

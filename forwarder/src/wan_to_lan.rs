@@ -96,6 +96,8 @@ pub struct InboundLane {
     pub remote_lane: u8,
     /// The highest sequence number received, for the control plane.
     pub highest: SharedCounter,
+    /// The authentic datagrams received, for the control plane.
+    pub received: SharedCounter,
     /// The later of two was installed later.
     pub generation: u64,
     /// Whether we are to learn the peer's address from it: we are the listening end, and nothing
@@ -226,6 +228,7 @@ impl<P: FrameSink> WanToLan<'_, P> {
         of_peer.rx_frames.add(frames);
         of_peer.rx_bytes.add(bytes);
         of_peer.rx_datagrams.add(opened);
+        inbound.received.add(opened);
         if !newest {
             return Ok(None);
         }

@@ -14,7 +14,7 @@ mod bye;
 mod heard;
 pub use allow::{Allow, AllowedRange};
 pub use bye::{Bye, ByeReason};
-pub use heard::{Heard, HeardLane};
+pub use heard::{Heard, HeardLane, SeenAt};
 
 /// Version of the control protocol. Both ends must have the same.
 pub const PROTOCOL_VERSION: u16 = 1;

@@ -3,7 +3,11 @@
 //! Each end installs what it receives on before it tells the other (make before break): when
 //! `Lanes` has arrived, everything it names can be sent to.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use causeway_tunnel::{
     message::{Bye, ByeReason, Lanes, Message},
@@ -28,6 +32,12 @@ pub(super) struct Receiving {
     pub(super) spi: Spi,
     /// The highest sequence number that its worker has received.
     pub(super) highest: SharedCounter,
+    /// How many authentic datagrams it has received.
+    pub(super) received: SharedCounter,
+    /// The peer's number of the lane.
+    pub(super) remote_lane: u8,
+    /// Where the newest came from, as far as that is followed: at the listening end.
+    pub(super) from: Arc<Mutex<Option<SocketAddr>>>,
 }
 
 /// A session that is about to be.
@@ -141,10 +151,13 @@ fn install_receive(
     for remote_lane in 0..candidate.session.hello().lanes {
         let worker = worker_of(remote_lane, context.workers.len());
         let spi = context.new_spi(worker as u8)?;
-        let highest = SharedCounter::default();
+        let (highest, received) = (SharedCounter::default(), SharedCounter::default());
         let lane = Receiving {
             spi,
             highest: SharedCounter::clone(&highest),
+            received: SharedCounter::clone(&received),
+            remote_lane,
+            from: Arc::default(),
         };
         receive.push(lane);
         let keys = keys(candidate, context, spi, !dialled)?.with_library(context.libraries.1);
@@ -157,6 +170,7 @@ fn install_receive(
             limits: context.limits,
             learns_path: !dialled,
             highest,
+            received,
             done,
         });
         ready.push(is_done);

@@ -5,16 +5,26 @@
 //! from a new UDP port, which makes a new mapping in a NAT and may lead to another receive queue over there;
 //! a listening end sends to where another lane of the peer comes from, and the peer's workers hand over.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
 
 use causeway_tunnel::{
-    message::{Heard, HeardLane, Message},
+    message::{Heard, HeardLane, Message, SeenAt},
     session::Session,
 };
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, info, warn};
 
-use super::{Control, establish::Receiving, event::SessionId, liveness::Advice, peer::Peer};
+use super::{
+    Control,
+    establish::Receiving,
+    event::SessionId,
+    liveness::{Advice, Told},
+    peer::Peer,
+};
 use crate::{
     appliance::open_socket, stations::PeerIndex, uplink::Path, wan_to_lan::LearntPath,
     worker::Command,
@@ -75,6 +85,9 @@ impl Control {
             peer.spec.name, news.remote_lane, news.path.remote
         );
         let Some(live) = &peer.live else { return };
+        for lane in &live.receive {
+            lane.note_path(news.remote_lane, news.path.remote);
+        }
         for (lane, spi) in live.send.iter().enumerate() {
             let detour = &mut peer.lanes[lane].detour;
             if spi.worker() == news.remote_lane && before != Some(news.path) {
@@ -91,7 +104,13 @@ impl Control {
     /// The peer says how far it has received.
     pub(super) fn heard(&mut self, index: PeerIndex, id: SessionId, heard: &Heard) {
         let now = Instant::now();
-        for HeardLane { spi, highest } in &heard.lanes {
+        for HeardLane {
+            spi,
+            highest,
+            received,
+            from,
+        } in &heard.lanes
+        {
             let peer = &mut self.peers[usize::from(index)];
             let Some(live) = peer.live.as_ref().filter(|live| live.id == id) else {
                 return;
@@ -101,6 +120,10 @@ impl Control {
             };
             let counters = &self.parts.workers[lane].counters.peers[usize::from(index)];
             let advice = peer.lanes[lane].report(counters.tx_datagrams.get(), *highest, now);
+            peer.lanes[lane].told = Told {
+                received: *received,
+                from: from.map(SocketAddr::from),
+            };
             match advice {
                 Advice::Nothing => {}
                 Advice::Probe => self.context.workers[lane].tell(Command::Probe(index)),
@@ -189,6 +212,19 @@ impl Control {
     }
 }
 
+impl Receiving {
+    /// The peer's lane is at that address now.
+    fn note_path(&self, remote_lane: u8, address: SocketAddr) {
+        if self.remote_lane == remote_lane {
+            *self.from.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+        }
+    }
+
+    fn path(&self) -> Option<SocketAddr> {
+        *self.from.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Tells the peer how far we have received, until the session is over.
 pub(super) async fn report(session: Session, receive: Vec<Receiving>) {
     let mut ticks = interval(REPORT);
@@ -198,6 +234,8 @@ pub(super) async fn report(session: Session, receive: Vec<Receiving>) {
         let of = |lane: &Receiving| HeardLane {
             spi: lane.spi.into(),
             highest: lane.highest.get(),
+            received: Some(lane.received.get()),
+            from: lane.path().map(SeenAt::from),
         };
         let lanes = receive.iter().map(of).collect();
         if session

@@ -3,7 +3,10 @@
 //! A lane may fail alone: it has a UDP source port of its own, which a NAT may forget and a firewall may stop,
 //! and a receive queue of its own at the other end. The session's QUIC connection notices nothing of that.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 /// A lane that sends and is not heard for this long is dead.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
@@ -24,6 +27,15 @@ pub(super) enum Advice {
     Revived(Duration),
 }
 
+/// What else the other end tells of a sending lane, for the status alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    /// Authentic datagrams that have arrived in this session.
+    pub(super) received: Option<u64>,
+    /// Where they come from.
+    pub(super) from: Option<SocketAddr>,
+}
+
 /// What is known of a sending lane.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Liveness {
@@ -41,6 +53,7 @@ pub(super) struct Liveness {
     /// At a listening end: the lane of the peer at whose address this lane's datagrams go in, if not at that
     /// of the worker that they are for.
     pub(super) detour: Option<u8>,
+    pub(super) told: Told,
 }
 
 impl Liveness {
@@ -48,6 +61,7 @@ impl Liveness {
     /// known of that.
     pub(super) fn rekeyed(&mut self) {
         self.heard = None;
+        self.told = Told::default();
     }
 
     /// The highest sequence number that has arrived, if the other end tells.

@@ -73,7 +73,8 @@ pub fn run(args: &DoctorArgs) -> Result<Report, String> {
     let mut checks = switch::checks(&probes, platform);
     checks.push(foreign);
     checks.extend(machine(args, &device, running.as_ref()));
-    checks.extend(running.iter().flat_map(path::checks));
+    let paths = |status: &Status| path::checks(status, path::local_address);
+    checks.extend(running.iter().flat_map(paths));
     Ok(Report {
         interface: device.name,
         platform: platform.name(),

@@ -1,5 +1,9 @@
 //! The path to each peer, by the status of the appliance that runs at the port.
 
+mod counted;
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
 use super::check::{Check, failing, ok, unknown};
 use crate::status::{LaneStatus, PeerStatus, SessionStatus, Status};
 
@@ -12,9 +16,32 @@ const SETTLED: f64 = 5.0;
 /// Bytes of UDP payload that QUIC begins with (RFC 9000, section 14.1).
 const SMALLEST: u16 = 1_200;
 
-/// The checks of every peer's path.
-pub fn checks(status: &Status) -> Vec<Check> {
-    status.peers.iter().flat_map(of_peer).collect()
+/// Our address on the way to another, by the kernel's routes. Nothing is sent.
+pub fn local_address(remote: SocketAddr) -> Option<IpAddr> {
+    let any = match remote {
+        SocketAddr::V4(_) => "0.0.0.0:0",
+        SocketAddr::V6(_) => "[::]:0",
+    };
+    let socket = UdpSocket::bind(any).ok()?;
+    socket.connect(remote).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+/// The checks of every peer's path; `local` is [`local_address`].
+pub fn checks(status: &Status, local: impl Fn(SocketAddr) -> Option<IpAddr>) -> Vec<Check> {
+    let port = |at: &String| at.parse::<SocketAddr>().map_or(0, |at| at.port());
+    let ports: Vec<_> = status.workers.iter().map(|w| port(&w.uplink)).collect();
+    let mut checks = Vec::new();
+    for peer in &status.peers {
+        checks.extend(of_peer(peer));
+        if let Some(session) = &peer.session {
+            let ours = session.remote.parse().ok().and_then(&local);
+            checks.extend(counted::nat(peer, session, ours, &ports));
+            checks.push(counted::loss(peer, session));
+            checks.push(counted::throughput(peer, session, &status.aead));
+        }
+    }
+    checks
 }
 
 fn of_peer(peer: &PeerStatus) -> Vec<Check> {
@@ -158,7 +185,11 @@ mod tests {
             peers: vec![peer],
             ..Status::default()
         };
-        let words = checks(&status).into_iter().map(|c| match c.verdict {
+        let checks = checks(&status, |_| None);
+        let path = checks
+            .into_iter()
+            .filter(|c| !matches!(c.name, "loss" | "NAT" | "throughput"));
+        let words = path.map(|c| match c.verdict {
             Verdict::Ok { .. } => "ok",
             Verdict::Failing { .. } => "failing",
             Verdict::Unknown { .. } => "unknown",

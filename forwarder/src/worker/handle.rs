@@ -80,6 +80,8 @@ pub enum Command {
         learns_path: bool,
         /// Where the worker writes the highest sequence number received.
         highest: SharedCounter,
+        /// Where it counts authentic datagrams.
+        received: SharedCounter,
         /// Told when the worker is ready to receive.
         done: oneshot::Sender<()>,
     },

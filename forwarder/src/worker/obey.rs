@@ -42,6 +42,7 @@ impl Worker {
                 limits,
                 learns_path,
                 highest,
+                received,
                 done,
             } => {
                 let lane = RxLane::new(spi, &keys, limits, now);
@@ -51,6 +52,7 @@ impl Worker {
                     peer,
                     remote_lane,
                     highest,
+                    received,
                     generation: self.installed,
                     learns_path,
                     path: None,

@@ -157,6 +157,14 @@ fn no_frame_is_disturbed(lab: &Lab) {
         "10.77.0.50",
     );
     lab.dc_reaches(vm);
+    // Each end tells the other where it sees its lanes.
+    let seen_at = || {
+        let session = lab.status("site").peers.remove(0).session.unwrap();
+        session.tx_lanes[0].seen_at.clone()
+    };
+    assert!(within(PATIENCE, || seen_at().is_some()));
+    let at = seen_at().unwrap();
+    assert!(at.starts_with("198.51.100.2:"), "{at}");
     let pings = lab.spawn("dc", &[&ping[..], &[vm]].concat());
     let ask = |code: i32, words: &[&str]| {
         let output = doctor(lab, &[], &[ONE, &["--platform", "vsphere"][..]].concat());
@@ -172,6 +180,9 @@ fn no_frame_is_disturbed(lab: &Lab) {
             "session",
             "path MTU",
             "ESP passes",
+            "NAT",
+            "none: the other end sees our own address and ports",
+            "loss",
             "P2: 1 of 1 answered",
             "0 failing, 0 unknown",
         ],

@@ -93,6 +93,7 @@ impl OneWay {
             peer: 0,
             remote_lane: 0,
             highest: SharedCounter::default(),
+            received: SharedCounter::default(),
             generation: 1,
             learns_path: false,
             path: None,

@@ -190,6 +190,7 @@ impl End {
             limits: Limits::default(),
             learns_path,
             highest: SharedCounter::default(),
+            received: SharedCounter::default(),
             done,
         });
         is_done.blocking_recv().expect("the worker lives");

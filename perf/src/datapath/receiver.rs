@@ -124,6 +124,7 @@ impl Series for Receiver {
             peer: 0,
             remote_lane: 0,
             highest: SharedCounter::default(),
+            received: SharedCounter::default(),
             generation: 1,
             learns_path: false,
             path: None,

@@ -1,5 +1,7 @@
 //! What has arrived on each lane, so that the sender notices one that fails alone.
 
+use std::net::{IpAddr, SocketAddr};
+
 use minicbor::{Decode, Encode};
 
 /// How far the sender of this message has received on the lanes of the session.
@@ -14,7 +16,7 @@ pub struct Heard {
     pub lanes: Vec<HeardLane>,
 }
 
-/// One lane. On the wire: an array of the two, to which later versions may append.
+/// One lane. On the wire: an array, to which later versions may append; earlier ones end after `highest`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
 pub struct HeardLane {
@@ -24,4 +26,42 @@ pub struct HeardLane {
     /// The highest authentic sequence number so far, 0 if there was none.
     #[n(1)]
     pub highest: u64,
+    /// How many authentic datagrams there were; `None`: the sender of the message does not count.
+    #[n(2)]
+    pub received: Option<u64>,
+    /// Where the newest came from; `None`: the sender does not tell, or has received none.
+    #[n(3)]
+    pub from: Option<SeenAt>,
+}
+
+/// An address as the other end sees it: behind a NAT another than the socket's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct SeenAt {
+    /// IPv6 address, or IPv4 address in the form of RFC 4291, section 2.5.5.2.
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    ip: [u8; 16],
+    /// UDP port.
+    #[n(1)]
+    port: u16,
+}
+
+impl From<SocketAddr> for SeenAt {
+    fn from(address: SocketAddr) -> Self {
+        let ip = match address.ip() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
+        };
+        Self {
+            ip: ip.octets(),
+            port: address.port(),
+        }
+    }
+}
+
+impl From<SeenAt> for SocketAddr {
+    fn from(seen: SeenAt) -> Self {
+        SocketAddr::new(IpAddr::from(seen.ip).to_canonical(), seen.port)
+    }
 }

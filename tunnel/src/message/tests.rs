@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -77,11 +79,28 @@ fn documented_examples() {
         Message::Bye(Bye::new(ByeReason::Shutdown, "upgrade")),
         "0000000e8203a20001016775706772616465",
     );
-    let lane = |spi, highest| HeardLane { spi, highest };
+    let lane = |spi, highest| HeardLane {
+        spi,
+        highest,
+        received: None,
+        from: None,
+    };
     let lanes = vec![lane(0x1001, 300), lane(0x8200_1002, 0)];
+    // As of the versions that tell no more.
     check(
         Message::Heard(Heard { lanes }),
         "000000138204a100828219100119012c821a8200100200",
+    );
+    let counted = HeardLane {
+        received: Some(299),
+        from: Some(SocketAddr::from(([192, 0, 2, 1], 24_500)).into()),
+        ..lane(0x1001, 300)
+    };
+    check(
+        Message::Heard(Heard {
+            lanes: vec![counted],
+        }),
+        "000000248204a100818419100119012c19012b825000000000000000000000ffffc0000201195fb4",
     );
     let range = AllowedRange {
         first_vlan: 0,
@@ -155,6 +174,18 @@ fn any_allow() -> impl Strategy<Value = Allow> {
     (vec(range, 0..9), any::<u32>()).prop_map(|(ranges, limit)| Allow { ranges, limit })
 }
 
+fn any_heard_lane() -> impl Strategy<Value = HeardLane> {
+    let from = (any::<[u8; 16]>(), any::<u16>())
+        .prop_map(|(ip, port)| SocketAddr::from((ip, port)).into());
+    let more = (option::of(any::<u64>()), option::of(from));
+    (any::<u32>(), any::<u64>(), more).prop_map(|(spi, highest, (received, from))| HeardLane {
+        spi,
+        highest,
+        received,
+        from,
+    })
+}
+
 fn any_message() -> impl Strategy<Value = Message> {
     prop_oneof![
         any_hello().prop_map(Message::Hello),
@@ -162,13 +193,7 @@ fn any_message() -> impl Strategy<Value = Message> {
         any_stations().prop_map(Message::Stations),
         any_allow().prop_map(Message::Allow),
         (any::<u32>(), ".{0,40}").prop_map(|(code, text)| Message::Bye(Bye { code, text })),
-        vec((any::<u32>(), any::<u64>()), 0..9).prop_map(|lanes| {
-            let lanes = lanes.into_iter();
-            let lanes = lanes.map(|(spi, highest)| HeardLane { spi, highest });
-            Message::Heard(Heard {
-                lanes: lanes.collect(),
-            })
-        }),
+        vec(any_heard_lane(), 0..9).prop_map(|lanes| Message::Heard(Heard { lanes })),
     ]
 }
 

@@ -40,6 +40,8 @@ impl Control {
                     .tx_datagrams
                     .get(),
                 heard: state.heard(),
+                received: state.told.received,
+                seen_at: state.told.from.map(|at| at.to_string()),
                 dead_s: state.dead_for(now).map(|dead| dead.as_secs_f64()),
                 moves: state.moves,
                 detour: state.detour,
@@ -49,6 +51,7 @@ impl Control {
             spi: lane.spi.to_string(),
             worker: usize::from(lane.spi.worker()),
             sequence: lane.highest.get(),
+            received: Some(lane.received.get()),
             ..LaneStatus::default()
         });
         SessionStatus {
