@@ -359,6 +359,7 @@ fn spawn_workers(
             flood: config.flood,
             finish_checksums,
             clamp_mss: config.clamp_mss,
+            marking: config.marking,
             lane_keepalive: config.lane_keepalive,
             peers: config.peers.len(),
             vlans: config.vlans.clone(),

@@ -23,6 +23,7 @@ use crate::{
     spec::PeerSpec,
     stations::{Role, StationTable},
     sys::xsk::{LEAST_CHUNKS, MOST_CHUNKS, XskTuning},
+    traffic_class::Marking,
     uplink,
     vlans::{self, VlanOptions, Vlans},
 };
@@ -96,6 +97,8 @@ pub struct Config {
     pub finish_checksums: AutoOnOff,
     /// What the segment size of TCP connections is lowered to.
     pub clamp_mss: ClampMss,
+    /// What of frames' traffic class the outer header gets.
+    pub marking: Marking,
     /// What is flooded, and how much of it.
     pub flood: FloodRule,
     /// Whether to answer for stations of the other side.
@@ -188,6 +191,10 @@ impl Config {
             rx_filter: rx_filter(role, o.promisc, o.rx_filter)?,
             finish_checksums: o.finish_checksums.unwrap_or(AutoOnOff::Auto),
             clamp_mss: o.clamp_mss.unwrap_or_default(),
+            marking: Marking {
+                dscp: o.copy_dscp == Some(OnOff::On),
+                ecn: o.copy_ecn == Some(OnOff::On),
+            },
             flood: FloodRule {
                 policy: o.flood.unwrap_or(FloodName::All).policy(),
                 rate: o.flood_limit.unwrap_or(10_000),

@@ -78,6 +78,8 @@ pub struct WorkerCounters {
     pub checksums_finished: Counter,
     /// SYNs of TCP whose MSS was lowered.
     pub mss_clamped: Counter,
+    /// Frames whose ECN field was set to what the path had marked their datagrams with.
+    pub ecn_marked: Counter,
     /// Frames of the control plane handed to the LAN port.
     pub lan_injected: Counter,
     /// Frames of the control plane accepted for a peer.
@@ -121,6 +123,7 @@ impl WorkerCounters {
             wan_tx_runs: Counter::default(),
             checksums_finished: Counter::default(),
             mss_clamped: Counter::default(),
+            ecn_marked: Counter::default(),
             lan_injected: Counter::default(),
             wan_injected: Counter::default(),
             punted: Counter::default(),

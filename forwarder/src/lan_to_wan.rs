@@ -19,6 +19,7 @@ use crate::{
     flood::FloodGate,
     snoop::Snoop,
     stations::{PeerIndex, Place, Role, StationKey, StationTable},
+    traffic_class::{self, Marking},
     uplink::{Path, Uplink},
     vlans::{Border, PeerVlans},
 };
@@ -83,6 +84,8 @@ pub struct PeerTx {
     pub lane: Option<TxLane>,
     /// Where its datagrams go; a listening end learns it.
     pub path: Option<Path>,
+    /// Traffic class of the last frame to it, if that matters.
+    pub class: u8,
     /// What becomes of VLANs on the way to it, if they do not cross as they are.
     pub border: Option<Border>,
 }
@@ -111,6 +114,8 @@ pub struct LanToWan<'a, U = Uplink> {
     pub snoop: &'a mut Snoop,
     /// What lowers the MSS of TCP, if anything does.
     pub clamp: Option<&'a Clamp>,
+    /// What of frames' traffic class the outer header gets.
+    pub marking: Marking,
     /// This worker's counters.
     pub counters: &'a WorkerCounters,
     /// Whether to complete partial checksums.
@@ -170,12 +175,32 @@ impl<U: RunSink> LanToWan<'_, U> {
         }
     }
 
+    /// What goes to the peer from now on has the frame's traffic class. A datagram has one DSCP: what waits with another
+    /// goes first.
+    #[cold]
+    fn mark(&mut self, peer: PeerIndex, frame: &[u8]) {
+        let (marking, class) = (self.marking, traffic_class::of(frame));
+        let Some(tx) = self.peers.get(usize::from(peer)) else {
+            return;
+        };
+        if marking.bundle(tx.class) != marking.bundle(class) {
+            self.flush_peer(usize::from(peer));
+        }
+        self.peers[usize::from(peer)].class = class;
+        self.uplink.mark(marking.bundle(class));
+    }
+
     fn push(&mut self, peer: PeerIndex, frame: &mut [u8]) -> Result<(), DropReason> {
+        if self.marking.is_on() {
+            self.mark(peer, frame);
+        }
         let tx = self
             .peers
             .get_mut(usize::from(peer))
             .ok_or(DropReason::NoSession)?;
-        let PeerTx { lane, path, border } = tx;
+        let PeerTx {
+            lane, path, border, ..
+        } = tx;
         let (uplink, counters, now) = (&mut *self.uplink, self.counters, self.now);
         let mut append = |frame: &[u8]| {
             let lane = lane.as_mut().ok_or(DropReason::NoSession)?;
@@ -184,6 +209,8 @@ impl<U: RunSink> LanToWan<'_, U> {
                 uplink: &mut *uplink,
                 peer,
                 path,
+                // None is sent before the flush.
+                lone_frame: None,
                 counters,
             };
             lane.push(frame, now, &mut out)?;
@@ -209,18 +236,32 @@ impl<U: RunSink> LanToWan<'_, U> {
 
     /// Seals and sends every open bundle: the end of the batch.
     pub fn flush(&mut self) {
-        for (peer, tx) in self.peers.iter_mut().enumerate() {
-            let (Some(lane), Some(path)) = (&mut tx.lane, &tx.path) else {
-                continue;
-            };
-            lane.flush(&mut ToPeer {
-                uplink: &mut *self.uplink,
-                peer: peer as PeerIndex,
-                path,
-                counters: self.counters,
-            });
-            self.counters.peers[peer].tx_datagrams.set(lane.sequence());
+        for peer in 0..self.peers.len() {
+            self.flush_peer(peer);
+        }
+        if self.marking.is_on() {
+            self.uplink.mark(0);
         }
         self.uplink.flush();
+    }
+
+    #[inline]
+    fn flush_peer(&mut self, peer: usize) {
+        let tx = &mut self.peers[peer];
+        let (Some(lane), Some(path)) = (&mut tx.lane, &tx.path) else {
+            return;
+        };
+        let marking = self.marking;
+        if marking.is_on() {
+            self.uplink.mark(marking.bundle(tx.class));
+        }
+        lane.flush(&mut ToPeer {
+            uplink: &mut *self.uplink,
+            peer: peer as PeerIndex,
+            path,
+            lone_frame: marking.is_on().then(|| marking.lone_frame(tx.class)),
+            counters: self.counters,
+        });
+        self.counters.peers[peer].tx_datagrams.set(lane.sequence());
     }
 }

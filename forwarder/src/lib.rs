@@ -59,6 +59,7 @@ pub mod spec;
 pub mod stations;
 pub mod status;
 pub mod sys;
+pub mod traffic_class;
 pub mod uplink;
 pub mod vlans;
 pub mod wan_to_lan;

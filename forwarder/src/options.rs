@@ -130,6 +130,14 @@ pub struct RunOptions {
     #[arg(long, value_name = "auto|SIZE|off")]
     pub clamp_mss: Option<ClampMss>,
 
+    /// Copy the DSCP of frames to the datagrams they travel in: frames of different DSCPs do not share one then [default: off]
+    #[arg(long, value_enum)]
+    pub copy_dscp: Option<OnOff>,
+
+    /// Copy the ECN field to the datagrams that carry a single frame, so that routers mark these instead of dropping them [default: off]
+    #[arg(long, value_enum)]
+    pub copy_ecn: Option<OnOff>,
+
     /// Broadcast and multicast that crosses, either way: `all` of it; `arp` is ARP, neighbour discovery and DHCP alone; `none` is not even these [default: all]
     #[arg(long, value_enum)]
     pub flood: Option<FloodName>,
@@ -235,6 +243,8 @@ impl RunOptions {
             rx_filter: self.rx_filter.or(file.rx_filter),
             finish_checksums: self.finish_checksums.or(file.finish_checksums),
             clamp_mss: self.clamp_mss.or(file.clamp_mss),
+            copy_dscp: self.copy_dscp.or(file.copy_dscp),
+            copy_ecn: self.copy_ecn.or(file.copy_ecn),
             flood: self.flood.or(file.flood),
             flood_limit: self.flood_limit.or(file.flood_limit),
             arp_suppress: self.arp_suppress.or(file.arp_suppress),

@@ -21,7 +21,8 @@ use crate::{
     snoop::{self, Snoop, TELLING},
     stations::{KeyHasher, PeerIndex, Place, Role, StationTable},
     sys::xsk::{TransmitError, XskPort},
-    uplink::Path,
+    traffic_class,
+    uplink::{Arrival, Path},
     vlans::PeerVlans,
 };
 
@@ -147,7 +148,11 @@ impl<P: FrameSink> WanToLan<'_, P> {
     /// Takes one datagram. Returns the path of its sender if that is new: only the newest
     /// authenticated datagram of a lane moves it, a replayed or delayed one does not.
     #[inline]
-    pub fn datagram(&mut self, datagram: &mut [u8], from: Path) -> Option<LearntPath> {
+    pub fn datagram(
+        &mut self,
+        datagram: &mut [u8],
+        from: impl Into<Arrival>,
+    ) -> Option<LearntPath> {
         let (mut learnt, size) = (None, datagram.len());
         self.run(datagram, size, from, &mut |news| learnt = Some(news));
         learnt
@@ -160,9 +165,10 @@ impl<P: FrameSink> WanToLan<'_, P> {
         &mut self,
         run: &mut [u8],
         segment_size: usize,
-        from: Path,
+        from: impl Into<Arrival>,
         learn: &mut impl FnMut(LearntPath),
     ) {
+        let from = from.into();
         each_lane(run, segment_size, |of_lane| {
             // An empty datagram is one too.
             let datagrams = of_lane.len().div_ceil(segment_size.max(1)).max(1) as u64;
@@ -183,7 +189,7 @@ impl<P: FrameSink> WanToLan<'_, P> {
         &mut self,
         run: &mut [u8],
         segment_size: usize,
-        from: Path,
+        from: Arrival,
     ) -> Result<Option<LearntPath>, DropReason> {
         let spi = claimed_spi(run, segment_size).ok_or(DropReason::MalformedDatagram)?;
         let inbound = self
@@ -202,7 +208,9 @@ impl<P: FrameSink> WanToLan<'_, P> {
             if is_flooded(frame) {
                 flood.pass(snoop::beginning(&frame, &mut [0; TELLING]), now)?;
             }
-            transmit(frame, peer, port, clamp.as_deref_mut(), counters)?;
+            // Of what is in several parts the outer header says nothing (traffic_class).
+            let outer = if frame.alone { from.ecn } else { 0 };
+            transmit(frame, (peer, outer), port, clamp.as_deref_mut(), counters)?;
             snoop.from_peer(frame, peer, now, counters);
             Ok(())
         };
@@ -233,10 +241,10 @@ impl<P: FrameSink> WanToLan<'_, P> {
             return Ok(None);
         }
         inbound.highest.set(inbound.lane.highest());
-        if !inbound.learns_path || inbound.path == Some(from) {
+        if !inbound.learns_path || inbound.path == Some(from.path) {
             return Ok(None);
         }
-        inbound.path = Some(from);
+        inbound.path = Some(from.path);
         let (remote_lane, generation) = (inbound.remote_lane, inbound.generation);
         if begins {
             self.outdate(peer, remote_lane, generation);
@@ -244,7 +252,7 @@ impl<P: FrameSink> WanToLan<'_, P> {
         Ok(Some(LearntPath {
             peer,
             remote_lane,
-            path: from,
+            path: from.path,
         }))
     }
 
@@ -308,6 +316,7 @@ fn over_border(
         [] => rest.split_at(rest.len().min(Frame::MIN_HEAD)),
         tail => (rest, tail),
     };
+    let far = (far, frame.alone);
     match header.len() + near.len() {
         0..=SHORT => take_joined(&mut [0; SHORT], header, near, far, take),
         _ => take_joined(&mut [0; MAX_FRAME + TAG_LEN], header, near, far, take),
@@ -323,25 +332,33 @@ fn take_joined(
     room: &mut [u8],
     header: &[u8],
     near: &[u8],
-    far: &[u8],
+    (far, alone): (&[u8], bool),
     take: &mut impl FnMut(Frame<'_>) -> Result<(), DropReason>,
 ) -> Result<(), DropReason> {
     let (head, rest) = room.split_at_mut(header.len());
     head.copy_from_slice(header);
     rest[..near.len()].copy_from_slice(near);
     let head = &room[..header.len() + near.len()];
-    take(Frame { head, tail: far })
+    take(Frame {
+        alone,
+        ..Frame::halves(head, far)
+    })
 }
 
-/// Gives an admitted frame to the LAN port, with a lower MSS if that is wanted and there is one to lower.
+/// Gives an admitted frame to the LAN port, with a lower MSS if that is wanted and there is one to lower, and with what
+/// the path has marked its datagram with.
 #[inline]
 fn transmit(
     frame: Frame<'_>,
-    peer: PeerIndex,
+    (peer, outer): (PeerIndex, u8),
     port: &mut impl FrameSink,
     clamp: Option<&mut Clamp>,
     counters: &WorkerCounters,
 ) -> Result<(), DropReason> {
+    // CE and ECT(1): the others change no inner header.
+    if outer & traffic_class::ECT_1 != 0 {
+        return transmit_marked(frame, (peer, outer), port, clamp, counters);
+    }
     if let Some(clamp) = clamp
         && let Some(lowered) = clamp.copy(&frame, peer)
     {
@@ -349,6 +366,29 @@ fn transmit(
         return port.transmit(lowered).map_err(reason);
     }
     port.transmit(frame).map_err(reason)
+}
+
+#[cold]
+fn transmit_marked(
+    frame: Frame<'_>,
+    (peer, outer): (PeerIndex, u8),
+    port: &mut impl FrameSink,
+    clamp: Option<&mut Clamp>,
+    counters: &WorkerCounters,
+) -> Result<(), DropReason> {
+    let mut room = [0; MAX_FRAME + TAG_LEN];
+    let copy = room.get_mut(..frame.len());
+    let copy = copy.ok_or(DropReason::BadFrameLength)?;
+    let (head, tail) = copy.split_at_mut(frame.head.len());
+    head.copy_from_slice(frame.head);
+    tail.copy_from_slice(frame.tail);
+    if traffic_class::leave_tunnel(copy, outer)? {
+        counters.ecn_marked.add(1);
+    }
+    if clamp.is_some_and(|clamp| clamp.frame(copy, peer)) {
+        counters.mss_clamped.add(1);
+    }
+    port.transmit(Frame::whole(copy)).map_err(reason)
 }
 
 /// Whether the frame, which has a header, is to a group.

@@ -153,6 +153,7 @@ impl Worker {
             flood: &mut self.flood,
             snoop: &mut self.config.snoop,
             clamp: self.clamp.as_ref(),
+            marking: self.config.marking,
             counters: &self.counters,
             finish_checksums: self.config.finish_checksums,
             now,

@@ -92,6 +92,8 @@ drop_reasons! {
     SplitHorizon = "split_horizon",
     /// A link-local protocol (STP, LLDP, LACP, pause), which never crosses.
     LinkLocal = "link_local",
+    /// The path has marked the datagram for congestion (ECN), and the packet in it cannot tell of that: dropping it does.
+    CongestionMarked = "congestion_marked",
     /// The frame is larger than the LAN port can send.
     LanMtu = "lan_mtu",
     /// The LAN port's transmit ring or frame memory stayed full.

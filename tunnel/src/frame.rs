@@ -8,6 +8,8 @@ pub struct Frame<'a> {
     pub head: &'a [u8],
     /// What comes behind `head`; nothing, mostly.
     pub tail: &'a [u8],
+    /// Whether it was all that its datagram carried.
+    pub alone: bool,
 }
 
 impl<'a> Frame<'a> {
@@ -21,6 +23,17 @@ impl<'a> Frame<'a> {
         Self {
             head: bytes,
             tail: &[],
+            alone: false,
+        }
+    }
+
+    /// A frame in two parts.
+    #[inline]
+    pub const fn halves(head: &'a [u8], tail: &'a [u8]) -> Self {
+        Self {
+            head,
+            tail,
+            alone: false,
         }
     }
 

@@ -109,10 +109,7 @@ impl Joiner {
             && rest == 0
             && self.parts[part].can_lead()
         {
-            deliver(Frame {
-                head: self.parts[part].bytes(),
-                tail: piece.bytes,
-            });
+            deliver(Frame::halves(self.parts[part].bytes(), piece.bytes));
             self.release(part);
             return Ok(true);
         }

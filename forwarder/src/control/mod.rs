@@ -311,9 +311,18 @@ impl Control {
         Ok(())
     }
 
+    /// Has the LAN port's device receive for the stations that are away now. Who changes them calls this; so does
+    /// the look at the LAN port, every second.
+    fn filter_for_stations(&mut self) {
+        if self.parts.rx_filter.is_list() {
+            self.parts.rx_filter.follow(self.stations.away_macs());
+        }
+    }
+
     /// The LAN port may go, or be given another MAC address.
     fn look_at_lan(&mut self) -> Result<(), String> {
         self.parts.lan_port.look()?;
+        self.filter_for_stations();
         let name = &self.parts.lan.name;
         let gone = format!("interface {name} is gone");
         let device = match Device::find(name) {

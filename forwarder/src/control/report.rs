@@ -239,6 +239,7 @@ fn worker_counters(c: &WorkerCounters) -> BTreeMap<String, u64> {
         ("wan_tx_runs", &c.wan_tx_runs),
         ("checksums_finished", &c.checksums_finished),
         ("mss_clamped", &c.mss_clamped),
+        ("ecn_marked", &c.ecn_marked),
         ("lan_injected", &c.lan_injected),
         ("wan_injected", &c.wan_injected),
         ("punted", &c.punted),

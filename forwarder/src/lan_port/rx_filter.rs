@@ -84,6 +84,11 @@ impl RxFilter {
         }
     }
 
+    /// Whether it is a list, which follows the stations.
+    pub fn is_list(&self) -> bool {
+        matches!(self, Self::List(_))
+    }
+
     /// Whether everything is received.
     pub fn is_promiscuous(&self) -> bool {
         matches!(self, Self::Promiscuous(_))

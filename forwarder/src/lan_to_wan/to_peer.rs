@@ -49,6 +49,12 @@ pub trait RunSink {
         false
     }
 
+    /// From now on datagrams have this traffic class, 0 until it is set and for who does not care.
+    #[inline]
+    fn mark(&mut self, class: u8) {
+        let _ = class;
+    }
+
     /// Has what was sent leave: the end of a batch.
     #[inline]
     fn flush(&mut self) {}
@@ -69,6 +75,8 @@ pub struct ToPeer<'a, U> {
     pub peer: PeerIndex,
     /// Where that is.
     pub path: &'a Path,
+    /// The traffic class of a datagram of one frame, if it has one of its own.
+    pub lone_frame: Option<u8>,
     /// This worker's counters.
     pub counters: &'a WorkerCounters,
 }
@@ -89,6 +97,13 @@ impl<U: RunSink> DatagramSink for ToPeer<'_, U> {
         match self.uplink.send_lent(self.peer, length, self.path) {
             true => self.counters.wan_tx_datagrams.add(1),
             false => self.counters.drop_one(DropReason::UplinkFull),
+        }
+    }
+
+    #[inline]
+    fn lone_frame(&mut self) {
+        if let Some(class) = self.lone_frame {
+            self.uplink.mark(class);
         }
     }
 

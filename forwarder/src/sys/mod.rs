@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 pub mod ethtool;
+pub mod marked;
 pub mod membership;
 pub mod packet;
 pub mod prefetch;

@@ -128,23 +128,16 @@ pub fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> 
         .or_else(|_| set(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, &bytes))
 }
 
-/// Ends the messages that the kernel adds to each datagram received: its traffic class (ECN), and if
-/// `address` the address that it came to.
+/// Ends the message that the kernel adds to each datagram received: the address that it came to.
 ///
 /// # Errors
 ///
 /// What `setsockopt` answers.
-pub fn stop_telling(fd: BorrowedFd<'_>, ipv6: bool, address: bool) -> io::Result<()> {
+pub fn stop_telling_address(fd: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
     let off: c_int = 0;
-    // An IPv6 socket may take IPv4 as well; one that does not ignores the option.
-    set(fd, libc::IPPROTO_IP, libc::IP_RECVTOS, &off)?;
-    if ipv6 {
-        set(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, &off)?;
-    }
-    match (address, ipv6) {
-        (false, _) => Ok(()),
-        (true, false) => set(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, &off),
-        (true, true) => set(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, &off),
+    match ipv6 {
+        false => set(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, &off),
+        true => set(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, &off),
     }
 }
 

@@ -15,8 +15,11 @@ use causeway_ebpf::{
     outer::{IPV4_LEN, IPV6_LEN, PROTOCOL_UDP, UDP_LEN},
 };
 
-use super::{NextHop, Path};
-use crate::checksum::{fold, sum};
+use super::{Arrival, NextHop, Path};
+use crate::{
+    checksum::{fold, sum},
+    traffic_class,
+};
 
 /// The most that is in front of a datagram.
 const MAX_LEN: usize = HEADER_LEN + TAG_LEN + IPV6_LEN + UDP_LEN;
@@ -34,6 +37,8 @@ pub struct Template {
     sum: u32,
     ipv6: bool,
     mtu: usize,
+    /// The traffic class that they have.
+    class: u8,
 }
 
 impl Template {
@@ -78,6 +83,7 @@ impl Template {
             sum,
             ipv6: remote.is_ipv6(),
             mtu: hop.mtu,
+            class: 0,
         })
     }
 
@@ -89,6 +95,23 @@ impl Template {
     /// The longest UDP payload that the next hop's MTU lets through.
     pub fn max_payload(&self) -> usize {
         self.mtu.saturating_sub(self.length - self.ip)
+    }
+
+    /// Gives them another traffic class.
+    #[inline]
+    pub fn set_class(&mut self, class: u8) {
+        if class == self.class {
+            return;
+        }
+        let ip = self.ip;
+        if self.ipv6 {
+            (self.bytes[ip], self.bytes[ip + 1]) = (0x60 | class >> 4, class << 4);
+        } else {
+            self.bytes[ip + 1] = class;
+            // It is the low half of a word.
+            self.sum = self.sum - u32::from(self.class) + u32::from(class);
+        }
+        self.class = class;
     }
 
     /// The headers for this payload.
@@ -130,7 +153,7 @@ impl Template {
 /// The UDP checksum is not looked at: nothing of the payload is believed before its tag verifies, and a
 /// sender on this machine may have left it unfinished.
 #[inline]
-pub fn datagram_of(frame: &mut [u8]) -> Option<(&mut [u8], Path)> {
+pub fn datagram_of(frame: &mut [u8]) -> Option<(&mut [u8], Arrival)> {
     let header = EthernetHeader::parse(&*frame)?;
     let outer = Outer::parse(&*frame, &header).ok()?;
     if header.ethertype == ETHERTYPE_IPV4 && sum(&frame[outer.ip..][..IPV4_LEN]) != 0xFFFF {
@@ -140,7 +163,13 @@ pub fn datagram_of(frame: &mut [u8]) -> Option<(&mut [u8], Path)> {
         remote: SocketAddr::new(ip(outer.source), outer.source_port),
         local: Some(ip(outer.destination)),
     };
-    Some((&mut frame[outer.payload..][..outer.length], path))
+    let ecn = traffic_class::ECN
+        & match header.ethertype {
+            ETHERTYPE_IPV4 => frame[outer.ip + 1],
+            _ => frame[outer.ip + 1] >> 4,
+        };
+    let payload = &mut frame[outer.payload..][..outer.length];
+    Some((payload, Arrival { path, ecn }))
 }
 
 fn ip(key: AddressKey) -> IpAddr {

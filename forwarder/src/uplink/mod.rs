@@ -40,6 +40,21 @@ pub struct Path {
     pub local: Option<IpAddr>,
 }
 
+/// How a datagram arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Where it came from, and to.
+    pub path: Path,
+    /// The ECN field of its IP header.
+    pub ecn: u8,
+}
+
+impl From<Path> for Arrival {
+    fn from(path: Path) -> Self {
+        Self { path, ecn: 0 }
+    }
+}
+
 /// What a worker that never waits handles between two looks into the socket: frames and datagrams. A system
 /// call that brings nothing costs as much as one or two of them.
 const BETWEEN_LOOKS: usize = 32;
@@ -61,6 +76,8 @@ pub struct Uplink {
     socket_had: bool,
     /// Handled since then.
     handled: usize,
+    /// Traffic class of what is sent.
+    class: u8,
 }
 
 impl From<UdpUplink> for Uplink {
@@ -80,6 +97,7 @@ impl Uplink {
             socket_waits: true,
             socket_had: true,
             handled: 0,
+            class: 0,
         }
     }
 
@@ -137,14 +155,14 @@ impl Uplink {
     pub fn receive_xdp(
         &mut self,
         limit: usize,
-        visit: impl FnMut(Option<(&mut [u8], Path)>),
+        visit: impl FnMut(Option<(&mut [u8], Arrival)>),
     ) -> usize {
         self.xdp.as_mut().map_or(0, |xdp| xdp.receive(limit, visit))
     }
 
     /// Lends every datagram of one receive call of the socket to `visit`, in runs
     /// ([`UdpUplink::receive`]); returns their number.
-    pub fn receive_udp(&mut self, visit: impl FnMut(&mut [u8], usize, Path)) -> usize {
+    pub fn receive_udp(&mut self, visit: impl FnMut(&mut [u8], usize, Arrival)) -> usize {
         let datagrams = self.udp.receive(visit);
         self.socket_waits = self.udp.may_have_more();
         (self.socket_had, self.handled) = (datagrams > 0, 0);
@@ -203,13 +221,23 @@ impl RunSink for Uplink {
                 _ => Err(io::ErrorKind::WouldBlock.into()),
             };
         }
-        let sent = self.udp.send(run, path);
+        let sent = match self.class {
+            0 => self.udp.send(run, path),
+            class => self.udp.send_marked(run, path, class),
+        };
         self.lost = if sent.is_err() { u64::MAX } else { 0 };
         sent
     }
 
     fn lost(&self, datagrams: u64) -> u64 {
         self.lost.min(datagrams)
+    }
+
+    fn mark(&mut self, class: u8) {
+        self.class = class;
+        if let Some(xdp) = &mut self.xdp {
+            xdp.mark(class);
+        }
     }
 
     #[inline]

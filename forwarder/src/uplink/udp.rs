@@ -13,8 +13,8 @@ use causeway_tunnel::lane::{Run, RunLimits};
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::Path;
-use crate::sys::sockopt;
+use super::{Arrival, Path};
+use crate::sys::{marked, sockopt};
 
 /// Receive calls handle this many (merged) datagrams at once. With GRO a few are many; more would only
 /// drive what was received out of the cache before it is opened.
@@ -81,8 +81,10 @@ impl UdpUplink {
         sockopt::force_receive_buffer(socket.as_fd(), SOCKET_BUFFER)?;
         let address = socket.local_addr()?.ip();
         let bound = (!address.is_unspecified()).then(|| address.to_canonical());
-        // What quinn-udp asks the kernel to tell of every datagram, and nobody wants to know.
-        sockopt::stop_telling(socket.as_fd(), address.is_ipv6(), bound.is_some())?;
+        if bound.is_some() {
+            // What quinn-udp asks the kernel to tell of every datagram, and is known.
+            sockopt::stop_telling_address(socket.as_fd(), address.is_ipv6())?;
+        }
         Ok(Self {
             socket,
             state,
@@ -143,6 +145,23 @@ impl UdpUplink {
         result
     }
 
+    /// Sends a run with a traffic class, as [`Self::send`] does without.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers; the rest of the run is not sent then.
+    pub fn send_marked(&self, run: &Run<'_>, path: &Path, class: u8) -> io::Result<()> {
+        let (fd, to) = (self.socket.as_fd(), for_family(path.remote, self.ipv6));
+        let several = run.bytes.len() > run.segment_size;
+        let segment = several.then_some(run.segment_size);
+        match marked::send(fd, run.bytes, segment, (path.local, to), class) {
+            Err(e) if is_gso_refusal(&e) => run
+                .datagrams()
+                .try_for_each(|datagram| marked::send(fd, datagram, None, (None, to), class)),
+            answer => answer,
+        }
+    }
+
     /// Datagrams that the kernel has dropped because the receive buffer was full.
     ///
     /// # Errors
@@ -165,9 +184,9 @@ impl UdpUplink {
     }
 
     /// Lends every datagram of one receive call to `visit`, in runs: datagrams of one sender that lie one
-    /// behind the other, the size of each but the last, and the path that they came by. Returns the
+    /// behind the other, the size of each but the last, how they arrived: the kernel merges none that are marked otherwise (`inet_gro_receive`). Returns the
     /// number of datagrams. 0: nothing was waiting.
-    pub fn receive(&mut self, mut visit: impl FnMut(&mut [u8], usize, Path)) -> usize {
+    pub fn receive(&mut self, mut visit: impl FnMut(&mut [u8], usize, Arrival)) -> usize {
         let mut slots = self.buffers.iter_mut();
         let mut slices: [IoSliceMut<'_>; RECEIVE_BATCH] = std::array::from_fn(|_| {
             IoSliceMut::new(slots.next().map_or(&mut [][..], |b| &mut b[..]))
@@ -187,7 +206,8 @@ impl UdpUplink {
                 local: self.bound.or(meta.dst_ip.map(|ip| ip.to_canonical())),
             };
             let size = meta.stride.max(1);
-            visit(&mut buffer[..meta.len], size, path);
+            let ecn = meta.ecn.map_or(0, |ecn| ecn as u8);
+            visit(&mut buffer[..meta.len], size, Arrival { path, ecn });
             datagrams += meta.len.div_ceil(size).max(1);
         }
         datagrams
@@ -247,7 +267,7 @@ mod tests {
         while got.len() < want && std::time::Instant::now() < deadline {
             b.receive(|run, size, path| {
                 let datagrams = run.chunks(size);
-                got.extend(datagrams.map(|d| (d.to_vec(), path)));
+                got.extend(datagrams.map(|d| (d.to_vec(), path.path)));
             });
         }
         got
@@ -283,6 +303,43 @@ mod tests {
         let answer = receive_all(&mut a, 1);
         assert_eq!(answer[0].0, b"answer");
         assert_eq!(answer[0].1.remote, path.remote);
+    }
+
+    /// Over IPv4, by a socket of either family, and IPv6; one datagram, and several at once.
+    #[test]
+    fn a_traffic_class_leaves_and_its_ecn_field_arrives() {
+        for (from, to) in [
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("[::]:0", "127.0.0.1:0"),
+            ("[::1]:0", "[::1]:0"),
+        ] {
+            let open = |address: &str| {
+                UdpUplink::new(bind(address.parse().unwrap(), false).unwrap()).unwrap()
+            };
+            let (a, mut b) = (open(from), open(to));
+            let remote = b.local_address().unwrap();
+            let path = Path {
+                remote,
+                local: Some(remote.ip()),
+            };
+            for (class, length) in [(0xBB, 100), (0xB8, 250), (0x02, 250), (0x01, 300)] {
+                let run = Run {
+                    bytes: &[7; 300][..length],
+                    segment_size: 100,
+                };
+                a.send_marked(&run, &path, class).unwrap();
+                let mut got: Vec<Vec<u8>> = Vec::new();
+                let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+                while got.concat().len() < length && std::time::Instant::now() < deadline {
+                    b.receive(|run, size, arrival| {
+                        assert_eq!(arrival.ecn, class & 3, "{from} {class:#x}");
+                        got.extend(run.chunks(size).map(<[u8]>::to_vec));
+                    });
+                }
+                assert_eq!(got.concat(), run.bytes);
+                assert!(got.iter().all(|datagram| datagram.len() <= 100));
+            }
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 use causeway_tunnel::lane::Run;
 
 use super::{
-    NextHops, Path, Target,
+    Arrival, NextHops, Path, Target,
     headers::{self, Template},
 };
 use crate::{
@@ -32,6 +32,8 @@ pub struct XdpUplink {
     /// The same of runs before it, to other places.
     others: HashMap<Path, Option<Template>>,
     sent: u64,
+    /// Traffic class of what is sent.
+    class: u8,
 }
 
 impl XdpUplink {
@@ -45,6 +47,7 @@ impl XdpUplink {
             last: None,
             others: HashMap::new(),
             sent: 0,
+            class: 0,
         }
     }
 
@@ -70,6 +73,10 @@ impl XdpUplink {
     /// What `getsockopt` answers.
     pub fn statistics(&self) -> std::io::Result<XskStatistics> {
         self.port.statistics()
+    }
+
+    pub(super) fn mark(&mut self, class: u8) {
+        self.class = class;
     }
 
     pub(super) fn set_source_port(&mut self, port: u16) {
@@ -144,6 +151,7 @@ impl XdpUplink {
         let Some((_, Some(template))) = &mut self.last else {
             return false;
         };
+        template.set_class(self.class);
         let slot = usize::from(peer);
         let headers = template.headers(&self.port.draft_body(slot)[..length]);
         let sent = self.port.send_draft(slot, headers, length);
@@ -157,6 +165,7 @@ impl XdpUplink {
         let Some((_, Some(template))) = &mut self.last else {
             return u64::MAX;
         };
+        template.set_class(self.class);
         let mut lost = 0;
         let mut datagrams = run.bytes.chunks(run.segment_size.max(1));
         while let Some(datagram) = datagrams.next() {
@@ -176,7 +185,7 @@ impl XdpUplink {
     pub(super) fn receive(
         &mut self,
         limit: usize,
-        mut visit: impl FnMut(Option<(&mut [u8], Path)>),
+        mut visit: impl FnMut(Option<(&mut [u8], Arrival)>),
     ) -> usize {
         self.port
             .receive(limit, |frame| visit(headers::datagram_of(frame)))

@@ -27,7 +27,11 @@ use crossbeam::utils::CachePadded;
 use rtrb::{Consumer, Producer, RingBuffer};
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::{counters::WorkerCounters, stations::KeyHasher, uplink::Path};
+use crate::{
+    counters::WorkerCounters,
+    stations::KeyHasher,
+    uplink::{Arrival, Path},
+};
 
 /// Datagrams of one worker that wait for one other at most: what two full batches bring.
 const ROOM: usize = 512;
@@ -41,7 +45,7 @@ pub type LiveSpis = HashSet<u32, BuildHasherDefault<KeyHasher>>;
 /// A datagram for another worker, and where it came from.
 struct Parcel {
     bytes: Vec<u8>,
-    from: Path,
+    from: Arrival,
 }
 
 /// What one worker and one other have in common.
@@ -144,7 +148,7 @@ impl Mailbox {
         &mut self,
         worker: usize,
         datagram: &[u8],
-        from: Path,
+        from: Arrival,
         counters: &WorkerCounters,
     ) {
         if self.leave(worker, datagram, from) {
@@ -156,7 +160,7 @@ impl Mailbox {
         }
     }
 
-    fn leave(&mut self, worker: usize, datagram: &[u8], from: Path) -> bool {
+    fn leave(&mut self, worker: usize, datagram: &[u8], from: Arrival) -> bool {
         let Some(mut parcel) = self.buffer() else {
             return false;
         };
@@ -191,7 +195,8 @@ impl Mailbox {
                 from: Path {
                     remote: ([0; 4], 0).into(),
                     local: None,
-                },
+                }
+                .into(),
             }));
         }
         self.spare.pop()
@@ -211,7 +216,11 @@ impl Mailbox {
     }
 
     /// Lends up to `limit` datagrams that others have left to `visit`; returns their number.
-    pub(super) fn empty(&mut self, limit: usize, mut visit: impl FnMut(&mut [u8], Path)) -> usize {
+    pub(super) fn empty(
+        &mut self,
+        limit: usize,
+        mut visit: impl FnMut(&mut [u8], Arrival),
+    ) -> usize {
         let senders = &self.bells[self.own].senders;
         if senders.load(Ordering::Relaxed) != 0 {
             self.to_empty |= senders.swap(0, Ordering::AcqRel);

@@ -19,6 +19,7 @@ use crate::{
     snoop::Snoop,
     stations::{PeerIndex, StationTable},
     sys::xsk::XskPort,
+    traffic_class::Marking,
     uplink::{NextHops, Path, UdpUplink, Uplink},
     vlans::Vlans,
     wan_to_lan::LearntPath,
@@ -48,6 +49,8 @@ pub struct WorkerConfig {
     pub finish_checksums: bool,
     /// What the segment size of TCP connections is lowered to.
     pub clamp_mss: ClampMss,
+    /// What of frames' traffic class the outer header gets.
+    pub marking: Marking,
     /// A lane idle for this long sends a keepalive.
     pub lane_keepalive: Duration,
     /// Number of peers.

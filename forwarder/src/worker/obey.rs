@@ -126,6 +126,7 @@ impl Worker {
             flood: &mut self.flood,
             snoop: &mut self.config.snoop,
             clamp: None,
+            marking: self.config.marking,
             counters: &self.counters,
             finish_checksums: false,
             now,

@@ -218,7 +218,7 @@ mod tests {
     fn leave(punt: &mut Punt, number: u8, origin: Origin, now: Instant, counters: &WorkerCounters) {
         let bytes = [number; 600];
         let (head, tail) = bytes.split_at(100);
-        punt.leave(Kind::Arp, origin, Frame { head, tail }, now, counters);
+        punt.leave(Kind::Arp, origin, Frame::halves(head, tail), now, counters);
     }
 
     #[test]

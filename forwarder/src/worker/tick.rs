@@ -59,6 +59,7 @@ impl Worker {
         let sent = lane.keepalive(
             now,
             &mut ToPeer {
+                lone_frame: None,
                 uplink,
                 peer: peer as PeerIndex,
                 path,

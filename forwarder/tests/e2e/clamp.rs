@@ -31,16 +31,9 @@ fn auto_is_set_at_one_end_and_holds_for_both_directions() {
     assert!(within(PATIENCE, || lab
         .exec("vm1", &["ss", "-Hltn", "sport = :5201"])
         .contains("5201")));
+    let syns_only = "tcp[13] & 2 != 0 or (ip6 proto 6 and ip6[53] & 2 != 0)";
     let dump = [
-        "tcpdump",
-        "-l",
-        "-n",
-        "-vv",
-        "-Q",
-        "in",
-        "-i",
-        "eth0",
-        "tcp or ip6 proto 6",
+        "timeout", "30", "tcpdump", "-n", "-vv", "-Q", "in", "-i", "eth0", "-c", "4", syns_only,
     ];
     let captures = ["dc", "vm1"].map(|host| lab.spawn(host, &dump));
     let opened = |host| lab.exec(host, &["ss", "-H0"]).contains("eth0");
@@ -49,7 +42,7 @@ fn auto_is_set_at_one_end_and_holds_for_both_directions() {
         lab.exec("dc", &["iperf3", "--client", address, "--bytes", "100K"]);
     }
     for capture in captures {
-        let capture = capture.interrupt();
+        let capture = capture.output();
         let syns = syns(&capture);
         let of = |mss| {
             syns.iter()

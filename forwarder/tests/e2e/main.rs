@@ -22,6 +22,7 @@ mod lanes;
 mod lifecycle;
 mod listening;
 mod machine;
+mod marks;
 mod pings;
 mod ports;
 mod rekey;

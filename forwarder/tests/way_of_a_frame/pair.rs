@@ -13,7 +13,8 @@ use causeway::{
     snoop::Snoop,
     stations::{Role, StationTable},
     sys::xsk::TransmitError,
-    uplink::Path,
+    traffic_class::Marking,
+    uplink::{Arrival, Path},
     wan_to_lan::{FrameSink, InboundLane, InboundLanes, WanToLan},
 };
 use causeway_ebpf::FloodPolicy;
@@ -28,15 +29,24 @@ use causeway_tunnel::{
 
 use crate::*;
 
-/// The uplink: every datagram that was sent.
+/// The uplink: every datagram that was sent, and its traffic class.
 #[derive(Default)]
-struct Wire(Vec<Vec<u8>>);
+struct Wire {
+    datagrams: Vec<Vec<u8>>,
+    classes: Vec<u8>,
+    class: u8,
+}
 
 impl RunSink for Wire {
     fn send(&mut self, run: &Run<'_>, path: &Path) -> io::Result<()> {
         assert_eq!(*path, PATH);
-        self.0.extend(run.datagrams().map(<[u8]>::to_vec));
+        self.datagrams.extend(run.datagrams().map(<[u8]>::to_vec));
+        self.classes.resize(self.datagrams.len(), self.class);
         Ok(())
+    }
+
+    fn mark(&mut self, class: u8) {
+        self.class = class;
     }
 }
 
@@ -71,6 +81,11 @@ pub(crate) struct OneWay {
     pub(crate) flood: FloodGate,
     pub(crate) floods: Vec<FloodGate>,
     pub(crate) now: Instant,
+    /// What the sender copies to the outer header; what that was of each datagram of the last batch; and the
+    /// ECN field that they arrive with.
+    pub(crate) marking: Marking,
+    pub(crate) classes: Vec<u8>,
+    pub(crate) ecn: u8,
 }
 
 impl OneWay {
@@ -86,7 +101,7 @@ impl OneWay {
         let connected = PeerTx {
             lane: Some(lane),
             path: Some(PATH),
-            border: None,
+            ..PeerTx::default()
         };
         let inbound = InboundLane {
             lane: RxLane::new(spi, &keys(), limits, now),
@@ -109,6 +124,9 @@ impl OneWay {
             flood: gate(1_000_000, now),
             floods: vec![gate(1_000_000, now)],
             now,
+            marking: Marking::default(),
+            classes: Vec::new(),
+            ecn: 0,
         }
     }
 
@@ -122,6 +140,7 @@ impl OneWay {
             flood: &mut self.flood,
             snoop: &mut Snoop::default(),
             clamp: None,
+            marking: self.marking,
             counters: &self.sender,
             finish_checksums: false,
             now: self.now,
@@ -130,7 +149,9 @@ impl OneWay {
             batch.frame(&mut frame.clone());
         }
         batch.flush();
-        wire.0
+        assert_eq!(wire.class, 0, "a keepalive has none");
+        self.classes = wire.classes;
+        wire.datagrams
     }
 
     /// Datagrams in: the frames that reach the LAN.
@@ -147,7 +168,11 @@ impl OneWay {
             now: self.now,
         };
         for datagram in datagrams {
-            assert_eq!(batch.datagram(&mut datagram.clone(), PATH), None);
+            let from = Arrival {
+                path: PATH,
+                ecn: self.ecn,
+            };
+            assert_eq!(batch.datagram(&mut datagram.clone(), from), None);
         }
         lan.0
     }

@@ -154,6 +154,7 @@ impl End {
                 rate: 100_000,
             },
             clamp_mss: Default::default(),
+            marking: Default::default(),
             finish_checksums: false,
             lane_keepalive,
             peers: 1,

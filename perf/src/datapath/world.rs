@@ -104,7 +104,7 @@ impl Site {
             peers: [PeerTx {
                 lane: Some(lane),
                 path: Some(PATH),
-                border: None,
+                ..PeerTx::default()
             }],
             flood: gate(now),
             snoop: Snoop::default(),
@@ -122,6 +122,7 @@ impl Site {
             flood: &mut self.flood,
             snoop: &mut self.snoop,
             clamp: None,
+            marking: Default::default(),
             counters: &self.counters,
             finish_checksums: false,
             now: Instant::now(),

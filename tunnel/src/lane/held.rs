@@ -37,10 +37,7 @@ impl Held {
         let next = self.sequence + 1 == sequence && self.at.len() >= Frame::MIN_HEAD;
         let rest = self.length - self.at.len();
         let fits = piece.ahead == rest && piece.bytes.len() == rest;
-        (next && fits).then(|| Frame {
-            head: &run[self.at.clone()],
-            tail: piece.bytes,
-        })
+        (next && fits).then(|| Frame::halves(&run[self.at.clone()], piece.bytes))
     }
 
     /// The number of its datagram, and the piece itself.

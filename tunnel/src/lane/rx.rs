@@ -117,7 +117,10 @@ impl RxLane {
                 return Err(DropReason::BadFrameLength);
             }
             NextHeader::Ethernet => {
-                deliver(Frame::whole(opened.payload));
+                deliver(Frame {
+                    alone: true,
+                    ..Frame::whole(opened.payload)
+                });
                 1
             }
             NextHeader::Dummy => 0,

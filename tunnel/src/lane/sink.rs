@@ -28,6 +28,10 @@ pub trait DatagramSink {
         let _ = length;
     }
 
+    /// What is sent next is a datagram of one frame, the last that was pushed, and no bundle.
+    #[inline]
+    fn lone_frame(&mut self) {}
+
     /// Sends a run that lies in the lane's memory.
     fn send_run(&mut self, run: Run<'_>);
 }

@@ -231,6 +231,7 @@ impl TxLane {
     /// memory lent begins where that does, so the frame moves up.
     fn send_lone_frame(&mut self, out: &mut impl DatagramSink) {
         let payload = std::mem::take(&mut self.bundle).single_len();
+        out.lone_frame();
         if self.lent {
             let datagram = out.lent();
             let from = ESP_HEADER + LONE_SHIFT;

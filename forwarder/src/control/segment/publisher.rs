@@ -43,6 +43,7 @@ impl Control {
 
     /// Has the workers know the stations.
     pub(in crate::control) fn publish_now(&mut self, now: Instant) {
+        self.filter_for_stations();
         let snapshot = Arc::new(self.stations.clone());
         self.tell_all(|| Command::Stations(Arc::clone(&snapshot)));
         let publisher = &mut self.parts.segment.publisher;

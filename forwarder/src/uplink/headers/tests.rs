@@ -69,12 +69,36 @@ fn what_is_written_parses_back_and_its_checksums_are_right() {
                     assert_eq!(frame[outer.payload - 2..outer.payload], [0, 0]);
                 }
                 // As the other end sees it: from our address, to its own.
-                let (datagram, path) = datagram_of(&mut frame).unwrap();
+                let (datagram, Arrival { path, .. }) = datagram_of(&mut frame).unwrap();
                 assert_eq!(datagram, payload);
                 assert_eq!(path.remote, SocketAddr::new(source, PORT));
                 assert_eq!(path.local, Some(remote));
             }
         }
+    }
+}
+
+/// Set, changed and taken back; the checksums follow, and all else stays.
+#[test]
+fn the_traffic_class_is_that_of_the_frame() {
+    let payload = [5; 40];
+    for (source, remote) in addresses() {
+        let mut template = template(source, remote, None, 1_500);
+        let plain = [template.headers(&payload), &payload].concat();
+        for class in [0xB8, 0xFF, 0x03, 0x01, 0] {
+            template.set_class(class);
+            let mut frame = [template.headers(&payload), &payload].concat();
+            assert_eq!(traffic_class::of(&frame), class);
+            let header = EthernetHeader::parse(&frame[..]).unwrap();
+            let outer = Outer::parse(&frame[..], &header).unwrap();
+            if source.is_ipv6() {
+                assert_eq!(udp_sum(&frame, &outer), 0xFFFF);
+            }
+            // It looks at IPv4's checksum.
+            let (datagram, arrival) = datagram_of(&mut frame).unwrap();
+            assert_eq!((&*datagram, arrival.ecn), (&payload[..], class & 3));
+        }
+        assert_eq!([template.headers(&payload), &payload].concat(), plain);
     }
 }
 

@@ -2,11 +2,12 @@ use super::*;
 
 const WORKER: usize = 3;
 
-fn from() -> Path {
+fn from() -> Arrival {
     Path {
         remote: ([192, 0, 2, 7], 4_500).into(),
         local: None,
     }
+    .into()
 }
 
 /// The ESP datagram number `number` for that worker.

@@ -44,9 +44,12 @@ const fn counted(reason: DropReason) -> [Unit; 2] {
         | R::UnknownPayload
         | R::MalformedBundle
         | R::HandoverFull => [Nothing, Datagrams],
-        R::Incomplete | R::SpoofedSource | R::SplitHorizon | R::LanMtu | R::LanFull => {
-            [Nothing, Frames]
-        }
+        R::Incomplete
+        | R::SpoofedSource
+        | R::SplitHorizon
+        | R::CongestionMarked
+        | R::LanMtu
+        | R::LanFull => [Nothing, Frames],
     }
 }
 
