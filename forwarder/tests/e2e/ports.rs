@@ -234,6 +234,13 @@ fn a_port_that_cannot_be_had_is_named_with_the_mend() {
     );
     failed("tap:tun0", &["tun0 is no tap"]);
     lab.exec("site", &["ip", "link", "set", "br0", "up"]);
+    // Found out behind it: what was made is taken away.
+    let later = ["--lan", "bridge:br0", "--sa-log", "/nowhere/sa"];
+    refused(FAILED, &[], &later, &["cannot open --sa-log"]);
+    let later = ["--lan", "tap:tap7", "--sa-log", "/nowhere/sa"];
+    refused(FAILED, &[], &later, &["cannot open --sa-log"]);
+    let left = interfaces(&lab, "site");
+    assert!(!left.contains("cw") && !left.contains("tap7"), "{left}");
     lab.exec("site", &["ip", "link", "add", "cwp-br0", "type", "bridge"]);
     failed(
         "bridge:br0",
@@ -292,6 +299,18 @@ fn a_unicast_list_receives_for_the_stations_alone() {
     );
     lab.dc_reaches("10.77.0.50");
     lab.dc_reaches("fd77::51");
+    let (third, shown) = ("00:50:56:00:00:52", ["bridge", "fdb", "show", "dev", "mv0"]);
+    let filtered = || lab.exec("site", &shown).contains(third);
+    lab.exec(
+        "site",
+        &[CAUSEWAY, "station", "add", &format!("{third}=cloud")],
+    );
+    assert!(
+        within(PATIENCE, filtered),
+        "the filters follow the stations"
+    );
+    lab.exec("site", &[CAUSEWAY, "station", "remove", third]);
+    assert!(within(PATIENCE, || !filtered()));
     lab.stop("site", "KILL");
     let gone = || {
         !lab.exec("site", &["bridge", "fdb", "show", "dev", "mv0"])
