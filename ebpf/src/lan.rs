@@ -30,6 +30,9 @@ pub trait Tables {
     /// Where `key` lives, if it is known.
     fn place(&self, key: &StationKey) -> Option<Place>;
 
+    /// Whether `key`, from which a frame came in `epoch`, lives here; that it was heard is remembered then.
+    fn hears_at_home(&self, key: &StationKey, epoch: u16) -> bool;
+
     /// Whether `address` belongs to the host.
     ///
     /// In every VLAN: which of its addresses the host answers for where is the stack's choice.
@@ -80,7 +83,7 @@ where
     }
     let verdict = match role {
         Role::Site => site_verdict(&header, tables),
-        Role::Cloud => cloud_verdict(&header, tables),
+        Role::Cloud => cloud_verdict(&header, config.epoch(), tables),
     };
     match verdict {
         Verdict::Flood if !config.flood().allows(packet, &header) => Verdict::FloodPolicy,
@@ -102,8 +105,8 @@ fn site_verdict<T: Tables + ?Sized>(header: &EthernetHeader, tables: &T) -> Verd
 
 /// At the cloud end: what a granted station sends to anyone but its neighbours crosses.
 #[inline(always)]
-fn cloud_verdict<T: Tables + ?Sized>(header: &EthernetHeader, tables: &T) -> Verdict {
-    if tables.place(&header.source_station()) != Some(Place::Home) {
+fn cloud_verdict<T: Tables + ?Sized>(header: &EthernetHeader, epoch: u16, tables: &T) -> Verdict {
+    if !tables.hears_at_home(&header.source_station(), epoch) {
         return Verdict::NotGranted;
     }
     if is_group(&header.destination) {

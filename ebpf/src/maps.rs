@@ -7,7 +7,7 @@ use crate::flood::FloodPolicy;
 /// Name of the XDP program of the lan port.
 pub const LAN_PROGRAM: &str = "causeway_lan";
 
-/// Hash map: [`StationKey`] to [`Place`] (as `u32`), [`MAX_STATIONS`] entries.
+/// Hash map: [`StationKey`] to [`StationEntry`], [`MAX_STATIONS`] entries.
 pub const STATIONS: &str = "STATIONS";
 /// Hash map, used as a set: the host's own IP addresses, each an [`AddressKey`].
 pub const OWN_ADDRESSES: &str = "OWN_ADDRESSES";
@@ -21,6 +21,11 @@ pub const COUNTERS: &str = "COUNTERS";
 pub const LAN_SOCKETS: &str = "LAN_SOCKETS";
 /// Ring buffer of [`Sighting`](crate::Sighting), of [`SIGHTINGS_BYTES`].
 pub const SIGHTINGS: &str = "SIGHTINGS";
+/// Hash map, used as a set: the stations (each a [`StationKey`]) whose injected frames the workers note.
+pub const WATCHED: &str = "WATCHED";
+/// Array of [`injected::ELEMENTS`](crate::injected::ELEMENTS) of 64 bytes, which user space has in its memory: the
+/// notes of injected frames.
+pub const INJECTED: &str = "INJECTED";
 /// Per-CPU array of `u64`: by [`SightingCounter`](crate::SightingCounter).
 pub const SIGHTING_COUNTERS: &str = "SIGHTING_COUNTERS";
 
@@ -44,6 +49,8 @@ pub const MAX_STATIONS: u32 = 65_536;
 pub const SIGHTINGS_BYTES: u32 = 256 * 1_024;
 /// Stations whose last sighting the program remembers.
 pub const MAX_TOLD: u32 = 16_384;
+/// Stations that can be watched at once.
+pub const MAX_WATCHED: u32 = 4_096;
 /// Own addresses that the set holds.
 pub const MAX_OWN_ADDRESSES: u32 = 1_024;
 /// Addresses of probes that the set holds: a run of `causeway doctor` has fewer.
@@ -80,6 +87,12 @@ impl StationKey {
         let [v0, v1] = self.vlan.to_ne_bytes();
         let [m0, m1, m2, m3, m4, m5] = self.mac;
         [v0, v1, m0, m1, m2, m3, m4, m5]
+    }
+
+    /// The key that the map holds.
+    #[inline(always)]
+    pub const fn from_bytes([v0, v1, mac @ ..]: [u8; 8]) -> Self {
+        Self::new(u16::from_ne_bytes([v0, v1]), mac)
     }
 }
 
@@ -133,8 +146,52 @@ impl From<IpAddr> for AddressKey {
     }
 }
 
-/// Where a station lives. The value of the station table, as `u32`.
-#[repr(u32)]
+/// What is known of a station. The value of the station table.
+///
+/// User space replaces it as a whole. The program writes to the epoch alone, in place: the element that it
+/// found may be another station's by then, as the kernel reuses removed ones at once, and all that can
+/// happen is that the other seems to have been heard.
+#[repr(C, align(4))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StationEntry {
+    /// The [`Place`], as a number, since a map can hold any.
+    place: u16,
+    /// When a frame from it was last seen, if it is at home.
+    pub epoch: u16,
+}
+
+impl StationEntry {
+    /// A station at `place` that has been heard in `epoch`.
+    pub const fn new(place: Place, epoch: u16) -> Self {
+        Self {
+            place: place as u16,
+            epoch,
+        }
+    }
+
+    /// Where it lives, or `None` if the entry is none of ours.
+    #[inline(always)]
+    pub const fn place(&self) -> Option<Place> {
+        Place::from_value(self.place)
+    }
+
+    /// The entry as the map holds it.
+    pub const fn to_bytes(self) -> [u8; 4] {
+        let ([p0, p1], [e0, e1]) = (self.place.to_ne_bytes(), self.epoch.to_ne_bytes());
+        [p0, p1, e0, e1]
+    }
+
+    /// The entry that the map holds.
+    pub const fn from_bytes([p0, p1, e0, e1]: [u8; 4]) -> Self {
+        Self {
+            place: u16::from_ne_bytes([p0, p1]),
+            epoch: u16::from_ne_bytes([e0, e1]),
+        }
+    }
+}
+
+/// Where a station lives. Part of a [`StationEntry`].
+#[repr(u16)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
     /// On this LAN.
@@ -146,7 +203,7 @@ pub enum Place {
 impl Place {
     /// The place of a map value, or `None` if it is neither.
     #[inline(always)]
-    pub const fn from_value(value: u32) -> Option<Self> {
+    pub const fn from_value(value: u16) -> Option<Self> {
         match value {
             1 => Some(Self::Home),
             2 => Some(Self::Away),
@@ -176,6 +233,9 @@ pub struct LanConfig {
     flags: u8,
     /// MAC address of the lan port itself.
     mac: [u8; 6],
+    /// What is written to a station that is heard. In the second word, so that it changes without the first.
+    epoch: u16,
+    reserved: [u8; 6],
 }
 
 impl LanConfig {
@@ -185,6 +245,8 @@ impl LanConfig {
             role: role as u8,
             flags: 0,
             mac,
+            epoch: 0,
+            reserved: [0; 6],
         }
     }
 
@@ -210,6 +272,17 @@ impl LanConfig {
         FloodPolicy::from_bits(self.flags >> 1)
     }
 
+    /// The same in another epoch.
+    pub const fn with_epoch(self, epoch: u16) -> Self {
+        Self { epoch, ..self }
+    }
+
+    /// What is written to a station that is heard: see [`StationEntry`].
+    #[inline(always)]
+    pub const fn epoch(&self) -> u16 {
+        self.epoch
+    }
+
     /// Whether the set of probes is to be asked: without probes under way no frame pays for it.
     #[inline(always)]
     pub const fn probing(&self) -> bool {
@@ -233,9 +306,13 @@ impl LanConfig {
     }
 
     /// The configuration as the map holds it.
-    pub const fn to_bytes(self) -> [u8; 8] {
+    pub const fn to_bytes(self) -> [u8; 16] {
         let [m0, m1, m2, m3, m4, m5] = self.mac;
-        [self.role, self.flags, m0, m1, m2, m3, m4, m5]
+        let [e0, e1] = self.epoch.to_ne_bytes();
+        let (role, flags) = (self.role, self.flags);
+        [
+            role, flags, m0, m1, m2, m3, m4, m5, e0, e1, 0, 0, 0, 0, 0, 0,
+        ]
     }
 }
 
@@ -277,12 +354,13 @@ impl UplinkConfig {
 // No padding anywhere: the kernel compares and copies every byte.
 const _: () = assert!(size_of::<StationKey>() == 8);
 const _: () = assert!(size_of::<AddressKey>() == 16);
-const _: () = assert!(size_of::<LanConfig>() == 8);
+const _: () = assert!(size_of::<StationEntry>() == 4);
+const _: () = assert!(size_of::<LanConfig>() == 16);
 const _: () = assert!(size_of::<UplinkConfig>() == 8);
 
 #[cfg(test)]
 mod tests {
-    use super::{AddressKey, FloodPolicy, LanConfig, Place, Role, StationKey};
+    use super::{AddressKey, FloodPolicy, LanConfig, Place, Role, StationEntry, StationKey};
 
     #[test]
     fn keys_keep_vlan_and_mac_apart() {
@@ -304,15 +382,19 @@ mod tests {
     #[test]
     fn map_values_round_trip() {
         for place in [Place::Home, Place::Away] {
-            assert_eq!(Place::from_value(place as u32), Some(place));
+            assert_eq!(Place::from_value(place as u16), Some(place));
+            let entry = StationEntry::new(place, 0xfffe);
+            assert_eq!(StationEntry::from_bytes(entry.to_bytes()), entry);
+            assert_eq!((entry.place(), entry.epoch), (Some(place), 0xfffe));
         }
         assert_eq!(Place::from_value(0), None);
         for role in [Role::Site, Role::Cloud] {
             let config = LanConfig::new(role, [1, 2, 3, 4, 5, 6]);
             assert_eq!(config.role(), role);
-            assert_eq!(config.to_bytes(), [role as u8, 0, 1, 2, 3, 4, 5, 6]);
+            assert_eq!(config.to_bytes()[..8], [role as u8, 0, 1, 2, 3, 4, 5, 6]);
+            assert_eq!(config.with_epoch(7).epoch(), 7);
             let probing = config.with_probes(true);
-            assert_eq!(probing.to_bytes(), [role as u8, 1, 1, 2, 3, 4, 5, 6]);
+            assert_eq!(probing.to_bytes()[..8], [role as u8, 1, 1, 2, 3, 4, 5, 6]);
             assert!(probing.probing() && !config.probing());
             let strict = probing.with_flood(FloodPolicy::Nothing);
             assert_eq!(strict.flood(), FloodPolicy::Nothing);

@@ -10,17 +10,17 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use causeway_ebpf::{
-    Action, LanConfig, MAX_STATIONS, Place, StationKey, Tables, Verdict, lan_verdict,
+    Action, LanConfig, MAX_STATIONS, Place, StationEntry, StationKey, Tables, Verdict, lan_verdict,
     maps::{AddressKey, MAX_LAN_QUEUES, MAX_OWN_ADDRESSES, MAX_PROBES, probe_key},
     sighting_of,
 };
 
 use crate::{kernel::Frame, sight};
 
-/// [`StationKey`] to [`Place`]. The key's bytes are handled as one number, which the compiler
+/// [`StationKey`] to [`StationEntry`]. The key's bytes are handled as one number, which the compiler
 /// stores at once: piece by piece it would misalign accesses to the stack.
 #[map]
-static STATIONS: HashMap<u64, u32> = HashMap::with_max_entries(MAX_STATIONS, 0);
+static STATIONS: HashMap<u64, StationEntry> = HashMap::with_max_entries(MAX_STATIONS, 0);
 
 #[map]
 static OWN_ADDRESSES: HashMap<AddressKey, u8> = HashMap::with_max_entries(MAX_OWN_ADDRESSES, 0);
@@ -83,20 +83,44 @@ fn count(verdict: Verdict) {
     }
 }
 
+/// A station's key as the maps have it, put together in registers: what the compiler stores piece by
+/// piece would be misaligned on the stack.
+#[inline(always)]
+pub(crate) fn map_key(StationKey { vlan, mac }: StationKey) -> u64 {
+    let [a, b, c, d, e, f] = mac.map(u64::from);
+    let mac = a | b << 8 | c << 16 | d << 24 | e << 32 | f << 40;
+    u64::from_le(u64::from(vlan.to_le()) | mac << 16)
+}
+
 /// The kernel maps as the verdict's tables.
 struct Maps;
 
 impl Tables for Maps {
     #[inline(always)]
     fn place(&self, key: &StationKey) -> Option<Place> {
-        // SAFETY: both are eight bytes, without padding and with every value valid.
-        let key: u64 = unsafe { core::mem::transmute::<StationKey, u64>(*key) };
         // SAFETY: user space replaces a value while we read it at worst by another whole one:
         // it is an aligned u32, and an element is freed only after an RCU grace period or reused
         // for another station, which is what the entry's removal meant anyway.
-        unsafe { STATIONS.get(key) }
-            .copied()
-            .and_then(Place::from_value)
+        unsafe { STATIONS.get(map_key(*key)) }?.place()
+    }
+
+    #[inline(always)]
+    fn hears_at_home(&self, key: &StationKey, epoch: u16) -> bool {
+        let Some(entry) = STATIONS.get_ptr_mut(map_key(*key)) else {
+            return false;
+        };
+        // SAFETY: as above.
+        let before = unsafe { *entry };
+        if before.place() != Some(Place::Home) {
+            return false;
+        }
+        // Once in an epoch: between CPUs the line stays shared.
+        if before.epoch != epoch {
+            // SAFETY: an aligned u16 of an element that is ours or, at worst, another station's by now
+            // (see StationEntry).
+            unsafe { (*entry).epoch = epoch };
+        }
+        true
     }
 
     #[inline(always)]

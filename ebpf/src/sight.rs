@@ -1,19 +1,21 @@
-//! The kernel's side of sightings: the ring buffer, and the limits on what goes there.
+//! The kernel's side of sightings: the ring buffer, the limits on what goes there, and what tells our own
+//! frames from others'.
 #![allow(unsafe_code, reason = "maps, helpers and their pointers")]
 
 use aya_ebpf::{
     helpers::generated::{bpf_ktime_get_coarse_ns, bpf_xdp_load_bytes},
     macros::map,
-    maps::{LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
     programs::XdpContext,
 };
 use causeway_ebpf::{
-    Packet, Sighting, SightingCounter, SightingKind, StationKey,
-    maps::{MAX_TOLD, SIGHTINGS_BYTES},
+    EthernetHeader, Packet, Sighting, SightingCounter, SightingKind, StationKey,
+    injected::{self, Bucket, WINDOW_LEN, Window},
+    maps::{MAX_TOLD, MAX_WATCHED, SIGHTINGS_BYTES},
     sighting::{Budget, HEAD_LEN, SightingPrefix, Told},
 };
 
-use crate::kernel::Frame;
+use crate::{kernel::Frame, shell::map_key};
 
 #[map]
 static SIGHTINGS: RingBuf = RingBuf::with_byte_size(SIGHTINGS_BYTES, 0);
@@ -30,9 +32,22 @@ static SIGHTING_BUDGET: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0
 #[map]
 static TOLD: LruHashMap<u64, Told> = LruHashMap::with_max_entries(MAX_TOLD, 0);
 
+#[map]
+static WATCHED: HashMap<u64, u8> = HashMap::with_max_entries(MAX_WATCHED, 0);
+
+/// User space has it in its memory (BPF_F_MMAPABLE, include/uapi/linux/bpf.h).
+#[map]
+static INJECTED: Array<Bucket> = Array::with_max_entries(injected::ELEMENTS, 1 << 10);
+
 /// Tells the control plane of the frame, unless it was told enough.
 #[inline(always)]
 pub(crate) fn tell(ctx: &XdpContext, frame: &Frame<'_>, kind: SightingKind, station: StationKey) {
+    let kind = match kind {
+        SightingKind::Returned if WATCHED.get_ptr(&map_key(station)).is_some() => {
+            recognise(ctx, frame)
+        }
+        kind => kind,
+    };
     // SAFETY: the helper has no arguments. The clock's grain, a few milliseconds, is fine enough here.
     let now = unsafe { bpf_ktime_get_coarse_ns() };
     let Some(budget) = SIGHTING_BUDGET.get_ptr_mut(0) else {
@@ -54,11 +69,58 @@ pub(crate) fn tell(ctx: &XdpContext, frame: &Frame<'_>, kind: SightingKind, stat
     });
 }
 
+/// Whether the frame of a watched station is one that we injected. Counted for each frame.
+#[inline(always)]
+fn recognise(ctx: &XdpContext, frame: &Frame<'_>) -> SightingKind {
+    if is_injected(ctx, frame) == Some(true) {
+        count(SightingCounter::Ours);
+        SightingKind::Ours
+    } else {
+        count(SightingCounter::NotOurs);
+        SightingKind::NotOurs
+    }
+}
+
+#[inline(always)]
+fn is_injected(ctx: &XdpContext, frame: &Frame<'_>) -> Option<bool> {
+    let header = EthernetHeader::parse(frame)?;
+    let mut window: Window = [0; WINDOW_LEN / 8];
+    let rest = frame.length().saturating_sub(header.len).min(WINDOW_LEN);
+    if rest > 0 {
+        // SAFETY: at most WINDOW_LEN bytes are written, and as many as the frame has behind its header
+        // are read. A failure leaves zeros.
+        unsafe {
+            bpf_xdp_load_bytes(
+                ctx.ctx,
+                header.len as u32,
+                window.as_mut_ptr().cast(),
+                rest as u32,
+            )
+        };
+    }
+    let digest = injected::digest(&header, &window);
+    let generation = read(INJECTED.get_ptr(injected::GENERATION_AT)?, 0) as u16;
+    let bucket = INJECTED.get_ptr(injected::bucket_of(digest))?;
+    for way in 1..injected::WAYS {
+        // Out at once: the verifier would follow every combination of answers.
+        if injected::is_noted(read(bucket, way), digest, generation) {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
+/// A word that user space may be writing just now.
+#[inline(always)]
+fn read(bucket: *const Bucket, way: usize) -> u64 {
+    // SAFETY: the callers' numbers lie within the bucket; an aligned word is read as a whole.
+    unsafe { bucket.cast::<u64>().add(way).read_volatile() }
+}
+
 /// Whether the station's pause is over; a new one begins then.
 #[inline(always)]
 fn is_due(key: StationKey, now: u64) -> bool {
-    // SAFETY: both are eight bytes, without padding and with every value valid.
-    let key: u64 = unsafe { core::mem::transmute::<StationKey, u64>(key) };
+    let key = map_key(key);
     let Some(told) = TOLD.get_ptr_mut(&key) else {
         // What cannot be remembered is told once more: the budget is the bound.
         let _ = TOLD.insert(&key, &Told::first(now), 0);

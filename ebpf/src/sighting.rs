@@ -22,8 +22,12 @@ pub const HEAD_LEN: usize = 128;
 pub enum SightingKind {
     /// The cloud end: the source is no station that was granted to it.
     Unknown = 1,
-    /// The site: the source is a station that is away.
+    /// The site: the source is a station that is away, and not watched.
     Returned = 2,
+    /// The site: the source is a station that is away, and we have just injected this frame.
+    Ours = 3,
+    /// The site: the source is a station that is away, and we have not injected this frame.
+    NotOurs = 4,
 }
 
 impl SightingKind {
@@ -31,6 +35,8 @@ impl SightingKind {
         match value {
             1 => Some(Self::Unknown),
             2 => Some(Self::Returned),
+            3 => Some(Self::Ours),
+            4 => Some(Self::NotOurs),
             _ => None,
         }
     }
@@ -144,7 +150,8 @@ const _: () = assert!(size_of::<SightingPrefix>() == Sighting::HEAD_AT);
 
 /// What is to be told of a frame that had `verdict`, if anything, and of whom.
 ///
-/// Nothing of the lan port's own frames: those alone can have its address.
+/// Of a station that is watched, the frame decides which kind of [`Returned`](SightingKind::Returned) it is: see
+/// [`injected`](crate::injected). Nothing of the lan port's own frames: those alone can have its address.
 #[inline(always)]
 pub fn sighting_of<P: Packet + ?Sized>(
     packet: &P,
@@ -264,5 +271,9 @@ counters! {
         Skipped = "skipped",
         /// Entries that found no room, because the control plane did not read fast enough.
         Lost = "lost",
+        /// Frames of watched stations that came back: we had injected them.
+        Ours = "ours",
+        /// Frames of watched stations that we had not injected: a station lives twice.
+        NotOurs = "not_ours",
     }
 }

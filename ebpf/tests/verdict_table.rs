@@ -159,6 +159,10 @@ impl Tables for FullTable {
             .then_some(Place::Away)
     }
 
+    fn hears_at_home(&self, _: &StationKey, _: u16) -> bool {
+        false
+    }
+
     fn is_own_address(&self, _: &AddressKey) -> bool {
         false
     }

@@ -58,6 +58,7 @@ pub mod snoop;
 pub mod spec;
 pub mod stations;
 pub mod status;
+pub mod summary;
 pub mod sys;
 pub mod traffic_class;
 pub mod uplink;

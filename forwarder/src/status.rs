@@ -54,8 +54,32 @@ pub struct Status {
     pub drops: BTreeMap<String, u64>,
     /// What arrived at the QUIC socket.
     pub quic: BTreeMap<String, u64>,
+    /// What is wrong in the segment and hurts until somebody mends it.
+    #[serde(default)]
+    pub alarms: Vec<AlarmStatus>,
     /// What an operator should look at.
     pub warnings: Vec<String>,
+}
+
+/// What is wrong with a station.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AlarmStatus {
+    /// What it is, in a word: `duplicate_station`.
+    pub kind: String,
+    /// The station (`[VLAN/]MAC`).
+    pub station: String,
+    /// The peer that it lives behind.
+    pub peer: String,
+    /// For how long.
+    pub since_s: f64,
+    /// How long ago it was last noticed.
+    pub last_s: f64,
+    /// How often it was noticed: not each frame is.
+    pub count: u64,
+    /// What is wrong and what to do.
+    pub text: String,
+    /// The last frames that showed it, the newest first.
+    pub frames: Vec<String>,
 }
 
 /// The libraries that compute the cipher.

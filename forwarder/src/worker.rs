@@ -8,6 +8,7 @@
 mod exchange;
 mod handle;
 mod idle;
+mod noting;
 mod obey;
 mod punt;
 mod sleep;
@@ -32,6 +33,7 @@ pub use self::{
 };
 use self::{
     idle::{Idle, Wait},
+    noting::NotingPort,
     sleep::RETRY,
 };
 use crate::{
@@ -42,6 +44,7 @@ use crate::{
     stations::PeerIndex,
     sys::sched,
     wan_to_lan::{self, InboundLanes, LearntPath, WanToLan, each_lane},
+    xdp::Recorder,
 };
 
 /// Housekeeping interval: seams are aged, keepalives considered, kernel counters read.
@@ -65,6 +68,8 @@ struct Worker {
     /// By peer index.
     peer_floods: Vec<FloodGate>,
     keepalives: Vec<Keepalive>,
+    /// Notes what is injected, while the control plane wants that.
+    recorder: Option<Recorder>,
     next_tick: Instant,
     retry: Duration,
     idle: Idle,
@@ -106,6 +111,7 @@ impl Worker {
                 .map(|_| FloodGate::new(config.flood, now))
                 .collect(),
             keepalives: vec![idle; config.peers],
+            recorder: None,
             next_tick: now + TICK,
             retry: RETRY.0,
             idle: Idle::new(config.idle, now),
@@ -172,10 +178,14 @@ impl Worker {
 
     fn wan_to_lan(&mut self, now: Instant) -> usize {
         let (counters, most) = (&*self.counters, self.config.batch);
+        let mut port = NotingPort {
+            port: &mut self.config.port,
+            recorder: self.recorder.as_ref(),
+        };
         let mut batch = WanToLan {
             stations: &self.config.stations,
             lanes: &mut self.lanes,
-            port: &mut self.config.port,
+            port: &mut port,
             floods: &mut self.peer_floods,
             snoop: &mut self.config.snoop,
             clamp: self.clamp.as_mut(),

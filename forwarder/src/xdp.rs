@@ -8,15 +8,23 @@
 
 mod attach;
 mod error;
+mod heard;
+mod injected;
 mod sightings;
 mod tables;
 mod uplink;
 
-use std::{collections::HashSet, fmt, os::fd::AsRawFd, time::Duration};
+use std::{
+    collections::HashSet,
+    fmt,
+    os::fd::{AsFd, AsRawFd},
+    sync::Arc,
+    time::Duration,
+};
 
 use aya::{
     Ebpf, include_bytes_aligned,
-    maps::{Array, HashMap, MapData, MapError, PerCpuArray, XskMap},
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, XskMap},
     programs::{TestRun as _, TestRunOptions, Xdp, links::FdLink},
 };
 use causeway_ebpf::{
@@ -24,10 +32,13 @@ use causeway_ebpf::{
     maps::{self, MAX_LAN_QUEUES},
 };
 
-use self::error::failed;
+use crate::sys::bpf::WholeMap;
+
+use self::error::{failed, failed_call};
 pub use self::{
     attach::{AttachMode, attach},
     error::{XdpError, load_error},
+    injected::{Injected, Recorder, Watched},
     sightings::Sightings,
     uplink::UplinkProgram,
 };
@@ -41,13 +52,18 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(
 /// The lan port's XDP program in the kernel, with its maps. Dropping it detaches it.
 pub struct LanProgram {
     ebpf: Ebpf,
-    config: Array<MapData, [u8; 8]>,
-    stations: HashMap<MapData, [u8; 8], u32>,
+    config: Array<MapData, [u8; 16]>,
+    stations: HashMap<MapData, [u8; 8], [u8; 4]>,
+    all_stations: WholeMap,
+    /// What the program writes to stations that it hears.
+    epoch: u16,
     own_addresses: HashMap<MapData, [u8; 16], u8>,
     probes: HashMap<MapData, u64, u8>,
     counters: PerCpuArray<MapData, u64>,
     sockets: XskMap<MapData>,
     sightings: Option<Sightings>,
+    watched: HashMap<MapData, [u8; 8], u8>,
+    injected: Arc<Injected>,
     sighting_counters: PerCpuArray<MapData, u64>,
     addresses: HashSet<[u8; 16]>,
     /// As the program has it.
@@ -85,9 +101,19 @@ impl LanProgram {
         program(&mut ebpf, maps::LAN_PROGRAM)?
             .load()
             .map_err(load_error)?;
+        let stations = take(&mut ebpf, maps::STATIONS)?;
+        let notes = take(&mut ebpf, maps::INJECTED)?;
         Ok(Self {
             config: take_map(&mut ebpf, maps::CONFIG)?,
-            stations: take_map(&mut ebpf, maps::STATIONS)?,
+            all_stations: WholeMap::new(data_of(&stations, maps::STATIONS)?)
+                .map_err(failed_call("read the stations"))?,
+            stations: typed(stations, maps::STATIONS)?,
+            epoch: 0,
+            watched: take_map(&mut ebpf, maps::WATCHED)?,
+            injected: Arc::new(
+                Injected::map(data_of(&notes, maps::INJECTED)?.fd().as_fd())
+                    .map_err(failed_call("map the notes of injected frames"))?,
+            ),
             own_addresses: take_map(&mut ebpf, maps::OWN_ADDRESSES)?,
             probes: take_map(&mut ebpf, maps::PROBES)?,
             counters: take_map(&mut ebpf, maps::COUNTERS)?,
@@ -108,8 +134,9 @@ impl LanProgram {
     ///
     /// [`XdpError::Map`] if the kernel refuses.
     pub fn configure(&mut self, config: &LanConfig) -> Result<(), XdpError> {
+        let now = config.with_epoch(self.epoch);
         self.config
-            .set(0, config.to_bytes(), 0)
+            .set(0, now.to_bytes(), 0)
             .map_err(failed("set the configuration"))?;
         self.lan_config = Some(*config);
         Ok(())
@@ -155,6 +182,11 @@ impl LanProgram {
     /// descriptor is no AF_XDP socket with an RX ring.
     pub fn set_socket(&mut self, queue: u32, socket: &impl AsRawFd) -> Result<(), XdpError> {
         set_socket(&mut self.sockets, queue, socket, MAX_LAN_QUEUES)
+    }
+
+    /// The notes of injected frames, for the workers: see [`Recorder`].
+    pub fn injected(&self) -> Arc<Injected> {
+        Arc::clone(&self.injected)
     }
 
     /// Frames for each verdict since the program was loaded, by [`Verdict::index`], over all
@@ -241,8 +273,22 @@ fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(
     ebpf: &mut Ebpf,
     name: &'static str,
 ) -> Result<M, XdpError> {
-    let map = ebpf
-        .take_map(name)
-        .ok_or(XdpError::Object { missing: name })?;
+    typed(take(ebpf, name)?, name)
+}
+
+fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, XdpError> {
+    ebpf.take_map(name)
+        .ok_or(XdpError::Object { missing: name })
+}
+
+fn typed<M: TryFrom<Map, Error = MapError>>(map: Map, name: &'static str) -> Result<M, XdpError> {
     M::try_from(map).map_err(|_| XdpError::Object { missing: name })
+}
+
+/// What is below the library's face of a map, for what that does not offer.
+fn data_of<'a>(map: &'a Map, name: &'static str) -> Result<&'a MapData, XdpError> {
+    match map {
+        Map::HashMap(data) | Map::Array(data) => Ok(data),
+        _ => Err(XdpError::Object { missing: name }),
+    }
 }

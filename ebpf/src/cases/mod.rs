@@ -149,6 +149,10 @@ impl Tables for World {
             .map(|&(_, place)| place)
     }
 
+    fn hears_at_home(&self, key: &StationKey, _: u16) -> bool {
+        self.place(key) == Some(Place::Home)
+    }
+
     fn is_own_address(&self, address: &AddressKey) -> bool {
         own_addresses().contains(address)
     }

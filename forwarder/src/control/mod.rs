@@ -6,6 +6,7 @@
 //! reading a session's messages, following the host's addresses (`own_addresses`) and the ways to the
 //! peers (`next_hops`), what the XDP program sees (`sightings`), answering at the control socket ([`api`]).
 
+mod alarms;
 mod announce;
 pub mod api;
 mod context;
@@ -26,6 +27,7 @@ mod segment;
 mod sessions;
 mod sightings;
 mod snooping;
+mod suspects;
 mod uplink;
 mod uplink_devices;
 
@@ -66,6 +68,7 @@ use crate::{
     worker::{Command, Punts, WorkerHandle},
     xdp::{AttachMode, LanProgram},
 };
+use alarms::Alarms;
 use announce::Announcer;
 use context::Context;
 use event::{Event, SessionId};
@@ -73,6 +76,7 @@ pub use hello::Hellos;
 use peer::Peer;
 pub use segment::Segment;
 use snooping::Snooping;
+use suspects::Suspects;
 
 /// How often timers are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -139,6 +143,8 @@ struct Control {
     snooping: Snooping,
     announcer: Announcer,
     hellos: Arc<Hellos>,
+    suspects: Suspects,
+    alarms: Alarms,
     own_addresses: HashSet<std::net::IpAddr>,
     /// Where the workers send to: next hops are looked for.
     wanted: watch::Sender<BTreeSet<Target>>,
@@ -216,6 +222,8 @@ impl Control {
             announcer: Announcer::default(),
             stations: parts.segment.table(),
             hellos: Arc::clone(&parts.hellos),
+            suspects: Suspects::new(parts.program.injected(), Instant::now()),
+            alarms: Alarms::default(),
             own_addresses: HashSet::new(),
             wanted: watch::Sender::default(),
             next_hops: NextHops::default(),
@@ -295,6 +303,7 @@ impl Control {
         self.age_bindings(now);
         self.publish_bindings(now);
         self.segment_tick(now);
+        self.look_at_suspects(now);
         for peer in 0..self.peers.len() {
             self.call_if_due(peer as PeerIndex, now);
             let expired = self.peers[peer].expired(now);

@@ -62,6 +62,9 @@ impl Control {
                 .iter()
                 .map(|(counter, value)| (counter.label().into(), value))
                 .collect(),
+            alarms: self.alarms.status(Instant::now(), |peer| {
+                self.peers[usize::from(peer)].spec.name.clone()
+            }),
             warnings: self.warnings(),
         }
     }

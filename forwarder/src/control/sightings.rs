@@ -1,13 +1,19 @@
 //! What the XDP program sees of stations that are not where they should be.
 
-use std::{io, os::fd::AsFd};
+use std::{io, os::fd::AsFd, time::Instant};
 
 use causeway_ebpf::{Sighting, SightingKind};
 use tokio::sync::mpsc;
-use tracing::{debug, error};
+use tracing::error;
 
-use super::{Control, event::Event};
-use crate::{spec::StationName, sys::readable::Readable, xdp::Sightings};
+use super::{Control, alarms::AlarmKind, event::Event};
+use crate::{
+    spec::StationName,
+    stations::{Place, StationKey},
+    summary::summary,
+    sys::readable::Readable,
+    xdp::Sightings,
+};
 
 /// Sightings in one event at most.
 const BATCH: usize = 64;
@@ -44,10 +50,11 @@ fn next_batch(sightings: &mut Sightings) -> io::Result<Vec<Sighting>> {
 
 impl Control {
     pub(super) fn sighted(&mut self, sightings: &[Sighting]) {
+        let now = Instant::now();
         for sighting in sightings {
             match sighting.kind() {
                 SightingKind::Unknown => self.unknown_sighted(sighting),
-                SightingKind::Returned => self.away_sighted(sighting),
+                kind => self.away_sighted(kind, sighting, now),
             }
         }
     }
@@ -58,8 +65,45 @@ impl Control {
     }
 
     /// At the site: a frame from a station that is away.
-    fn away_sighted(&mut self, sighting: &Sighting) {
-        let station = StationName(sighting.station());
-        debug!("station {station} is away and a frame from it was seen on the LAN");
+    fn away_sighted(&mut self, kind: SightingKind, sighting: &Sighting, now: Instant) {
+        let key = sighting.station();
+        // It may have been until a moment ago.
+        let station = self.stations.get(key);
+        let Some(station) = station.filter(|s| s.place == Place::Away) else {
+            return;
+        };
+        if kind != SightingKind::NotOurs {
+            return self.suspects.seen(key, now);
+        }
+        if !self.suspects.others(key, now) {
+            return;
+        }
+        let peer = &self.peers[usize::from(station.peer)].spec.name;
+        let text = format!(
+            "station {} lives behind peer {peer} and on this LAN: stop it at one of them, or take it out of the stations if it has come home",
+            StationName(key)
+        );
+        let frame = summary(sighting.head(), sighting.length() as usize);
+        let kind = AlarmKind::DuplicateStation;
+        self.alarms
+            .raise(kind, key, station.peer, &text, Some(frame), now);
+    }
+
+    /// Ends the alarms about a station by the operator's word; how many there were. What goes on raises them
+    /// anew.
+    #[expect(dead_code, reason = "the control socket gets the request next")]
+    pub(super) fn clear_alarms(&mut self, station: StationKey) -> usize {
+        self.suspects.acquit(station);
+        self.alarms.clear(station)
+    }
+
+    /// What suspicions and alarms need ten times a second.
+    pub(super) fn look_at_suspects(&mut self, now: Instant) {
+        let stations = &self.stations;
+        let is_away = |key| stations.get(key).is_some_and(|s| s.place == Place::Away);
+        let program = &mut self.parts.program;
+        self.suspects
+            .tick(program, &self.context.workers, is_away, now);
+        self.alarms.tick(is_away, now);
     }
 }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    LanStatus, LearningStatus, PeerStatus, StationStatus, Status, UplinkStatus, neighbours,
+    AlarmStatus, LanStatus, LearningStatus, PeerStatus, StationStatus, Status, UplinkStatus,
+    neighbours,
 };
 
 impl Status {
@@ -28,6 +29,9 @@ impl Status {
             self.pid,
             period(self.uptime_s)
         )?;
+        for alarm in &self.alarms {
+            write_alarm(out, alarm)?;
+        }
         writeln!(out, "  public key {}", self.public_key)?;
         if let Some(listen) = &self.listen {
             writeln!(out, "  listening on {listen}")?;
@@ -106,6 +110,22 @@ fn received(lan: &LanStatus) -> String {
         (false, "" | "off") => "promiscuous off".into(),
         (false, list) => format!("promiscuous off, receives {list}"),
     }
+}
+
+fn write_alarm(out: &mut String, alarm: &AlarmStatus) -> std::fmt::Result {
+    writeln!(
+        out,
+        "  ALARM {} for {}, noticed {} times, last {} ago: {}",
+        alarm.kind,
+        period(alarm.since_s),
+        alarm.count,
+        period(alarm.last_s),
+        alarm.text
+    )?;
+    alarm
+        .frames
+        .iter()
+        .try_for_each(|frame| writeln!(out, "    {frame}"))
 }
 
 fn write_uplink(out: &mut String, uplink: &UplinkStatus) -> std::fmt::Result {

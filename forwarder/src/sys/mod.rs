@@ -3,9 +3,10 @@
 //! This module and what lies below it is the only place of this crate with
 //! `unsafe` code. Each file gives a safe face to one interface that has none in
 //! the libraries used: AF_XDP rings, a few socket options, ioctls of ethtool and taps,
-//! epoll by tokio.
+//! epoll by tokio, BPF maps.
 #![allow(unsafe_code)]
 
+pub mod bpf;
 pub mod ethtool;
 pub mod marked;
 pub mod membership;

@@ -23,6 +23,7 @@ use crate::{
     uplink::{NextHops, Path, UdpUplink, Uplink},
     vlans::Vlans,
     wan_to_lan::LearntPath,
+    xdp::Recorder,
 };
 
 /// What a worker is made of.
@@ -129,6 +130,8 @@ pub enum Command {
     Neighbours(Arc<Neighbours>),
     /// Where frames by AF_XDP leave; what is not in it goes through the socket.
     NextHops(Arc<NextHops>),
+    /// From now on note what is injected, or nothing more. Told when the worker does so.
+    Note(Option<Recorder>, oneshot::Sender<()>),
     /// Finish.
     Stop,
     /// The uplink's device is gone: close the AF_XDP port on it.

@@ -3,17 +3,17 @@
 use std::time::{Duration, Instant};
 
 use causeway_tunnel::{
-    DropReason,
+    DropReason, Frame,
     lane::{RxLane, TxLane},
 };
 use crossbeam::channel::TryRecvError;
 
-use super::{Command, Keepalive, OPENING_KEEPALIVES, Worker};
+use super::{Command, Keepalive, OPENING_KEEPALIVES, Worker, noting::NotingPort};
 use crate::{
     lan_to_wan::LanToWan,
     stations::PeerIndex,
     uplink::{Path, UdpUplink},
-    wan_to_lan::{self, InboundLane},
+    wan_to_lan::{self, FrameSink as _, InboundLane},
 };
 
 impl Worker {
@@ -103,6 +103,11 @@ impl Worker {
             Command::Neighbours(all) => self.config.snoop.set_neighbours(all),
             Command::NextHops(hops) => self.config.uplink.set_next_hops(hops),
             Command::CloseUplinkXdp => self.config.uplink.close_xdp(),
+            Command::Note(recorder, done) => {
+                self.recorder = recorder;
+                // As above.
+                let _ = done.send(());
+            }
             Command::Stop => return false,
         }
         true
@@ -110,7 +115,11 @@ impl Worker {
 
     fn inject(&mut self, frames: &[Vec<u8>]) {
         for frame in frames {
-            match self.config.port.transmit(frame) {
+            let mut port = NotingPort {
+                port: &mut self.config.port,
+                recorder: self.recorder.as_ref(),
+            };
+            match port.transmit(Frame::whole(frame)) {
                 Ok(()) => self.counters.lan_injected.add(1),
                 Err(e) => self.counters.drop_one(wan_to_lan::reason(e)),
             }

@@ -128,6 +128,15 @@ pub enum XdpError {
         source: MapError,
     },
 
+    /// The kernel refused a call that is about a map.
+    #[error("cannot {doing} of the XDP program: {source}")]
+    Call {
+        /// What was tried.
+        doing: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+
     /// The kernel refused a test run.
     #[error("cannot run the XDP program on a frame of {length} bytes: {}", chain(.source))]
     TestRun {
@@ -144,6 +153,11 @@ pub(super) fn failed(doing: &'static str) -> impl Fn(MapError) -> XdpError {
         Some(EPERM) => XdpError::Permission { doing },
         _ => XdpError::Map { doing, source },
     }
+}
+
+/// For `map_err`: a call that is about a map.
+pub(super) fn failed_call(doing: &'static str) -> impl Fn(io::Error) -> XdpError {
+    move |source| XdpError::Call { doing, source }
 }
 
 /// For `map_err`: what the kernel means by refusing to load a program.

@@ -4,7 +4,7 @@ use std::{collections::HashSet, net::IpAddr};
 
 use aya::maps::{HashMap, MapData, MapError};
 use causeway_ebpf::{
-    MAX_STATIONS, Place, StationKey,
+    MAX_STATIONS, Place, StationEntry, StationKey,
     maps::{AddressKey, MAX_OWN_ADDRESSES, MAX_PROBES, probe_key},
 };
 
@@ -19,13 +19,16 @@ const E2BIG: i32 = 7;
 const ENOENT: i32 = 2;
 
 impl LanProgram {
-    /// Adds a station, or moves it.
+    /// Adds a station, or moves it. It counts as [heard](Self::heard).
     ///
     /// # Errors
     ///
     /// [`XdpError::StationsFull`], or [`XdpError::Map`] if the kernel refuses.
     pub fn set_station(&mut self, station: StationKey, place: Place) -> Result<(), XdpError> {
-        let inserted = self.stations.insert(station.to_bytes(), place as u32, 0);
+        let entry = StationEntry::new(place, self.epoch);
+        let inserted = self
+            .stations
+            .insert(station.to_bytes(), entry.to_bytes(), 0);
         inserted.map_err(|error| match error::errno(&error) {
             Some(E2BIG) => XdpError::StationsFull { most: MAX_STATIONS },
             _ => failed("add a station")(error),
@@ -40,6 +43,20 @@ impl LanProgram {
     pub fn remove_station(&mut self, station: StationKey) -> Result<(), XdpError> {
         remove_if_present(&mut self.stations, &station.to_bytes())
             .map_err(failed("remove a station"))
+    }
+
+    /// Watches a station that is away, or no more: of its frames that come back the program tells whether
+    /// they were [noted](super::Recorder). So the workers have to note them before.
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError::Map`] if the kernel refuses, or [`MAX_WATCHED`](causeway_ebpf::maps::MAX_WATCHED) are watched already.
+    pub fn watch(&mut self, station: StationKey, watch: bool) -> Result<(), XdpError> {
+        match watch {
+            true => self.watched.insert(station.to_bytes(), 1, 0),
+            false => remove_if_present(&mut self.watched, &station.to_bytes()),
+        }
+        .map_err(failed("watch a station"))
     }
 
     /// Makes `addresses` the host's own addresses: adds what is new, removes what is gone.

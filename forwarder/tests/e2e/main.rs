@@ -13,6 +13,7 @@ mod dead_lanes;
 mod dialling;
 mod dishonest;
 mod doctor;
+mod duplicates;
 mod flows;
 mod gro;
 mod hostile;

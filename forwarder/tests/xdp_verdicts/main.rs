@@ -11,6 +11,7 @@ mod socket;
 mod tables;
 mod uplink;
 mod verdicts;
+mod watched;
 
 use causeway::xdp::LanProgram;
 use causeway_ebpf::{Role, Verdict, cases};
