@@ -47,6 +47,11 @@ pub const FLUSH_EVERY: usize = 64;
 /// a frame: shorter ones are written before that could help.
 pub const PREFETCH_FROM: usize = 512;
 
+/// How many received frames ahead [`XskPort::receive`] fetches from, and how many bytes of each: the headers, and the
+/// start of what is read in one go, which the CPU follows by itself.
+const AHEAD: usize = 3;
+const HEAD: usize = 256;
+
 /// How often one flush asks the kernel to go on transmitting before it leaves
 /// the rest to the next flush.
 const KICKS_PER_FLUSH: usize = 8;
@@ -252,7 +257,9 @@ impl XskPort {
             // SAFETY: the scratch descriptors are overwritten with what the RX ring holds, which
             // the kernel took from our fill ring: chunks of this UMEM that nobody else refers to.
             let got = unsafe { self.rx.consume(&mut self.scratch[..want]) };
-            for desc in &mut self.scratch[..got] {
+            for index in 0..got {
+                self.prefetch_received(index + AHEAD, got);
+                let desc = &mut self.scratch[index];
                 let continued = desc.has_more_frames();
                 // SAFETY: the chunk came out of the RX ring just now, so it is ours alone until
                 // it goes back to the fill ring.
@@ -270,6 +277,18 @@ impl XskPort {
             self.refill();
         }
         total
+    }
+
+    /// Fetches the head of a received frame, whose descriptor is one of the first `got` in the scratch, into the cache:
+    /// another core, or the device, has written it.
+    #[inline]
+    fn prefetch_received(&self, index: usize, got: usize) {
+        if index < got {
+            // SAFETY: the chunk came out of the RX ring, so it is ours alone until it goes back to the fill ring.
+            let data = unsafe { self.umem.data(&self.scratch[index]) };
+            let bytes = data.contents();
+            prefetch(&bytes[..bytes.len().min(HEAD)]);
+        }
     }
 
     /// Wakes a zero-copy driver that ran out of chunks just as the last of ours came: it has said so after

@@ -11,6 +11,16 @@ const LONGEST_SPIN: Duration = Duration::from_micros(50);
 /// So many waits in a row must have been shorter before it spins: a request and its answer are not a load.
 const SHORT_WAITS: u32 = 16;
 
+/// What comes after a wait as long as this is a request, or may be.
+const QUIET: Duration = Duration::from_micros(500);
+
+/// An answer that comes within this is worth to spin for, once [`ANSWERS`] requests in a row had one: it comes sooner
+/// by the wake-up, and costs a fifth of the core at most, however often one asks.
+const ANSWER: Duration = Duration::from_micros(100);
+
+/// See [`ANSWER`].
+const ANSWERS: u32 = 8;
+
 /// To give the core away takes less than this if nobody takes it.
 const YIELD: Duration = Duration::from_micros(10);
 
@@ -33,9 +43,13 @@ pub(super) struct Idle {
     /// When the work ended, if it has.
     since: Option<Instant>,
     short_waits: u32,
-    /// Until when the core counts as wanted by others.
-    crowded_until: Instant,
-    crowded_for: Duration,
+    /// Whether the last work came after a quiet time.
+    request: bool,
+    /// Requests in a row that were answered soon.
+    answers: u32,
+    /// Whether others want the core, under load, and between a request and its answer. To these others may be
+    /// part, the other end on the same machine say, who take the core for a moment.
+    crowded: [Crowded; 2],
 }
 
 impl Idle {
@@ -44,8 +58,9 @@ impl Idle {
             strategy,
             since: None,
             short_waits: 0,
-            crowded_until: now,
-            crowded_for: CROWDED.0 / 2,
+            request: false,
+            answers: 0,
+            crowded: [YIELD, ANSWER].map(|patience| Crowded::new(patience, now)),
         }
     }
 
@@ -55,10 +70,18 @@ impl Idle {
         let Some(since) = self.since.take() else {
             return;
         };
-        self.short_waits = match now.duration_since(since) <= LONGEST_SPIN {
+        let wait = now.duration_since(since);
+        self.short_waits = match wait <= LONGEST_SPIN {
             true => self.short_waits + 1,
             false => 0,
         };
+        if self.request {
+            self.answers = match wait <= ANSWER {
+                true => self.answers.saturating_add(1),
+                false => 0,
+            };
+        }
+        self.request = wait >= QUIET;
     }
 
     /// There was none at `now`; for [`IdleStrategy::Adaptive`] this gives the core to whoever waits for it.
@@ -75,31 +98,64 @@ impl Idle {
                     return Wait::Sleep;
                 }
                 std::thread::yield_now();
-                self.yielded(now, Instant::now())
+                self.yielded(now, Instant::now());
+                // What has come meanwhile is looked for once more before a sleep.
+                Wait::Spin
             }
         }
     }
 
     fn may_spin(&mut self, now: Instant) -> bool {
         let since = *self.since.get_or_insert(now);
-        self.short_waits >= SHORT_WAITS
-            && now.duration_since(since) < LONGEST_SPIN
-            && now >= self.crowded_until
+        let (expected, longest) = match self.request {
+            true => (self.answers >= ANSWERS, ANSWER),
+            false => (self.short_waits >= SHORT_WAITS, LONGEST_SPIN),
+        };
+        expected && now.duration_since(since) < longest && self.crowd().allows(now)
     }
 
     /// The core was given away at `from`, and was ours again at `to`.
-    fn yielded(&mut self, from: Instant, to: Instant) -> Wait {
-        if to.duration_since(from) < YIELD {
-            return Wait::Spin;
+    fn yielded(&mut self, from: Instant, to: Instant) {
+        self.crowd().yielded(from, to);
+    }
+
+    fn crowd(&mut self) -> &mut Crowded {
+        &mut self.crowded[usize::from(self.request)]
+    }
+}
+
+/// Whether a core is wanted by others.
+struct Crowded {
+    /// They take it for longer than this.
+    patience: Duration,
+    /// Until when it counts as wanted.
+    until: Instant,
+    pause: Duration,
+}
+
+impl Crowded {
+    fn new(patience: Duration, now: Instant) -> Self {
+        Self {
+            patience,
+            until: now,
+            pause: CROWDED.0 / 2,
+        }
+    }
+
+    fn allows(&self, now: Instant) -> bool {
+        now >= self.until
+    }
+
+    fn yielded(&mut self, from: Instant, to: Instant) {
+        if to.duration_since(from) < self.patience {
+            return;
         }
         // Not long after the last time: it is the same neighbour.
-        self.crowded_for = match from.duration_since(self.crowded_until) < self.crowded_for {
-            true => (2 * self.crowded_for).min(CROWDED.1),
+        self.pause = match from.duration_since(self.until) < self.pause {
+            true => (2 * self.pause).min(CROWDED.1),
             false => CROWDED.0,
         };
-        self.crowded_until = to + self.crowded_for;
-        // What has come meanwhile is looked for once more before the sleep.
-        Wait::Spin
+        self.until = to + self.pause;
     }
 }
 
@@ -135,6 +191,47 @@ mod tests {
         assert!(!idle.may_spin(now + SHORT + LONGEST_SPIN));
     }
 
+    /// A request after a quiet time, which is answered after so long; the time of the answer.
+    fn question(idle: &mut Idle, now: Instant, answered_after: Duration) -> Instant {
+        idle.may_spin(now);
+        let request = now + 2 * QUIET;
+        idle.worked(request);
+        idle.may_spin(request);
+        idle.worked(request + answered_after);
+        request + answered_after
+    }
+
+    #[test]
+    fn it_spins_for_an_answer_where_there_were_some() {
+        let (mut idle, mut now) = adaptive();
+        for _ in 0..ANSWERS {
+            now = question(&mut idle, now, ANSWER / 2);
+            assert!(!idle.may_spin(now), "the next question is far");
+        }
+        let request = now + QUIET;
+        idle.worked(request);
+        assert!(idle.may_spin(request) && idle.may_spin(request + ANSWER / 2));
+        assert!(!idle.may_spin(request + ANSWER), "not for long");
+        // The other end of the tunnel, on the same core, is no crowd; somebody who keeps it is one.
+        idle.yielded(request, request + ANSWER / 2);
+        assert!(idle.may_spin(request));
+        idle.yielded(request, request + ANSWER);
+        assert!(!idle.may_spin(request));
+    }
+
+    #[test]
+    fn one_request_without_an_answer_ends_it() {
+        let (mut idle, mut now) = adaptive();
+        for _ in 0..2 * ANSWERS {
+            now = question(&mut idle, now, ANSWER);
+        }
+        now = question(&mut idle, now, 2 * ANSWER);
+        now = question(&mut idle, now, ANSWER);
+        idle.may_spin(now);
+        idle.worked(now + QUIET);
+        assert!(!idle.may_spin(now + QUIET));
+    }
+
     #[test]
     fn one_long_wait_ends_it() {
         let (mut idle, start) = adaptive();
@@ -149,25 +246,25 @@ mod tests {
     fn it_leaves_the_core_to_others_for_longer_each_time() {
         let (mut idle, start) = adaptive();
         let mut now = waits(&mut idle, start, 100, SHORT);
-        assert_eq!(idle.yielded(now, now + YIELD / 2), Wait::Spin);
+        idle.yielded(now, now + YIELD / 2);
         assert!(idle.may_spin(now));
         let mut pauses = Vec::new();
         for _ in 0..6 {
             now += Duration::from_millis(4);
             idle.yielded(now - Duration::from_millis(4), now);
             assert!(!idle.may_spin(now));
-            pauses.push(idle.crowded_until.duration_since(now).as_secs());
+            pauses.push(idle.crowded[0].until.duration_since(now).as_secs());
             // The wait that the neighbour made long ends the run of short ones.
             idle.worked(now);
-            let until = idle.crowded_until;
+            let until = idle.crowded[0].until;
             now = waits(&mut idle, until, SHORT_WAITS, SHORT);
             assert!(idle.may_spin(now));
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 16]);
         // After a quiet time it begins anew.
-        now = waits(&mut idle, now + Duration::from_secs(60), 1, SHORT);
+        now = waits(&mut idle, now + Duration::from_secs(60), 2, SHORT);
         idle.yielded(now, now + Duration::from_millis(4));
-        assert_eq!(idle.crowded_for, CROWDED.0);
+        assert_eq!(idle.crowded[0].pause, CROWDED.0);
     }
 
     #[test]
