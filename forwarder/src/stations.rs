@@ -4,15 +4,16 @@
 //! XDP program has the same places in its own map and has sorted out most frames already.
 
 pub mod inbox;
+pub mod injected;
 pub mod ledger;
 pub mod range;
 pub mod registry;
 pub mod state;
 mod table;
 
-use std::hash::Hasher;
+use std::{hash::Hasher, sync::Arc};
 
-use self::table::Table;
+use self::{injected::InjectedSources, table::Table};
 pub use causeway_ebpf::maps::{Place, Role, StationKey};
 
 /// Position of a peer in the configuration; at most 65,535 peers.
@@ -43,6 +44,8 @@ impl Station {
 pub struct StationTable {
     /// Which end we are: it decides what an unknown station means.
     pub role: Role,
+    /// At the cloud end, while stations are learnt: where to note the sources of what is injected.
+    pub injected: Option<Arc<InjectedSources>>,
     stations: Table,
 }
 
@@ -51,6 +54,7 @@ impl StationTable {
     pub fn new(role: Role) -> Self {
         Self {
             role,
+            injected: None,
             stations: Table::default(),
         }
     }

@@ -52,6 +52,9 @@ pub struct Status {
     pub uplink_verdicts: BTreeMap<String, u64>,
     /// Drops in user space by reason, of all workers.
     pub drops: BTreeMap<String, u64>,
+    /// At a cloud end: stations that were seen and that no site hears of, by reason.
+    #[serde(default)]
+    pub not_advertised: BTreeMap<String, u64>,
     /// What arrived at the QUIC socket.
     pub quic: BTreeMap<String, u64>,
     /// What is wrong in the segment and hurts until somebody mends it.

@@ -203,8 +203,15 @@ impl<P: FrameSink> WanToLan<'_, P> {
         let flood = &mut self.floods[usize::from(peer)];
         let (mut frames, mut bytes) = (0, 0);
         let mut clamp = self.clamp.as_deref_mut();
+        let injected = stations.injected.as_deref();
+        let injected = injected.map(|sources| (sources, sources.step(now)));
         let mut take = |frame: Frame<'_>| {
             admit(frame.head, peer, stations)?;
+            if let Some((sources, step)) = injected
+                && let Some(header) = EthernetHeader::parse(frame.head)
+            {
+                sources.note(header.source_station(), step);
+            }
             if is_flooded(frame) {
                 flood.pass(snoop::beginning(&frame, &mut [0; TELLING]), now)?;
             }

@@ -397,6 +397,7 @@ impl Control {
     /// Farewell to all peers, the workers finish their batch, the port is left as it was found.
     async fn stop(mut self) {
         info!("stopping");
+        self.keep_last().await;
         self.parts.program.detach();
         if let Some(port) = &mut self.parts.uplink {
             port.program.detach();

@@ -56,6 +56,7 @@ impl Control {
                     (reason.label().into(), self.sum(of))
                 })
                 .collect(),
+            not_advertised: self.not_advertised(),
             quic: parts
                 .endpoint
                 .counters()

@@ -8,7 +8,10 @@ mod publisher;
 mod requests;
 mod telling;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use causeway_tunnel::{
     message::{Allow, Applied},
@@ -22,6 +25,7 @@ use crate::{
     spec::StationName,
     stations::{
         PeerIndex, Role, Station, StationKey, StationTable,
+        injected::InjectedSources,
         registry::{Changes, CloudRegistry, Frozen, PeerRules, Refusal, SiteRegistry},
         state::StateFile,
     },
@@ -35,6 +39,9 @@ pub use requests::{StationAnswer, StationRequest};
 /// How often ageing is looked at.
 const AGE: Duration = Duration::from_secs(1);
 
+/// How often in the time of ageing the XDP program is asked whom it has heard.
+const LISTENS: u32 = 8;
+
 /// The decisions of this end.
 enum Registry {
     Site(Box<SiteRegistry>),
@@ -47,6 +54,8 @@ pub struct Segment {
     keeper: Option<Keeper>,
     publisher: Publisher,
     next_age: Instant,
+    /// When the XDP program was last asked whom it has heard.
+    listened: Instant,
     /// When a refused station was last worth a line in the log.
     refusal_logged: Option<Instant>,
 }
@@ -87,6 +96,7 @@ impl Segment {
             keeper,
             publisher: Publisher::default(),
             next_age: now,
+            listened: now,
             refusal_logged: None,
         })
     }
@@ -201,6 +211,10 @@ impl Control {
         };
         let allow = border::allow_inward(&self.parts.config.vlans, index, allow);
         let changes = cloud.allow(index, allow, now);
+        if self.stations.injected.is_none() && !cloud.ranges(index).is_empty() {
+            self.stations.injected = Some(Arc::new(InjectedSources::new(now)));
+            self.publish(now);
+        }
         self.carry_out(&changes, now);
     }
 
@@ -212,6 +226,10 @@ impl Control {
         let Registry::Cloud(cloud) = &mut self.parts.segment.registry else {
             return;
         };
+        let injected = self.stations.injected.as_ref();
+        if injected.is_some_and(|sources| sources.is_recent(station, now)) {
+            return cloud.returned();
+        }
         match cloud.sighted(station, now) {
             Ok(changes) => {
                 if !changes.tell.is_empty() {
@@ -231,10 +249,10 @@ impl Control {
     pub(super) fn segment_tick(&mut self, now: Instant) {
         if now >= self.parts.segment.next_age {
             self.parts.segment.next_age = now + AGE;
+            self.listen(now);
             let changes = match &mut self.parts.segment.registry {
                 Registry::Site(site) => site.tick(now),
-                // The XDP program does not tell yet when a granted station was heard: it is taken to be alive.
-                Registry::Cloud(cloud) => cloud.age(now, |_| Some(Duration::ZERO)),
+                Registry::Cloud(cloud) => cloud.age(now),
             };
             if !changes.places.is_empty() {
                 info!(
@@ -248,6 +266,23 @@ impl Control {
             }
         }
         self.keep_if_due(now);
+    }
+
+    /// At the cloud end: which of the stations that are home have been heard since it was last asked.
+    fn listen(&mut self, now: Instant) {
+        let segment = &mut self.parts.segment;
+        let Registry::Cloud(cloud) = &mut segment.registry else {
+            return;
+        };
+        let since = segment.listened;
+        if now.duration_since(since) < self.parts.config.learning.ageing / LISTENS {
+            return;
+        }
+        segment.listened = now;
+        // The XDP program does not tell yet: what is home is taken to be alive.
+        let heard: Vec<_> = cloud.iter().map(|(station, _)| station).collect();
+        let changes = cloud.heard(&heard, since, now);
+        self.carry_out(&changes, now);
     }
 
     /// Has everybody know what the registry has decided.

@@ -64,13 +64,15 @@ pub enum Refusal {
     OtherSite,
     /// Its VLAN does not come in from the peer.
     OtherVlan,
+    /// At a cloud end: it was our own frame that came back.
+    Returned,
     /// It is none: a group address, the address zero, or no VLAN.
     NoStation,
 }
 
 impl Refusal {
     /// All reasons.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::OutsideRanges,
         Self::LearnLimit,
         Self::TableFull,
@@ -78,6 +80,7 @@ impl Refusal {
         Self::OwnAddress,
         Self::OtherSite,
         Self::OtherVlan,
+        Self::Returned,
         Self::NoStation,
     ];
 
@@ -91,6 +94,7 @@ impl Refusal {
             Self::OwnAddress => "own_address",
             Self::OtherSite => "other_site",
             Self::OtherVlan => "other_vlan",
+            Self::Returned => "returned",
             Self::NoStation => "no_station",
         }
     }
@@ -108,6 +112,7 @@ impl fmt::Display for Refusal {
             Self::OtherVlan => {
                 "in a VLAN that does not come in from the peer: see --vlans and --vlan-map"
             }
+            Self::Returned => "a frame that we injected came back",
             Self::NoStation => "no station (a group address, or no VLAN)",
         })
     }

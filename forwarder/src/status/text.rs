@@ -92,6 +92,10 @@ impl Status {
             write_counters(out, &title, &worker.counters)?;
         }
         write_counters(out, "drops in user space, by reason", &self.drops)?;
+        if !self.not_advertised.is_empty() {
+            let title = "stations seen that no site hears of, by reason";
+            write_counters(out, title, &self.not_advertised)?;
+        }
         write_counters(out, "at the QUIC socket", &self.quic)
     }
 }

@@ -134,6 +134,14 @@ impl Control {
         told
     }
 
+    /// Before the program ends: what may wait does so no longer.
+    pub(in crate::control) async fn keep_last(&mut self) {
+        let due = self.parts.segment.keeper.as_ref().is_some_and(|k| k.due);
+        if due && let Ok(Err(failure)) = self.keep().await {
+            warn!("{failure}");
+        }
+    }
+
     /// Has what was learnt kept, if it is time, and says in the log if that does not work.
     pub(super) fn keep_if_due(&mut self, now: Instant) {
         let (Some(keeper), Registry::Site(site)) =

@@ -1,13 +1,16 @@
 //! The stations for people and programs.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::{super::Control, Registry, keeper::Keeper};
 use crate::{
     spec::StationName,
-    stations::{PeerIndex, StationKey, registry::Origin},
+    stations::{
+        PeerIndex, StationKey,
+        registry::{Origin, Refusals},
+    },
     status::{LearningStatus, StationStatus},
 };
 
@@ -87,6 +90,14 @@ impl Control {
         warnings
     }
 
+    /// At a cloud end: what was seen and not advertised, by reason.
+    pub(in crate::control) fn not_advertised(&self) -> BTreeMap<String, u64> {
+        match &self.parts.segment.registry {
+            Registry::Site(_) => BTreeMap::new(),
+            Registry::Cloud(cloud) => by_label(cloud.refusals()),
+        }
+    }
+
     /// What is learnt from a peer, or advertised to it.
     pub(in crate::control) fn learning_status(&self, index: usize) -> LearningStatus {
         let peer = index as PeerIndex;
@@ -94,11 +105,15 @@ impl Control {
             Registry::Site(site) => (site.ranges(peer), site.learning(peer)),
             Registry::Cloud(cloud) => (cloud.ranges(peer), cloud.learning(peer)),
         };
-        let refused = refusals.iter().map(|(why, n)| (why.label().to_owned(), n));
         LearningStatus {
             ranges: ranges.iter().map(ToString::to_string).collect(),
             seen,
-            refused: refused.collect(),
+            refused: by_label(refusals),
         }
     }
+}
+
+fn by_label(refusals: &Refusals) -> BTreeMap<String, u64> {
+    let labels = refusals.iter().map(|(why, n)| (why.label().to_owned(), n));
+    labels.collect()
 }

@@ -23,8 +23,6 @@ pub(super) struct Seen {
     last: Instant,
     /// Whether the site has been told. If not, it has granted the station by itself, and nothing was seen of it yet.
     told: bool,
-    /// When its frames were last asked for.
-    asked: Instant,
     /// When it may be advertised again, and the pause after that.
     again: Instant,
     pause: Duration,
@@ -35,7 +33,6 @@ impl Seen {
         Self {
             last: now,
             told,
-            asked: now,
             again: now + FIRST_PAUSE,
             pause: FIRST_PAUSE,
         }
@@ -54,6 +51,11 @@ impl CloudRegistry {
             self.refusals.add(refusal, 1);
         }
         result
+    }
+
+    /// What was seen was our own frame: it is counted, and that is all.
+    pub fn returned(&mut self) {
+        self.refusals.add(Refusal::Returned, 1);
     }
 
     fn advertise(&mut self, station: StationKey, now: Instant) -> Result<Changes, Refusal> {
@@ -132,42 +134,38 @@ impl CloudRegistry {
         }
     }
 
-    /// Withdraws what has been silent for too long, and tells of what was granted and is alive. `idle` says for how
-    /// long the frames of a granted station have been absent, if that is known. To be called every second or so.
-    pub fn age(&mut self, now: Instant, idle: impl Fn(StationKey) -> Option<Duration>) -> Changes {
+    /// These stations at home were heard between `since` and now, or granted then. What was granted before it was seen
+    /// here, and is alive, is advertised.
+    pub fn heard(&mut self, stations: &[StationKey], since: Instant, now: Instant) -> Changes {
+        let mut changes = Changes::default();
+        for station in stations {
+            let home = self.home.get(station).copied();
+            // Of what was granted meanwhile it is not known that it was heard.
+            let Some(home) = home.filter(|h| h.since < since) else {
+                continue;
+            };
+            let seen = self.sites[usize::from(home.peer)].seen.get_mut(station);
+            match seen {
+                Some(seen) if seen.told => seen.last = now,
+                Some(_) => self.confirm(home.peer, *station, now, &mut changes),
+                None => {}
+            }
+        }
+        changes
+    }
+
+    /// Withdraws what has been silent for too long. To be called every second or so.
+    pub fn age(&mut self, now: Instant) -> Changes {
         let mut changes = Changes::default();
         for peer in 0..self.sites.len() {
-            let (mut silent, mut alive) = (Vec::new(), Vec::new());
-            for (station, seen) in &mut self.sites[peer].seen {
-                // Seldom: asking costs a system call.
-                let patience = if seen.told {
-                    self.ageing
-                } else {
-                    self.ageing / 8
-                };
-                let since = if seen.told { seen.last } else { seen.asked };
-                let due = now.saturating_duration_since(since) >= patience;
-                if !due {
-                    continue;
-                }
-                seen.asked = now;
-                let granted = self.home.contains_key(station);
-                let idle = granted.then(|| idle(*station)).flatten();
-                let heard = idle.and_then(|idle| now.checked_sub(idle));
-                match heard.filter(|heard| *heard > seen.last) {
-                    Some(heard) if seen.told => seen.last = heard,
-                    Some(_) => alive.push(*station),
-                    None => {}
-                }
-                if now.saturating_duration_since(seen.last) >= self.ageing {
-                    silent.push(*station);
-                }
-            }
-            for station in alive {
-                self.confirm(peer as PeerIndex, station, now, &mut changes);
-            }
+            let seen = self.sites[peer].seen.iter();
+            let silent = seen.filter(|(_, seen)| {
+                seen.told && now.saturating_duration_since(seen.last) >= self.ageing
+            });
+            let silent: Vec<_> = silent.map(|(station, _)| *station).collect();
             for station in silent {
                 self.forget(peer as PeerIndex, station, &mut changes);
+                self.watch(station, now);
             }
         }
         changes

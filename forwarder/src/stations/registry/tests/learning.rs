@@ -100,8 +100,7 @@ fn restarts_lose_no_learnt_station() {
         speak(&mut world, 0, 1);
         assert_eq!(world.at_site(station(1)), Some(0));
     }
-    world.pass(AGEING / 2);
-    world.pass(AGEING / 2);
+    (0..3).for_each(|_| world.pass(AGEING / 2));
     world.settle();
     assert_eq!(world.at_site(station(1)), None);
     world.check();

@@ -67,8 +67,8 @@ pub(super) struct World {
     /// What the site's state file has.
     file: Memory,
     learn_limit: usize,
-    /// When a station that is home at a cloud was last heard there.
-    heard: HashMap<(usize, StationKey), Instant>,
+    /// Stations that were heard at the clouds where they are home, since these last asked, and when that was.
+    heard: Vec<(Vec<StationKey>, Instant)>,
     instances: u64,
 }
 
@@ -95,7 +95,7 @@ impl World {
             waiting: (Vec::new(), Vec::new()),
             file: Memory::default(),
             learn_limit,
-            heard: HashMap::new(),
+            heard: vec![(Vec::new(), now); CLOUDS],
             instances: 1_000,
         };
         world.load_places();
@@ -130,7 +130,7 @@ impl World {
     pub(super) fn frame(&mut self, cloud: usize, station: StationKey) {
         let process = &mut self.clouds[cloud];
         if process.registry.get(station).is_some() {
-            self.heard.insert((cloud, station), self.now);
+            self.heard[cloud].0.push(station);
             return;
         }
         if let Ok(changes) = process.registry.sighted(station, self.now) {
@@ -150,10 +150,10 @@ impl World {
         let changes = self.site.registry.tick(self.now);
         self.site_changed(&changes);
         for (number, cloud) in self.clouds.iter_mut().enumerate() {
-            let heard = &self.heard;
-            let now = self.now;
-            let idle = |key| heard.get(&(number, key)).map(|at| now - *at);
-            let changes = cloud.registry.age(now, idle);
+            let (heard, since) = std::mem::replace(&mut self.heard[number], (Vec::new(), self.now));
+            let changes = cloud.registry.heard(&heard, since, self.now);
+            cloud.carry_out(&changes);
+            let changes = cloud.registry.age(self.now);
             cloud.carry_out(&changes);
         }
         self.send();
@@ -188,7 +188,7 @@ impl World {
         process.live = vec![None];
         process.places.clear();
         self.waiting.1.retain(|s| self.sessions[*s].cloud != cloud);
-        self.heard.retain(|(of, _), _| *of != cloud);
+        self.heard[cloud] = (Vec::new(), self.now);
     }
 
     // --- sessions ---------------------------------------------------------------------------------------------
