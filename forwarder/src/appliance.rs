@@ -342,6 +342,7 @@ fn spawn_workers(
         AutoOnOff::Off => false,
     };
     let stations = Arc::new(config.stations.clone());
+    let groups = Arc::new(config.groups.clone());
     let cannot = |e: std::io::Error| placement::explain(config, &e);
     let mailboxes = Mailbox::for_workers(ports.len()).map_err(cannot)?;
     let mut workers = Vec::new();
@@ -357,6 +358,7 @@ fn spawn_workers(
             idle: config.idle,
             fifo: config.sched_fifo,
             flood: config.flood,
+            groups: Arc::clone(&groups),
             finish_checksums,
             clamp_mss: config.clamp_mss,
             marking: config.marking,

@@ -16,6 +16,7 @@ use crate::{
     flood::FloodRule,
     keys,
     lan_port::{LanSpec, RxFilterKind},
+    multicast::{self, Groups},
     options::{
         AeadName, AutoOnOff, CipherName, FloodName, IdleStrategy, OnKeep, OnOff, RoleName,
         RunOptions, RxFilterName, UplinkKind,
@@ -103,6 +104,8 @@ pub struct Config {
     pub flood: FloodRule,
     /// Whether to answer for stations of the other side.
     pub arp_suppress: bool,
+    /// Groups that go to some peers only, and whether others are snooped.
+    pub groups: Groups,
     /// What a worker does when there is nothing to do.
     pub idle: IdleStrategy,
     /// LAN frames per batch.
@@ -162,11 +165,14 @@ impl Config {
             maps: &o.vlan_map,
         };
         let vlans = vlans::plan(role, &o.peer, vlan_options)?;
+        let snooping = o.multicast_snooping == Some(OnOff::On);
+        let groups = multicast::spec::groups(&o.peer, &o.multicast, snooping, &vlans)?;
         Ok(Self {
             stations: stations::stations(role, &o.peer, &o.station, &vlans)?,
             learning,
             state: o.state,
             vlans,
+            groups,
             role,
             lan,
             listen,
@@ -221,7 +227,7 @@ impl Config {
 impl Config {
     /// What the XDP program is told of the LAN port with this address.
     pub fn of_lan(&self, mac: [u8; 6]) -> LanConfig {
-        LanConfig::new(self.role, mac).with_flood(self.flood.in_driver())
+        LanConfig::new(self.role, mac).with_flood(self.flood.in_driver(&self.groups))
     }
 
     /// The private key of the configuration, which is nobody else's.

@@ -7,12 +7,13 @@
 mod bucket;
 mod by_vlan;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use causeway_ebpf::{FloodPolicy, ethernet::EthernetHeader, flood::is_bpdu, kind::Kind};
 use causeway_tunnel::DropReason;
 
 pub use self::{bucket::TokenBucket, by_vlan::ByVlan};
+use crate::multicast::{Audience, Groups};
 
 /// What may be flooded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +25,13 @@ pub struct FloodRule {
 }
 
 impl FloodRule {
-    /// What the XDP program keeps back: nothing that a worker answers itself, or knows more of.
-    pub const fn in_driver(self) -> FloodPolicy {
+    /// What the XDP program keeps back: nothing that a worker answers itself, or knows more of, as
+    /// of `groups`.
+    pub fn in_driver(self, groups: &Groups) -> FloodPolicy {
         match self.policy {
-            FloodPolicy::Nothing => FloodPolicy::Essential,
-            policy => policy,
+            FloodPolicy::All => FloodPolicy::All,
+            _ if groups.is_used() => FloodPolicy::EssentialAndMulticast,
+            _ => FloodPolicy::Essential,
         }
     }
 }
@@ -39,6 +42,7 @@ pub struct FloodGate {
     policy: FloodPolicy,
     essential: ByVlan,
     other: ByVlan,
+    groups: Arc<Groups>,
 }
 
 impl FloodGate {
@@ -48,21 +52,28 @@ impl FloodGate {
             policy: rule.policy,
             essential: ByVlan::new(rule.rate, now),
             other: ByVlan::new(rule.rate, now),
+            groups: Arc::default(),
         }
     }
 
-    /// Lets a frame to a group pass, by its first 128 bytes, or not.
+    /// Who listens to which group, from now on.
+    pub fn set_groups(&mut self, groups: &Arc<Groups>) {
+        self.groups = Arc::clone(groups);
+    }
+
+    /// Lets a frame to a group pass, by its first 128 bytes, or not; tells whom it is for.
     ///
     /// # Errors
     ///
     /// [`DropReason::LinkLocal`] for a BPDU in disguise, [`DropReason::FloodPolicy`],
     /// [`DropReason::FloodLimit`], [`DropReason::BadFrameLength`] if it ends in its header.
-    pub fn pass(&mut self, frame: &[u8], now: Instant) -> Result<(), DropReason> {
+    pub fn pass(&mut self, frame: &[u8], now: Instant) -> Result<Audience, DropReason> {
         let header = EthernetHeader::parse(frame).ok_or(DropReason::BadFrameLength)?;
         if is_bpdu(frame, &header) {
             return Err(DropReason::LinkLocal);
         }
-        if !self.policy.allows(frame, &header) {
+        let audience = self.groups.audience(frame);
+        if audience == Audience::Policy && !self.policy.allows(frame, &header) {
             return Err(DropReason::FloodPolicy);
         }
         let kind = Kind::of_payload(frame, header.ethertype, header.len);
@@ -71,7 +82,7 @@ impl FloodGate {
             false => &mut self.other,
         };
         match limit.take(header.vlan, now) {
-            true => Ok(()),
+            true => Ok(audience),
             false => Err(DropReason::FloodLimit),
         }
     }
@@ -85,6 +96,7 @@ mod tests {
 
     use super::*;
 
+    const OK: Result<Audience, DropReason> = Ok(Audience::Policy);
     const HOST: [u8; 6] = [2, 0, 0, 0, 0, 1];
     const GROUP: [u8; 6] = [1, 0, 0x5e, 1, 2, 3];
 
@@ -100,8 +112,8 @@ mod tests {
         assert_eq!(passed.count(), 10);
         assert_eq!(gate.pass(&storm, now), Err(DropReason::FloodLimit));
         let arp = arp_request(HOST, &[dot1q(7)], [192, 0, 2, 1]);
-        assert_eq!(gate.pass(&arp, now), Ok(()));
-        assert_eq!(gate.pass(&tcp(GROUP, HOST, &[]), now), Ok(()));
+        assert_eq!(gate.pass(&arp, now), OK);
+        assert_eq!(gate.pass(&tcp(GROUP, HOST, &[]), now), OK);
         let arps = (0..1_000).filter(|_| gate.pass(&arp, now + Duration::from_secs(1)).is_ok());
         assert_eq!(arps.count(), 10);
     }
@@ -112,7 +124,7 @@ mod tests {
         let (multicast, arp) = (tcp(GROUP, HOST, &[]), arp_request(HOST, &[], [0; 4]));
         let policy = Err(DropReason::FloodPolicy);
         for (kept, of_multicast, of_arp) in [
-            (FloodPolicy::Essential, policy, Ok(())),
+            (FloodPolicy::Essential, policy, OK),
             (FloodPolicy::Nothing, policy, policy),
         ] {
             let mut gate = gate(kept, 100);

@@ -17,6 +17,7 @@ use crate::{
     clamp_mss::Clamp,
     counters::WorkerCounters,
     flood::FloodGate,
+    multicast::Audience,
     snoop::Snoop,
     stations::{PeerIndex, Place, Role, StationKey, StationTable},
     traffic_class::{self, Marking},
@@ -139,13 +140,15 @@ impl<U: RunSink> LanToWan<'_, U> {
         let flooded = !matches!(destination, Destination::Peer(_));
         self.snoop
             .from_lan(frame, flooded, self.stations, self.now, self.counters)?;
-        if flooded {
-            self.flood.pass(frame, self.now)?;
-        }
+        let audience = match flooded {
+            true => self.flood.pass(frame, self.now)?,
+            false => Audience::Policy,
+        };
         if self.finish_checksums && checksum::finish_partial(frame) {
             self.counters.checksums_finished.add(1);
         }
         match destination {
+            Destination::FloodTo(peer) if !audience.includes(peer) => Err(DropReason::NoListener),
             Destination::Peer(peer) | Destination::FloodTo(peer) => {
                 if let Some(clamp) = self.clamp
                     && clamp.frame(frame, peer)
@@ -154,25 +157,31 @@ impl<U: RunSink> LanToWan<'_, U> {
                 }
                 self.push(peer, frame)
             }
-            Destination::FloodAll => self.flood(frame),
+            Destination::FloodAll => self.flood(frame, &audience),
         }
     }
 
     /// A copy to every peer that may have it; each copy that is dropped is counted.
-    fn flood(&mut self, frame: &mut [u8]) -> Result<(), DropReason> {
-        let mut kept = 0;
+    fn flood(&mut self, frame: &mut [u8], audience: &Audience) -> Result<(), DropReason> {
+        // Another peer's VLAN, or another's group: that is no loss, unless nobody gets it.
+        let mut nobody = Some(DropReason::NoListener);
         for peer in 0..self.peers.len() as PeerIndex {
-            match self.push(peer, frame) {
-                Ok(()) => {}
-                // Another peer's VLAN: that is no loss.
-                Err(DropReason::VlanNotAllowed) => kept += 1,
-                Err(reason) => self.counters.drop_one(reason),
+            if !audience.includes(peer) {
+                continue;
+            }
+            match (self.push(peer, frame), nobody) {
+                (Err(DropReason::VlanNotAllowed), Some(_)) => {
+                    nobody = Some(DropReason::VlanNotAllowed)
+                }
+                (Err(DropReason::VlanNotAllowed), None) => {}
+                (Err(reason), _) => {
+                    self.counters.drop_one(reason);
+                    nobody = None;
+                }
+                (Ok(()), _) => nobody = None,
             }
         }
-        match kept == self.peers.len() {
-            true => Err(DropReason::VlanNotAllowed),
-            false => Ok(()),
-        }
+        nobody.map_or(Ok(()), Err)
     }
 
     /// What goes to the peer from now on has the frame's traffic class. A datagram has one DSCP: what waits with another

@@ -12,6 +12,7 @@
 //! 4. [`lan_to_wan`]: which peer it is for; into the open bundle of the lane to that peer
 //!    (`causeway_tunnel::lane`), which seals every datagram as it fills and the rest at the end of the batch.
 //!    Where there are rules for that peer, [`vlans`] has it cross in the VLAN that they name, or not at all.
+//!    Broadcast and multicast pass [`flood`] first, and [`multicast`] knows who listens.
 //! 5. [`uplink`]: runs of datagrams to the kernel's UDP, one call for up to 64 kB (GSO); or, with AF_XDP on
 //!    the uplink too, past the kernel: each behind headers made here ([`uplink::headers`]).
 //!
@@ -50,6 +51,7 @@ pub mod flood;
 pub mod keys;
 pub mod lan_port;
 pub mod lan_to_wan;
+pub mod multicast;
 pub mod options;
 pub mod preflight;
 pub mod routes;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clamp_mss::ClampMss,
     lan_port::LanSpec,
+    multicast::spec::MulticastSpec,
     spec::{AllowSpec, CpuList, PeerSpec, Period, StationSpec},
     vlans::spec::{VlanMapSpec, VlansSpec},
 };
@@ -150,6 +151,14 @@ pub struct RunOptions {
     #[arg(long, value_enum)]
     pub arp_suppress: Option<OnOff>,
 
+    /// A multicast group that goes to these peers only, and crosses whatever --flood says, such as 239.1.2.3@10=cloud1 for VLAN 10; repeatable
+    #[arg(long, value_name = "GROUP[@VLAN]=PEER")]
+    pub multicast: Vec<MulticastSpec>,
+
+    /// Send multicast to peers where somebody listens: read IGMP and MLD, in VLANs that have a querier [default: off]
+    #[arg(long, value_enum)]
+    pub multicast_snooping: Option<OnOff>,
+
     /// What a worker does when there is nothing to do: `spin` never sleeps; `adaptive` spins for up to 50 µs under load and sleeps otherwise; `sleep` sleeps at once [default: adaptive]
     #[arg(long, value_enum)]
     pub idle: Option<IdleStrategy>,
@@ -214,6 +223,7 @@ impl RunOptions {
         self.vlan_map
             .extend(more.filter(|s| !taken.contains(&s.peer)));
         self.allow.extend(file.allow);
+        self.multicast.extend(file.multicast);
         Self {
             role: self.role.or(file.role),
             lan: self.lan.or(file.lan),
@@ -221,6 +231,8 @@ impl RunOptions {
             key: self.key.or(file.key),
             peer: self.peer,
             station: self.station,
+            multicast: self.multicast,
+            multicast_snooping: self.multicast_snooping.or(file.multicast_snooping),
             vlans: self.vlans,
             vlan_map: self.vlan_map,
             native_vlan: self.native_vlan.or(file.native_vlan),

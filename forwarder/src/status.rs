@@ -35,6 +35,9 @@ pub struct Status {
     pub peers: Vec<PeerStatus>,
     /// Stations by name (`[VLAN/]MAC`).
     pub stations: BTreeMap<String, StationStatus>,
+    /// Multicast groups by name (`[VLAN/]MAC`), and the peers that somebody listens behind.
+    #[serde(default)]
+    pub groups: BTreeMap<String, Vec<String>>,
     /// What was learnt of addresses.
     #[serde(default)]
     pub snooping: SnoopingStatus,

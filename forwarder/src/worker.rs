@@ -128,6 +128,7 @@ impl Worker {
     }
 
     fn run(&mut self) {
+        self.set_groups(&Arc::clone(&self.config.groups));
         loop {
             let now = Instant::now();
             if !self.obey(now) {

@@ -52,6 +52,8 @@ drop_reasons! {
     NoPath = "no_path",
     /// Broadcast or multicast that the flood policy keeps back.
     FloodPolicy = "flood_policy",
+    /// Multicast to a group that nobody listens to behind any peer.
+    NoListener = "no_listener",
     /// Broadcast or multicast above the flood limit of its VLAN.
     FloodLimit = "flood_limit",
     /// A question (ARP, neighbour solicitation) for a station of the other side, which was answered here in its name.

@@ -16,6 +16,7 @@ mod event;
 mod hello;
 mod lanes;
 mod liveness;
+mod multicast;
 mod next_hops;
 mod one_way;
 mod own_addresses;
@@ -141,6 +142,7 @@ struct Control {
     /// Who lives where: what the registry of the segment has decided.
     stations: StationTable,
     snooping: Snooping,
+    multicast: multicast::Multicast,
     announcer: Announcer,
     hellos: Arc<Hellos>,
     suspects: Suspects,
@@ -219,6 +221,7 @@ impl Control {
             context: Arc::new(context),
             peers: parts.config.peers.iter().cloned().map(Peer::new).collect(),
             snooping: Snooping::default(),
+            multicast: multicast::Multicast::default(),
             announcer: Announcer::default(),
             stations: parts.segment.table(),
             hellos: Arc::clone(&parts.hellos),
@@ -304,6 +307,7 @@ impl Control {
         self.publish_bindings(now);
         self.segment_tick(now);
         self.look_at_suspects(now);
+        self.tell_groups(now);
         for peer in 0..self.peers.len() {
             self.call_if_due(peer as PeerIndex, now);
             let expired = self.peers[peer].expired(now);

@@ -25,7 +25,8 @@ impl Control {
         self.one_way_saw(punted, now);
         match punted.kind {
             Kind::Arp | Kind::Nd | Kind::Dhcp4 => self.snoop(punted, now),
-            Kind::Dhcp6 | Kind::Igmp | Kind::Mld => {}
+            Kind::Igmp | Kind::Mld => self.hear_members(punted, now),
+            Kind::Dhcp6 => {}
         }
     }
 }

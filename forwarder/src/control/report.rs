@@ -44,6 +44,7 @@ impl Control {
                 .map(|(key, status)| (StationName(key).to_string(), status))
                 .collect(),
             snooping: self.snooping_status(),
+            groups: self.group_status(),
             announcing: self.announcing_status(),
             workers: self.worker_status(),
             verdicts: self.verdicts(),

@@ -15,6 +15,7 @@ use crate::{
     clamp_mss::ClampMss,
     counters::{SharedCounter, WorkerCounters},
     flood::FloodRule,
+    multicast::Groups,
     options::IdleStrategy,
     snoop::Snoop,
     stations::{PeerIndex, StationTable},
@@ -46,6 +47,8 @@ pub struct WorkerConfig {
     pub idle: IdleStrategy,
     /// What is let through of broadcast and multicast.
     pub flood: FloodRule,
+    /// Who listens to which group.
+    pub groups: Arc<Groups>,
     /// Whether to complete partial checksums of LAN frames.
     pub finish_checksums: bool,
     /// What the segment size of TCP connections is lowered to.
@@ -119,6 +122,8 @@ pub enum Command {
     SetPath(PeerIndex, Path),
     /// The path MTU changed: UDP payload bytes.
     SetDatagramSize(PeerIndex, usize),
+    /// A new snapshot of who listens to which group.
+    Groups(Arc<Groups>),
     /// A new snapshot of the stations.
     Stations(Arc<StationTable>),
     /// Frames of our own to the LAN. They are counted, and never come back to us: the XDP program knows them by

@@ -1,6 +1,9 @@
 //! What the control plane asks of a worker, carried out between batches.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use causeway_tunnel::{
     DropReason, Frame,
@@ -11,6 +14,7 @@ use crossbeam::channel::TryRecvError;
 use super::{Command, Keepalive, OPENING_KEEPALIVES, Worker, noting::NotingPort};
 use crate::{
     lan_to_wan::LanToWan,
+    multicast::Groups,
     stations::PeerIndex,
     uplink::{Path, UdpUplink},
     wan_to_lan::{self, FrameSink as _, InboundLane},
@@ -98,6 +102,7 @@ impl Worker {
                 let _ = done.send(());
             }
             Command::Stations(table) => self.config.stations = table,
+            Command::Groups(groups) => self.set_groups(&groups),
             Command::Inject(frames) => self.inject(&frames),
             Command::SendTo(peer, frames) => self.send_to(peer, &frames, now),
             Command::Neighbours(all) => self.config.snoop.set_neighbours(all),
@@ -111,6 +116,13 @@ impl Worker {
             Command::Stop => return false,
         }
         true
+    }
+
+    pub(super) fn set_groups(&mut self, groups: &Arc<Groups>) {
+        self.flood.set_groups(groups);
+        for gate in &mut self.peer_floods {
+            gate.set_groups(groups);
+        }
     }
 
     fn inject(&mut self, frames: &[Vec<u8>]) {

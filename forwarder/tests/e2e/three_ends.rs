@@ -7,10 +7,11 @@ const DC3: &str = "02:77:00:00:01:01";
 const BROADCAST: &str = "ff:ff:ff:ff:ff:ff";
 const COUNT: &str = "40";
 
-/// A lab of three ends whose sessions stand.
-fn lab(option: &str, ends: [&str; 3]) -> Lab {
+/// A lab of three ends whose sessions stand; the first has more arguments.
+fn lab(option: &str, ends: [&str; 3], arguments: &[&str]) -> Lab {
     let lab = Lab::up(&[option, "2"]);
-    lab.start("both", &[]);
+    lab.start(ends[0], arguments);
+    ends[1..].iter().for_each(|end| lab.start(end, &[]));
     let ready = |end: &&str| {
         let peers = lab.status(end).peers;
         peers.iter().all(|peer| {
@@ -64,7 +65,13 @@ fn send(lab: &Lab, [from, to, src, dst]: [&str; 4], [vlan, arrives]: [&str; 2]) 
 
 #[test]
 fn two_clouds_of_a_site_are_one_segment_but_not_with_each_other() {
-    let lab = lab("--clouds", ["site", "cloud", "cloud2"]);
+    let list = [
+        "--multicast",
+        "239.9.9.9=cloud2",
+        "--multicast-snooping",
+        "on",
+    ];
+    let lab = lab("--clouds", ["site", "cloud", "cloud2"], &list);
     for address in ["10.77.0.50", "10.77.0.52"] {
         lab.dc_reaches(address);
     }
@@ -78,12 +85,49 @@ fn two_clouds_of_a_site_are_one_segment_but_not_with_each_other() {
     let before = lab.status("site").drops["split_horizon"];
     do_not_arrive(&lab, ["vm1", "vm3", VM1, VM3], "0");
     assert_eq!(lab.status("site").drops["split_horizon"], before + 40);
+    groups_go_where_they_are_wanted(&lab);
+}
+
+/// What dc asks as an IGMP querier, with an answer within 0.1 s (RFC 2236).
+const QUERY: &str = "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 2)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton('10.77.0.1'))
+s.sendto(bytes([0x11, 1, 0xee, 0xfe, 0, 0, 0, 0]), ('224.0.0.1', 0))";
+
+/// Has vm1 listen to a group until it is killed.
+const LISTEN: &str = "
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+group = socket.inet_aton('239.1.2.3') + socket.inet_aton('10.77.0.50')
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+time.sleep(600)";
+
+/// Multicast to the clouds of [`two_clouds_of_a_site_are_one_segment_but_not_with_each_other`].
+fn groups_go_where_they_are_wanted(lab: &Lab) {
+    let (listed, snooped, untagged) = ("01:00:5e:09:09:09", "01:00:5e:01:02:03", ["0", "0"]);
+    arrive(lab, ["dc", "vm3", DC, listed], untagged);
+    do_not_arrive(lab, ["dc", "vm1", DC, listed], "0");
+    // Nobody has been asked: it is flooded.
+    arrive(lab, ["dc", "vm3", DC, snooped], untagged);
+    let python = |code| ["/usr/bin/env", "python3", "-c", code];
+    let _listener = lab.spawn("vm1", &python(LISTEN));
+    lab.exec("dc", &python(QUERY));
+    let heard = || {
+        lab.status("site")
+            .groups
+            .get(snooped)
+            .is_some_and(|p| p == &["cloud"])
+    };
+    assert!(within(PATIENCE, heard), "{:?}", lab.status("site").groups);
+    arrive(lab, ["dc", "vm1", DC, snooped], untagged);
+    do_not_arrive(lab, ["dc", "vm3", DC, snooped], "0");
 }
 
 /// They have the same MAC and IP addresses, and at the cloud the same stations in different VLANs.
 #[test]
 fn two_sites_of_a_cloud_end_are_strictly_apart() {
-    let lab = lab("--sites", ["cloud", "site", "site2"]);
+    let lab = lab("--sites", ["cloud", "site", "site2"], &[]);
     lab.dc_reaches("10.77.0.50");
     let (untagged, tagged) = (["0", "0"], ["0", "20"]);
     arrive(&lab, ["dc", "vm1", DC, BROADCAST], untagged);

@@ -155,6 +155,7 @@ impl End {
             },
             clamp_mss: Default::default(),
             marking: Default::default(),
+            groups: Default::default(),
             finish_checksums: false,
             lane_keepalive,
             peers: 1,

@@ -29,6 +29,7 @@ const fn counted(reason: DropReason) -> [Unit; 2] {
         }
         R::KeyWorn => [Frames, Datagrams],
         R::NoStation
+        | R::NoListener
         | R::SourceNotOurs
         | R::NoSession
         | R::NoPath
