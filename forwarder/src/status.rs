@@ -68,7 +68,7 @@ pub struct Status {
 }
 
 /// What is wrong with a station.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AlarmStatus {
     /// What it is, in a word: `duplicate_station`.
     pub kind: String,

@@ -47,7 +47,7 @@ enum StationVerb {
         #[arg(value_name = "PEER")]
         peer: String,
     },
-    /// At the site: a station that is frozen, because it moved too often, may move again; one that was removed may come back
+    /// At the site: a station that is frozen, because it moved too often, may move again; one that was removed may come back; an alarm ends
     Clear {
         /// The station
         #[arg(value_name = "[VLAN/]MAC")]

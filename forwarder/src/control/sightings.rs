@@ -91,7 +91,6 @@ impl Control {
 
     /// Ends the alarms about a station by the operator's word; how many there were. What goes on raises them
     /// anew.
-    #[expect(dead_code, reason = "the control socket gets the request next")]
     pub(super) fn clear_alarms(&mut self, station: StationKey) -> usize {
         self.suspects.acquit(station);
         self.alarms.clear(station)

@@ -96,6 +96,19 @@ fn frames_that_come_back_are_ours_and_a_twin_is_found_among_them() {
     assert_alarm(&lab);
     let after = lab.status("site");
     assert!(sightings(&after, "not_ours") >= 3, "{:?}", after.sightings);
+
+    // The twin is stopped and the operator says so; ours that come back are no alarm.
+    lab.exec("dc2", &["ip", "link", "set", "eth0", "down"]);
+    let clear = [env!("CARGO_BIN_EXE_causeway"), "station", "clear", VM1];
+    lab.exec("site", &clear);
+    assert_eq!(alarms(&lab), []);
+    load_of_vm1(&lab, "50");
+    assert_eq!(alarms(&lab), []);
+    assert!(
+        lab.log("site")
+            .contains("duplicate_station of station 00:50:56:00:00:50 ends: cleared")
+    );
+    assert!(!lab.succeeds("site", &clear), "nothing to clear any more");
 }
 
 #[test]

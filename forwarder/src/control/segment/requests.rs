@@ -113,8 +113,12 @@ impl Control {
             );
         };
         let now = Instant::now();
-        let changes = site.command(station, verb, now)?;
-        self.carry_out(&changes, now);
+        let result = site.command(station, verb, now);
+        // An alarm is reason enough for `clear`.
+        if verb == Verb::Clear && self.clear_alarms(station) > 0 && result.is_err() {
+            return Ok(());
+        }
+        self.carry_out(&result?, now);
         Ok(())
     }
 
