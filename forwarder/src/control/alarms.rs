@@ -32,6 +32,8 @@ const MOST: usize = 1_024;
 pub(super) enum AlarmKind {
     /// A station lives behind a peer and on this LAN.
     DuplicateStation,
+    /// A station moves between peers too often, and is frozen.
+    MacFlapping,
 }
 
 impl AlarmKind {
@@ -39,6 +41,7 @@ impl AlarmKind {
     pub(super) const fn label(self) -> &'static str {
         match self {
             Self::DuplicateStation => "duplicate_station",
+            Self::MacFlapping => "mac_flapping",
         }
     }
 
@@ -46,6 +49,8 @@ impl AlarmKind {
     const fn quiet(self) -> Option<Duration> {
         match self {
             Self::DuplicateStation => Some(Duration::from_secs(60)),
+            // It lasts as long as the station is frozen.
+            Self::MacFlapping => None,
         }
     }
 }
@@ -136,6 +141,14 @@ impl Alarms {
             *kind == AlarmKind::DuplicateStation && !is_away(*station)
         };
         self.end(is_moot, "the station is not away any more", now);
+    }
+
+    /// Ends what says that a station moves too often, of stations that are frozen no longer.
+    pub(super) fn thaw(&mut self, is_frozen: impl Fn(StationKey) -> bool, now: Instant) {
+        let is_over = |_, (kind, station): &(AlarmKind, StationKey), _: &Alarm| {
+            *kind == AlarmKind::MacFlapping && !is_frozen(*station)
+        };
+        self.end(is_over, "the station may move again", now);
     }
 
     fn end(

@@ -19,7 +19,7 @@ use causeway_tunnel::{
 };
 use tracing::{debug, info, warn};
 
-use super::{Control, event::SessionId};
+use super::{Control, alarms::AlarmKind, event::SessionId};
 use crate::{
     config::Config,
     spec::StationName,
@@ -250,6 +250,7 @@ impl Control {
         if now >= self.parts.segment.next_age {
             self.parts.segment.next_age = now + AGE;
             self.listen(now);
+            self.review_frozen(now);
             let changes = match &mut self.parts.segment.registry {
                 Registry::Site(site) => site.tick(now),
                 Registry::Cloud(cloud) => cloud.age(now),
@@ -279,8 +280,13 @@ impl Control {
             return;
         }
         segment.listened = now;
-        // The XDP program does not tell yet: what is home is taken to be alive.
-        let heard: Vec<_> = cloud.iter().map(|(station, _)| station).collect();
+        let heard = match self.parts.program.heard() {
+            Ok(heard) => heard,
+            Err(e) => {
+                warn!("whom the XDP program has heard is not known, nobody is given up: {e}");
+                cloud.iter().map(|(station, _)| station).collect()
+            }
+        };
         let changes = cloud.heard(&heard, since, now);
         self.carry_out(&changes, now);
     }
@@ -299,7 +305,7 @@ impl Control {
             self.announce(&moved);
         }
         for frozen in &changes.frozen {
-            self.note_frozen(frozen);
+            self.note_frozen(frozen, now);
         }
         if let Some(keeper) = self.parts.segment.keeper.as_mut().filter(|_| changes.save) {
             keeper.note();
@@ -328,13 +334,39 @@ impl Control {
         before
     }
 
-    fn note_frozen(&mut self, frozen: &Frozen) {
+    fn note_frozen(&mut self, frozen: &Frozen, now: Instant) {
         let name = StationName(frozen.station);
         let peer = |index: PeerIndex| &self.peers[usize::from(index)].spec.name;
         let (here, before) = (peer(frozen.peer), peer(frozen.before));
-        warn!(
-            "station {name} moves between {before} and {here} too often: does it live twice? It stays with {here} until `causeway station clear {name}`"
+        let text = format!(
+            "station {name} moves between peers {before} and {here} too often: does it live twice? It stays with {here} until `causeway station clear {name}`"
         );
+        self.raise_frozen(frozen.station, frozen.peer, &text, now);
+    }
+
+    fn raise_frozen(&mut self, station: StationKey, peer: PeerIndex, text: &str, now: Instant) {
+        let kind = AlarmKind::MacFlapping;
+        self.alarms.raise(kind, station, peer, text, None, now);
+    }
+
+    /// Alarms last as long as stations are frozen: also over a restart, and not beyond a `clear`.
+    fn review_frozen(&mut self, now: Instant) {
+        let Registry::Site(site) = &self.parts.segment.registry else {
+            return;
+        };
+        self.alarms.thaw(|station| site.is_frozen(station), now);
+        let kind = AlarmKind::MacFlapping;
+        let silent = site
+            .frozen()
+            .filter(|(key, _)| !self.alarms.is_on(kind, *key));
+        for (station, peer) in silent.collect::<Vec<_>>() {
+            let name = StationName(station);
+            let here = &self.peers[usize::from(peer)].spec.name;
+            let text = format!(
+                "station {name} moved between peers too often: it stays with {here} until `causeway station clear {name}`"
+            );
+            self.raise_frozen(station, peer, &text, now);
+        }
     }
 
     /// One line for each update of a peer, however many stations: the peer decides how many there are.

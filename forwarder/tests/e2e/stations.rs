@@ -79,6 +79,38 @@ fn a_moved_vm_is_learnt_within_the_ranges_and_remembered() {
     assert!(has(&lab, "site", VM1));
 }
 
+/// A station that speaks stays, however long ago it was learnt; one that falls silent comes home.
+#[test]
+fn a_silent_station_comes_home() {
+    let lab = Lab::up(&[]);
+    let ageing = ["--station-ageing", "4s"];
+    let site = [&ageing[..], &["--allow", "00:50:56:00:00:50=cloud"]].concat();
+    without_stations(&lab, &site, &ageing);
+    let ping = [
+        "ping",
+        "-q",
+        "-c",
+        "20",
+        "-i",
+        "0.5",
+        "-W",
+        "1",
+        "10.77.0.1",
+    ];
+    let pings = lab.exec("vm1", &ping);
+    assert!(!pings.contains(" 100% packet loss"), "{pings}");
+    let learnt = &lab.status("site").stations[VM1];
+    assert!(learnt.age_s > 6.0, "it was learnt once: {learnt:?}");
+    lab.exec("vm1", &["ip", "link", "set", "eth0", "down"]);
+    for end in ["site", "cloud"] {
+        assert!(
+            within(PATIENCE, || !has(&lab, end, VM1)),
+            "{}",
+            lab.log(end)
+        );
+    }
+}
+
 /// Nothing is learnt without a range, whatever is seen.
 #[test]
 fn without_a_range_nothing_is_learnt() {

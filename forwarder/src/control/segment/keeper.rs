@@ -83,8 +83,8 @@ impl Keeper {
     }
 
     /// Why the last attempt failed, as far as [`Self::failure`] has heard.
-    pub(super) fn last_failure(&self) -> Option<&str> {
-        self.last_failure.as_deref()
+    pub(super) fn last_failure(&self) -> Option<String> {
+        self.last_failure.clone()
     }
 }
 

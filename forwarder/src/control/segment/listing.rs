@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{super::Control, Registry, keeper::Keeper};
+use super::{super::Control, Registry};
 use crate::{
     spec::StationName,
     stations::{
@@ -76,18 +76,10 @@ impl Control {
 }
 
 impl Control {
-    /// What an operator should look at.
-    pub(in crate::control) fn station_warnings(&self) -> Vec<String> {
-        let segment = &self.parts.segment;
-        let failure = segment.keeper.as_ref().and_then(Keeper::last_failure);
-        let mut warnings: Vec<String> = failure.map(ToOwned::to_owned).into_iter().collect();
-        if let Registry::Site(site) = &segment.registry {
-            warnings.extend(site.frozen().map(|station| {
-                let name = StationName(station);
-                format!("station {name} moved too often and is frozen: does it live twice? `causeway station clear {name}` lets it move again")
-            }));
-        }
-        warnings
+    /// What an operator should look at: that the state file is not written.
+    pub(in crate::control) fn station_warnings(&self) -> Option<String> {
+        let keeper = self.parts.segment.keeper.as_ref()?;
+        keeper.last_failure()
     }
 
     /// At a cloud end: what was seen and not advertised, by reason.

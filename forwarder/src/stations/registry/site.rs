@@ -148,10 +148,10 @@ impl SiteRegistry {
         home.map(|(station, _)| *station)
     }
 
-    /// Stations that have moved too often and stay where they are.
-    pub fn frozen(&self) -> impl Iterator<Item = StationKey> + '_ {
+    /// Stations that have moved too often, and where they stay.
+    pub fn frozen(&self) -> impl Iterator<Item = (StationKey, PeerIndex)> + '_ {
         let frozen = self.learnt.iter().filter(|(_, learnt)| learnt.frozen);
-        frozen.map(|(station, _)| *station)
+        frozen.map(|(station, learnt)| (*station, learnt.peer))
     }
 
     /// Whether the station has moved too often and stays where it is.
