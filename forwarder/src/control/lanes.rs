@@ -214,7 +214,7 @@ impl Control {
 
 impl Receiving {
     /// The peer's lane is at that address now.
-    fn note_path(&self, remote_lane: u8, address: SocketAddr) {
+    pub(super) fn note_path(&self, remote_lane: u8, address: SocketAddr) {
         if self.remote_lane == remote_lane {
             *self.from.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
         }

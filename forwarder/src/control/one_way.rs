@@ -2,7 +2,7 @@
 //!
 //! A switch that keeps frames of foreign addresses back does it without a word, and everything looks healthy. So
 //! we look for the pattern: a station on the other side asks a host of our LAN by ARP, one that has been heard here
-//! lately, or answers one; then a frame for the other side has to come in at the LAN port soon. Where that goes
+//! lately, or answers one, or is answered for here (`--arp-suppress`); then a frame for the other side has to come in at the LAN port soon. Where that goes
 //! on for a while and none comes, that is worth one warning. And the reverse: frames for the other side come in and
 //! cross, and for a long time none comes back.
 //!
@@ -14,6 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use causeway_tunnel::DropReason;
+
 use super::Control;
 use crate::{
     doctor::probe::Arp,
@@ -21,9 +23,10 @@ use crate::{
     worker::{Origin, Punted},
 };
 
-/// For how long nothing has to come in, and after how many questions.
+/// For how long nothing has to come in, and after how many questions. Of each station the workers show us one in
+/// ten seconds.
 const DEAF_AFTER: Duration = Duration::from_secs(6);
-const QUESTIONS: u32 = 3;
+const QUESTIONS: u32 = 2;
 
 /// For how long nothing has to come back, and after how many frames. Long, as a host that only listens still
 /// answers ARP: Linux asks again after 45 s at most.
@@ -54,6 +57,8 @@ pub(super) struct Counts {
     pub(super) taken: u64,
     /// Frames of the other side that were put out there.
     pub(super) injected: u64,
+    /// Questions of hosts of our LAN that were answered in the name of a station of the other side.
+    pub(super) answered: u64,
 }
 
 /// What has been seen.
@@ -98,6 +103,8 @@ impl OneWay {
     pub(super) fn look(&mut self, counts: Counts, now: Instant) -> Option<OneWayNews> {
         if counts.taken != self.last.taken {
             self.asked = None;
+        } else {
+            self.note_answers(counts.answered - self.last.answered, now);
         }
         if counts.injected != self.last.injected || counts.taken == 0 {
             self.crossed = None;
@@ -124,6 +131,13 @@ impl OneWay {
             (was, now) if was == now => None,
             (_, Some(news)) => Some(news),
             (_, None) => Some(OneWayNews::Over),
+        }
+    }
+
+    fn note_answers(&mut self, answers: u64, now: Instant) {
+        if answers > 0 {
+            let asked = &mut self.asked.get_or_insert((now, 0)).1;
+            *asked = asked.saturating_add(u32::try_from(answers).unwrap_or(u32::MAX));
         }
     }
 
@@ -162,6 +176,7 @@ impl Control {
         let counts = Counts {
             taken: verdicts[causeway_ebpf::Verdict::Tunnel.index()],
             injected: self.sum(|c| c.lan_tx_frames.get()),
+            answered: self.sum(|c| c.drops[DropReason::AnsweredNearby.index()].get()),
         };
         let lan = &self.parts.lan.name;
         match self.one_way.look(counts, now) {
@@ -195,7 +210,11 @@ mod tests {
     }
 
     fn counts(taken: u64, injected: u64) -> Counts {
-        Counts { taken, injected }
+        Counts {
+            taken,
+            injected,
+            answered: 0,
+        }
     }
 
     /// Has the VM say something once a second for so long, while nothing comes in.
@@ -253,10 +272,10 @@ mod tests {
     fn a_few_questions_or_frames_that_come_in_are_no_trouble() {
         let (mut it, start) = (OneWay::default(), Instant::now());
         it.home(&arp(false, GATEWAY, VM), start);
-        assert_eq!(ask(&mut it, start, &arp(false, VM, GATEWAY), 2), []);
-        for second in 2..60 {
+        assert_eq!(ask(&mut it, start, &arp(false, VM, GATEWAY), 1), []);
+        for second in 1..60 {
             let now = start + Duration::from_secs(second);
-            assert_eq!(it.look(counts(0, 2), now), None);
+            assert_eq!(it.look(counts(0, 1), now), None);
         }
         let (mut it, start) = (OneWay::default(), Instant::now());
         for second in 0..60 {
@@ -265,6 +284,21 @@ mod tests {
             it.away(&arp(false, VM, GATEWAY), now);
             assert_eq!(it.look(counts(second / 2, second), now), None);
         }
+    }
+
+    #[test]
+    fn who_was_answered_here_has_something_to_say() {
+        let (mut it, start) = (OneWay::default(), Instant::now());
+        let mut news = Vec::new();
+        for second in 0..30 {
+            let answered = second / 9;
+            let counts = Counts {
+                answered,
+                ..counts(0, 0)
+            };
+            news.extend(it.look(counts, start + Duration::from_secs(second)));
+        }
+        assert_eq!(news, [OneWayNews::Deaf]);
     }
 
     #[test]

@@ -121,6 +121,12 @@ impl Control {
         let send = self.install_send(index, &session, send);
         let peer = &mut self.peers[usize::from(index)];
         let first = peer.live.is_none();
+        // What came before we were told so has been learnt already.
+        for lane in &receive {
+            if let Some(path) = peer.paths.get(&lane.remote_lane) {
+                lane.note_path(lane.remote_lane, path.remote);
+            }
+        }
         let live = Live {
             id,
             session: session.clone(),

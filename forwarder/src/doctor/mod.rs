@@ -7,6 +7,7 @@
 //! Beside a running appliance its XDP program would keep the answers from us. It is told, through the control
 //! socket, to let those by, and nothing else.
 
+pub mod attached;
 pub mod check;
 pub mod foreign;
 pub mod host;
@@ -18,6 +19,7 @@ pub mod plan;
 pub mod platform;
 pub mod port;
 pub mod probe;
+pub mod reach;
 pub mod switch;
 pub mod targets;
 
@@ -41,6 +43,7 @@ use self::{
 use crate::{
     control::api,
     device::{self, Device},
+    lan_port::LanSpec,
     preflight,
     spec::parse_mac,
     status::Status,
@@ -57,7 +60,7 @@ const OVERHEAR: Duration = Duration::from_secs(2);
 /// One line that says why it cannot be examined, and what to do.
 pub fn run(args: &DoctorArgs) -> Result<Report, String> {
     let start = Instant::now();
-    let device = Device::find(&args.lan).map_err(|e| e.to_string())?;
+    let device = find_device(args)?;
     may_probe()?;
     if !device.is_up {
         return Err(format!(
@@ -67,20 +70,39 @@ pub fn run(args: &DoctorArgs) -> Result<Report, String> {
     }
     let platform = args.platform.unwrap_or_else(|| detect(&device));
     let running = running_at(&args.control, &device);
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build();
+    let runtime = runtime.map_err(|e| format!("cannot wait for answers: {e}"))?;
+    let program = runtime.block_on(attached::is_there(device.index));
     let port = Port::open(&device)?;
     let targets = find_targets(args, running.as_ref(), &port)?;
     let (probes, foreign) = examine(args, &device, running.as_ref(), &port, &targets)?;
-    let mut checks = switch::checks(&probes, platform);
+    let known = running.is_some();
+    let mut checks: Vec<_> = { attached::check(program, known, &args.control) }
+        .into_iter()
+        .collect();
+    checks.extend(switch::checks(&probes, platform));
     checks.push(foreign);
     checks.extend(machine(args, &device, running.as_ref()));
     let paths = |status: &Status| path::checks(status, path::local_address);
     checks.extend(running.iter().flat_map(paths));
+    checks.extend(runtime.block_on(reach::checks(&args.peer)));
     Ok(Report {
         interface: device.name,
         platform: platform.name(),
         checks,
         probes,
         seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+fn find_device(args: &DoctorArgs) -> Result<Device, String> {
+    Device::find(&args.lan.interface()).map_err(|e| match args.lan {
+        LanSpec::Interface(_) => e.to_string(),
+        _ => format!(
+            "{e}; causeway makes the port of --lan {} when it runs: start it first",
+            args.lan
+        ),
     })
 }
 
@@ -119,10 +141,11 @@ fn find_targets(
         return Ok(args.target.clone());
     }
     let read = |file| fs::read_to_string(file).unwrap_or_default();
-    let mut targets = targets::gateways(&read("/proc/net/route"), &args.lan);
+    let interface = args.lan.interface();
+    let mut targets = targets::gateways(&read("/proc/net/route"), &interface);
     // A moved VM would be asked through the tunnel.
     let moved = stations(running);
-    let neighbours = targets::neighbours(&read("/proc/net/arp"), &args.lan);
+    let neighbours = targets::neighbours(&read("/proc/net/arp"), &interface);
     let stayed = neighbours.iter().filter(|(_, mac)| !moved.contains(mac));
     targets.extend(stayed.map(|(ip, _)| ip));
     if targets.is_empty() {

@@ -5,17 +5,22 @@ use std::net::Ipv4Addr;
 use clap::Args;
 
 use super::platform::Platform;
+use crate::{lan_port::LanSpec, spec::PeerSpec};
 
 /// The arguments of `causeway doctor`.
 #[derive(Clone, Debug, Args)]
 pub struct DoctorArgs {
-    /// Network interface in the LAN that is stretched
-    #[arg(long, value_name = "IF")]
-    pub lan: String,
+    /// Network interface in the LAN that is stretched, or that of a causeway that runs with `bridge:BRIDGE` or `tap:NAME`
+    #[arg(long, value_name = "IF|bridge:BRIDGE|tap:NAME")]
+    pub lan: LanSpec,
 
     /// A host in that LAN to ask by ARP, such as its gateway; repeatable, three are asked [default: whom the host knows or hears there]
     #[arg(long, value_name = "IP")]
     pub target: Vec<Ipv4Addr>,
+
+    /// Another end to be reached: a handshake with a key made up for it shows whether UDP passes and who answers; repeatable [default: none]
+    #[arg(long, value_name = "NAME=PUBKEY@HOST:PORT")]
+    pub peer: Vec<PeerSpec>,
 
     /// VLAN that the probes are tagged with, 1 to 4094, where the port is a trunk [default: untagged]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4094))]

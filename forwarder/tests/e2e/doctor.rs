@@ -71,8 +71,11 @@ fn every_switch_has_its_diagnosis_and_is_left_as_it_was() {
 /// And one for all beside a running appliance.
 #[test]
 fn beside_a_running_appliance_it_asks_and_the_appliance_watches() {
-    let lab = Lab::running(&[], &[]);
+    // With answers of its own the appliance would need longer to notice.
+    let lab = Lab::running(&[], &["--arp-suppress", "off"]);
     no_frame_is_disturbed(&lab);
+    the_other_end_is_reached_without_a_key(&lab);
+    an_unknown_program_at_the_port_is_told(&lab);
     a_deaf_port_is_noticed_while_running(&lab);
 }
 
@@ -260,6 +263,34 @@ fn what_keeps_the_doctor_from_asking_is_one_line(lab: &Lab) {
     }
 }
 
+/// The other end is reached, and refuses a key that was made up; another's key or nobody is told.
+fn the_other_end_is_reached_without_a_key(lab: &Lab) {
+    let key = lab.status("cloud").public_key;
+    let ask = |peer: &str| {
+        let peer = format!("cloud={peer}");
+        let output = doctor(lab, &[], &[ONE, &["--peer", &peer]].concat());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let sessions = lab.status("cloud").peers[0].sessions;
+    let good = ask(&format!("{key}@203.0.113.2:24500"));
+    assert!(good.contains("which proved its key"), "{good}");
+    let wrong = lab.status("site").public_key;
+    let bad = ask(&format!("{wrong}@203.0.113.2:24500"));
+    assert!(bad.contains("another end answers"), "{bad}");
+    let nobody = ask(&format!("{key}@203.0.113.2:24501"));
+    assert!(nobody.contains("no answer within 3 s"), "{nobody}");
+    assert_eq!(lab.status("cloud").peers[0].sessions, sessions);
+}
+
+/// A program that nobody answers for is told.
+fn an_unknown_program_at_the_port_is_told(lab: &Lab) {
+    let output = doctor(lab, &[], &[ONE, &["--control", "other"]].concat());
+    let text = String::from_utf8_lossy(&output.stdout);
+    let first = text.lines().next().unwrap();
+    assert!(first.starts_with("unknown  XDP program"), "{text}");
+    assert!(first.contains("control socket other"), "{text}");
+}
+
 /// While it runs, the appliance notices by itself that its port is deaf, says so once, and that it is over.
 fn a_deaf_port_is_noticed_while_running(lab: &Lab) {
     switch(lab, "esx-promisc-off");
@@ -278,7 +309,10 @@ fn a_deaf_port_is_noticed_while_running(lab: &Lab) {
             .find(|w| w.contains("`causeway doctor --lan lan`"))
     };
     let noticed = within(PATIENCE, || {
-        assert!(!arping("vm1", "1", GATEWAY), "nothing comes in");
+        // Of each station the workers show one question in ten seconds.
+        for vm in ["vm1", "vm2"] {
+            assert!(!arping(vm, "1", GATEWAY), "nothing comes in");
+        }
         warning().is_some()
     });
     assert!(noticed, "{}", lab.log("site"));

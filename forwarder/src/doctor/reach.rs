@@ -1,0 +1,136 @@
+//! Whether a peer can be reached, without a key of ours: a QUIC handshake with one made up for it.
+//!
+//! The other end proves its key before it looks at ours (TLS 1.3), and then refuses ours, as it is nobody's. So UDP
+//! passes both ways, large datagrams as well as small ones, and whoever is there is who is meant; and no session
+//! comes of it that could meddle with one that there is.
+
+use std::{
+    net::{SocketAddr, ToSocketAddrs as _, UdpSocket},
+    time::Duration,
+};
+
+use causeway_tunnel::{
+    aead::Cipher,
+    identity::PrivateKey,
+    session::{Endpoint, SessionError, SessionOptions},
+};
+
+use super::check::{Check, failing, ok, unknown};
+use crate::{control::Hellos, spec::PeerSpec, stations::Role};
+
+const NAME: &str = "handshake";
+
+/// How long an answer may take: attempts are repeated by QUIC meanwhile.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Dials each peer.
+pub async fn checks(peers: &[PeerSpec]) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for peer in peers {
+        checks.push(match dial(peer).await {
+            Ok(outcome) => judge(&peer.name, &outcome),
+            Err(why) => failing(
+                NAME,
+                format!("{}: {why}", peer.name),
+                "give --peer NAME=PUBKEY@HOST:PORT with an address that can be resolved here",
+            ),
+        });
+    }
+    checks
+}
+
+async fn dial(peer: &PeerSpec) -> Result<Result<(), SessionError>, String> {
+    let address = peer.address.as_deref().ok_or("no address to dial")?;
+    let mut resolved = address
+        .to_socket_addrs()
+        .map_err(|e| format!("{address}: {e}"))?;
+    let to = resolved
+        .next()
+        .ok_or_else(|| format!("{address} has no address"))?;
+    let any = match to {
+        SocketAddr::V4(_) => "0.0.0.0:0",
+        SocketAddr::V6(_) => "[::]:0",
+    };
+    let socket = UdpSocket::bind(any).map_err(|e| format!("no UDP socket: {e}"))?;
+    let options = SessionOptions {
+        handshake_timeout: PATIENCE,
+        ..SessionOptions::default()
+    };
+    // Nobody hears this Hello: the other end hangs up before it.
+    let hellos = Hellos::new(Role::Site, 1, 1_522, Cipher::Aes256Gcm)?;
+    let key = PrivateKey::generate();
+    let endpoint = Endpoint::new(socket, &key, [peer.key], options, move |peer| {
+        hellos.to(peer)
+    });
+    let endpoint = endpoint.map_err(|e| e.to_string())?;
+    Ok(endpoint.dial(to, &peer.key).await.map(drop))
+}
+
+/// What the outcome of dialling with a key that nobody knows says.
+fn judge(name: &str, outcome: &Result<(), SessionError>) -> Check {
+    match outcome {
+        Err(SessionError::KeyRefused { addr, .. }) => ok(
+            NAME,
+            format!(
+                "{name}: UDP passes both ways to {addr}, which proved its key; one that we made up it refused, as it should"
+            ),
+        ),
+        Ok(()) => failing(
+            NAME,
+            format!("{name}: a key that we made up was taken"),
+            "this is a defect of that end; please report it",
+        ),
+        Err(error @ SessionError::NoAnswer { .. }) => failing(
+            NAME,
+            format!("{name}: {error}"),
+            "UDP to that port has to be let in there and out here, and the answers back: firewalls, security groups, NAT",
+        ),
+        Err(error @ SessionError::Stalled { .. }) => failing(
+            NAME,
+            format!("{name}: {error}"),
+            "the path has to carry IP packets of 1,228 bytes (IPv6: 1,248)",
+        ),
+        Err(error @ SessionError::WrongKey { .. }) => failing(
+            NAME,
+            format!("{name}: another end answers"),
+            error.to_string(),
+        ),
+        Err(error) => unknown(NAME, format!("{name}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::check::Verdict, *};
+
+    #[test]
+    fn a_refusal_is_what_is_wanted() {
+        let addr = SocketAddr::from(([192, 0, 2, 1], 24_500));
+        let ours = PrivateKey::generate().public();
+        let (presented, expected) = (PrivateKey::generate().public(), ours);
+        let seconds = PATIENCE;
+        for (outcome, word) in [
+            (Err(SessionError::KeyRefused { addr, ours }), "Ok"),
+            (Ok(()), "Failing"),
+            (Err(SessionError::NoAnswer { addr, seconds }), "Failing"),
+            (Err(SessionError::Stalled { addr, seconds }), "Failing"),
+            (
+                Err(SessionError::WrongKey {
+                    addr,
+                    expected,
+                    presented,
+                }),
+                "Failing",
+            ),
+            (Err(SessionError::NotCauseway(addr)), "Unknown"),
+        ] {
+            let check = judge("cloud", &outcome);
+            let is = match check.verdict {
+                Verdict::Ok { .. } => "Ok",
+                Verdict::Failing { .. } => "Failing",
+                Verdict::Unknown { .. } => "Unknown",
+            };
+            assert_eq!(is, word, "{check:?}");
+        }
+    }
+}
