@@ -366,7 +366,11 @@ fn spawn_workers(
             peers: config.peers.len(),
             vlans: config.vlans.clone(),
             stations: Arc::clone(&stations),
-            snoop: Snoop::new(punt, config.arp_suppress),
+            snoop: Snoop::new(punt, config.arp_suppress).with_gateways(
+                &config.gateways,
+                lan.mac,
+                (config.batch, lan.max_frame()),
+            ),
             learnt: learnt.clone(),
         });
         workers.push(worker.map_err(cannot)?);

@@ -223,6 +223,12 @@ impl Bindings {
         }
     }
 
+    /// The station that has an address, if that is known.
+    pub fn owner(&self, segment: Segment, vlan: u16, ip: IpAddr) -> Option<StationKey> {
+        let binding = self.by_address.get(&Address { segment, vlan, ip })?;
+        Some(StationKey::new(vlan, binding.mac))
+    }
+
     /// The addresses of a station, and of each whether it is a router's, as far as that is known.
     pub fn of(
         &self,

@@ -14,6 +14,7 @@ use causeway_tunnel::{aead::Cipher, identity::PrivateKey};
 use crate::{
     clamp_mss::ClampMss,
     flood::FloodRule,
+    gateways::{self, Gateways},
     keys,
     lan_port::{LanSpec, RxFilterKind},
     multicast::{self, Groups},
@@ -102,6 +103,8 @@ pub struct Config {
     pub marking: Marking,
     /// What is flooded, and how much of it.
     pub flood: FloodRule,
+    /// The segment's gateways.
+    pub gateways: Gateways,
     /// Whether to answer for stations of the other side.
     pub arp_suppress: bool,
     /// Groups that go to some peers only, and whether others are snooped.
@@ -167,6 +170,8 @@ impl Config {
         let vlans = vlans::plan(role, &o.peer, vlan_options)?;
         let snooping = o.multicast_snooping == Some(OnOff::On);
         let groups = multicast::spec::groups(&o.peer, &o.multicast, snooping, &vlans)?;
+        let (site, local) = (&o.gateway_mac, &o.local_gateway);
+        let gateways = gateways::check(role, site, local, o.site_routes, &vlans)?;
         Ok(Self {
             stations: stations::stations(role, &o.peer, &o.station, &vlans)?,
             learning,
@@ -205,6 +210,7 @@ impl Config {
                 policy: o.flood.unwrap_or(FloodName::All).policy(),
                 rate: o.flood_limit.unwrap_or(10_000),
             },
+            gateways,
             arp_suppress: o.arp_suppress != Some(OnOff::Off),
             idle: o.idle.unwrap_or(IdleStrategy::Adaptive),
             batch: within("--batch", o.batch.unwrap_or(256), 1, 4_096)?,

@@ -84,6 +84,8 @@ pub struct WorkerCounters {
     pub lan_injected: Counter,
     /// Frames of the control plane accepted for a peer.
     pub wan_injected: Counter,
+    /// Frames for the site's gateway handed to one of this LAN.
+    pub local_gateway: Counter,
     /// Copies of frames left for the control plane.
     pub punted: Counter,
     /// Frames that it would have seen, had there not been too many in that second.
@@ -126,6 +128,7 @@ impl WorkerCounters {
             ecn_marked: Counter::default(),
             lan_injected: Counter::default(),
             wan_injected: Counter::default(),
+            local_gateway: Counter::default(),
             punted: Counter::default(),
             punt_limited: Counter::default(),
             punt_full: Counter::default(),

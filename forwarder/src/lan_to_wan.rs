@@ -149,6 +149,12 @@ impl<U: RunSink> LanToWan<'_, U> {
         }
         match destination {
             Destination::FloodTo(peer) if !audience.includes(peer) => Err(DropReason::NoListener),
+            Destination::Peer(peer)
+                if self.stations.role == Role::Cloud
+                    && self.snoop.break_out(frame, peer, self.counters)? =>
+            {
+                Ok(())
+            }
             Destination::Peer(peer) | Destination::FloodTo(peer) => {
                 if let Some(clamp) = self.clamp
                     && clamp.frame(frame, peer)

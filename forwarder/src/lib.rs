@@ -48,6 +48,7 @@ pub mod counters;
 pub mod device;
 pub mod doctor;
 pub mod flood;
+pub mod gateways;
 pub mod keys;
 pub mod lan_port;
 pub mod lan_to_wan;

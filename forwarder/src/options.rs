@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clamp_mss::ClampMss,
+    gateways::Network,
     lan_port::LanSpec,
     multicast::spec::MulticastSpec,
-    spec::{AllowSpec, CpuList, PeerSpec, Period, StationSpec},
+    spec::{AllowSpec, CpuList, PeerSpec, Period, StationName, StationSpec},
     vlans::spec::{VlanMapSpec, VlansSpec},
 };
 
@@ -159,6 +160,21 @@ pub struct RunOptions {
     #[arg(long, value_enum)]
     pub multicast_snooping: Option<OnOff>,
 
+    /// Default gateway of the old LAN, by its MAC address; again for each. No other station is believed to have its IP addresses
+    #[arg(long, value_name = "[VLAN/]MAC")]
+    #[serde(default)]
+    pub gateway_mac: Vec<StationName>,
+
+    /// At the cloud: hand what moved machines send to `--gateway-mac` to this router of the cloud LAN, by its MAC address, instead of to the site; one in each VLAN [default: to the site]
+    #[arg(long, value_name = "[VLAN/]MAC")]
+    #[serde(default)]
+    pub local_gateway: Vec<StationName>,
+
+    /// Networks that `--local-gateway` does not concern: what is for them goes to the site's gateway
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    #[serde(default)]
+    pub site_routes: Vec<Network>,
+
     /// What a worker does when there is nothing to do: `spin` never sleeps; `adaptive` spins for up to 50 µs under load and sleeps otherwise; `sleep` sleeps at once [default: adaptive]
     #[arg(long, value_enum)]
     pub idle: Option<IdleStrategy>,
@@ -260,6 +276,9 @@ impl RunOptions {
             flood: self.flood.or(file.flood),
             flood_limit: self.flood_limit.or(file.flood_limit),
             arp_suppress: self.arp_suppress.or(file.arp_suppress),
+            gateway_mac: either(self.gateway_mac, file.gateway_mac),
+            local_gateway: either(self.local_gateway, file.local_gateway),
+            site_routes: either(self.site_routes, file.site_routes),
             idle: self.idle.or(file.idle),
             batch: self.batch.or(file.batch),
             ring_size: self.ring_size.or(file.ring_size),
@@ -283,6 +302,14 @@ impl FloodName {
             Self::Arp => FloodPolicy::Essential,
             Self::None => FloodPolicy::Nothing,
         }
+    }
+}
+
+/// The list of the command line, or if there is none that of the file.
+fn either<T>(flags: Vec<T>, file: Vec<T>) -> Vec<T> {
+    match flags.is_empty() {
+        true => file,
+        false => flags,
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod arp;
 pub mod dhcp;
 mod frame;
+mod gateway;
 mod limiter;
 pub mod nd;
 mod outbox;
@@ -32,13 +33,15 @@ pub use self::{
     said::{Said, What},
 };
 use self::{
+    gateway::{Breakout, Turn},
     limiter::Limiter,
     outbox::Outbox,
     suppress::{Fate, Suppress},
 };
 use crate::{
-    bindings::Neighbours,
+    bindings::{Neighbours, Segment},
     counters::WorkerCounters,
+    gateways::Gateways,
     stations::{PeerIndex, StationTable},
     worker::{Origin, Punt},
 };
@@ -62,8 +65,10 @@ struct Parts {
     /// What was told of the LAN's, and of peers'.
     said: [Limiter; 2],
     keys: RandomState,
+    neighbours: Arc<Neighbours>,
     suppress: Option<Suppress>,
     outbox: Outbox,
+    breakout: Option<Breakout>,
 }
 
 impl Snoop {
@@ -74,16 +79,31 @@ impl Snoop {
             punt,
             said: [(); 2].map(|()| Limiter::new(REPEAT, REPEAT, now)),
             keys: RandomState::new(),
+            neighbours: Arc::default(),
             suppress: suppress.then(|| Suppress::new(now)),
             outbox: Outbox::new(ANSWERS, size_of::<Small>()),
+            breakout: None,
         })))
+    }
+
+    /// The same, that hands what is for these gateways to their local ones, out of the port with this MAC address; of a
+    /// batch as many frames as there may be, each of so many bytes at most.
+    pub fn with_gateways(
+        mut self,
+        gateways: &Gateways,
+        port: [u8; 6],
+        room: (usize, usize),
+    ) -> Self {
+        if let Some(parts) = &mut self.0 {
+            parts.breakout = Breakout::new(gateways, port, room);
+        }
+        self
     }
 
     /// From now on these are who has which address.
     pub fn set_neighbours(&mut self, neighbours: Arc<Neighbours>) {
-        let suppress = self.0.as_mut().and_then(|parts| parts.suppress.as_mut());
-        if let Some(suppress) = suppress {
-            suppress.set_neighbours(neighbours);
+        if let Some(parts) = &mut self.0 {
+            parts.neighbours = neighbours;
         }
     }
 
@@ -104,10 +124,10 @@ impl Snoop {
         match (Kind::of(frame), &mut self.0) {
             (Some(kind), Some(parts)) => {
                 parts.tell(kind, Origin::Lan, Frame::whole(frame), frame, now, counters);
-                if group {
-                    return parts.question(kind, frame, stations, now);
+                match group || parts.stands_in(frame) {
+                    true => parts.question(kind, frame, stations, now),
+                    false => Ok(()),
                 }
-                Ok(())
             }
             _ => Ok(()),
         }
@@ -129,14 +149,46 @@ impl Snoop {
         }
     }
 
+    /// Hands a unicast frame of this segment, ready to be sent, to a local gateway, if it is for one; whether it was.
+    ///
+    /// # Errors
+    ///
+    /// Why it goes nowhere.
+    #[inline]
+    pub fn break_out(
+        &mut self,
+        frame: &[u8],
+        segment: Segment,
+        counters: &WorkerCounters,
+    ) -> Result<bool, DropReason> {
+        let Some(parts) = &mut self.0 else {
+            return Ok(false);
+        };
+        let Some(breakout) = &mut parts.breakout else {
+            return Ok(false);
+        };
+        match breakout.turn(frame, segment, &parts.neighbours) {
+            Turn::Crosses => Ok(false),
+            Turn::Here => Err(DropReason::NoStation),
+            Turn::Local(router) if breakout.hand_over(frame, router) => {
+                counters.local_gateway.add(1);
+                Ok(true)
+            }
+            Turn::Local(_) => Err(DropReason::LanFull),
+        }
+    }
+
     /// The end of a batch: tells the control plane that there is something for it, and gives each frame for the LAN
     /// to `send`.
     #[inline]
-    pub fn finish(&mut self, send: impl FnMut(&[u8])) {
+    pub fn finish(&mut self, mut send: impl FnMut(&[u8])) {
         if let Some(parts) = &mut self.0 {
             parts.punt.ring();
             if !parts.outbox.is_empty() {
-                parts.outbox.empty(send);
+                parts.outbox.empty(&mut send);
+            }
+            if let Some(breakout) = &mut parts.breakout {
+                breakout.outbox.empty(send);
             }
         }
     }
@@ -168,6 +220,15 @@ impl Parts {
         self.punt.leave(kind, origin, frame, now, counters);
     }
 
+    /// Whether a unicast frame is for a gateway that somebody here stands in for.
+    fn stands_in(&self, frame: &[u8]) -> bool {
+        let Some(breakout) = &self.breakout else {
+            return false;
+        };
+        EthernetHeader::parse(frame)
+            .is_some_and(|h| breakout.stands_in_for(h.destination_station()))
+    }
+
     #[inline(never)]
     fn question(
         &mut self,
@@ -179,7 +240,7 @@ impl Parts {
         let Some(suppress) = &mut self.suppress else {
             return Ok(());
         };
-        match suppress.question(kind, frame, stations, now) {
+        match suppress.question(kind, frame, stations, &self.neighbours, now) {
             Fate::Crosses => Ok(()),
             Fate::Dropped(reason) => Err(reason),
             Fate::Answered(answer) => match self.outbox.push(&answer) {

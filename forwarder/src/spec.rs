@@ -106,7 +106,8 @@ impl FromStr for StationSpec {
 }
 
 /// A station as people write it: `MAC` untagged, `VLAN/MAC` in a VLAN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct StationName(pub StationKey);
 
 impl FromStr for StationName {
@@ -241,7 +242,14 @@ macro_rules! try_from_string {
     )+ };
 }
 
-try_from_string!(AllowSpec, PeerSpec, StationSpec, CpuList, Period);
+try_from_string!(
+    AllowSpec,
+    PeerSpec,
+    StationSpec,
+    StationName,
+    CpuList,
+    Period
+);
 
 #[cfg(test)]
 mod tests {

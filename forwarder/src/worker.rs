@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use causeway_tunnel::DropReason;
+use causeway_tunnel::{DropReason, Frame};
 use core_affinity::CoreId;
 use crossbeam::channel::Receiver;
 use tokio::sync::mpsc;
@@ -43,7 +43,7 @@ use crate::{
     lan_to_wan::{LanToWan, PeerTx, RunSink as _},
     stations::PeerIndex,
     sys::sched,
-    wan_to_lan::{self, InboundLanes, LearntPath, WanToLan, each_lane},
+    wan_to_lan::{self, FrameSink as _, InboundLanes, LearntPath, WanToLan, each_lane},
     xdp::Recorder,
 };
 
@@ -234,17 +234,21 @@ impl Worker {
 
     /// What a batch has said goes to the control plane, and what answers it to the LAN.
     fn finish_snooping(&mut self) {
-        let (port, counters) = (&mut self.config.port, &self.counters);
+        let counters = &self.counters;
+        let mut port = NotingPort {
+            port: &mut self.config.port,
+            recorder: self.recorder.as_ref(),
+        };
         let mut answered = false;
         self.config.snoop.finish(|frame| {
             answered = true;
-            match port.transmit(frame) {
+            match port.transmit(Frame::whole(frame)) {
                 Ok(()) => counters.lan_injected.add(1),
                 Err(e) => counters.drop_one(wan_to_lan::reason(e)),
             }
         });
         if answered {
-            port.flush();
+            port.port.flush();
         }
     }
 }

@@ -47,6 +47,12 @@ enum StationVerb {
         #[arg(value_name = "PEER")]
         peer: String,
     },
+    /// Tell the LAN once more where stations live, as after a move: when a switch was replaced, say
+    Announce {
+        /// The station; without it, all that are away
+        #[arg(value_name = "[VLAN/]MAC")]
+        station: Option<StationName>,
+    },
     /// At the site: a station that is frozen, because it moved too often, may move again; one that was removed may come back; an alarm ends
     Clear {
         /// The station
@@ -65,6 +71,9 @@ pub(super) fn station(args: StationArgs) -> Result<(), Failure> {
             print_line(&json)
         }
         StationAnswer::List(stations) => print_line(table(&stations).trim_end()),
+        StationAnswer::Announced(stations) => {
+            print_line(&format!("{stations} station(s) are being announced"))
+        }
         StationAnswer::Done { kept: true } => print_line("done"),
         StationAnswer::Done { kept: false } => {
             print_line("done, until causeway restarts: with --state FILE it would be kept")
@@ -85,6 +94,9 @@ fn request(verb: StationVerb) -> StationRequest {
         StationVerb::Move { station, peer } => StationRequest::Move {
             station: station.to_string(),
             peer,
+        },
+        StationVerb::Announce { station } => StationRequest::Announce {
+            station: station.map(|s| s.to_string()),
         },
         StationVerb::Clear { station } => StationRequest::Clear {
             station: station.to_string(),

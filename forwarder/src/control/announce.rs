@@ -6,9 +6,9 @@
 //!
 //! Who lives on *this* side, at the site one that came home, at the cloud one that was granted, must not be announced
 //! so: the frame would come out of our port and draw its traffic to us, away from where the machine is. It is asked
-//! instead, from our own address, and its answer teaches the switches. If its address is not known there is nothing to
-//! ask: then it is for the machine or its hypervisor to speak (they do: RARP after a migration) or for the switches to
-//! forget.
+//! instead, from our own address, and its answer teaches the switches. If no address of it is known, it is asked for the
+//! IPv6 address that follows from its MAC address; has it none such, then it is for the machine or its hypervisor to
+//! speak (they do: RARP after a migration) or for the switches to forget.
 
 mod queue;
 
@@ -21,6 +21,7 @@ use super::Control;
 use crate::{
     bindings::Segment,
     snoop::{Small, arp, nd},
+    spec::StationName,
     stations::{PeerIndex, Place, Role, StationKey},
     status::AnnouncingStatus,
     worker::Command,
@@ -59,6 +60,21 @@ impl Control {
         away.len()
     }
 
+    /// Announces the station of this name, or all that are away; gives the number.
+    pub(super) fn announce_request(&mut self, station: Option<&str>) -> Result<usize, String> {
+        let Some(text) = station else {
+            return Ok(self.announce_away(None));
+        };
+        let name: StationName = text.parse().map_err(|e| format!("{e}"))?;
+        let vlan = self.parts.config.vlans.ours(name.0.vlan);
+        let key = StationKey::new(vlan, name.0.mac);
+        let known = self.stations.get(key).ok_or_else(|| {
+            format!("{name} is no station that is away or granted to us: see causeway station list")
+        })?;
+        self.announce(&[(key, known.peer)]);
+        Ok(1)
+    }
+
     /// Sends what is due.
     pub(super) fn announce_due(&mut self, now: Instant) {
         let mut announcer = std::mem::take(&mut self.announcer);
@@ -82,7 +98,13 @@ impl Control {
         };
         if is_here {
             let us = StationKey::new(station.vlan, self.parts.lan.mac);
-            return addresses.map(|(ip, _)| question(us, ip).to_vec()).collect();
+            let mut questions: Vec<_> =
+                addresses.map(|(ip, _)| question(us, ip).to_vec()).collect();
+            if questions.is_empty() {
+                // Many hosts still make this address of their MAC address.
+                questions.push(nd::solicitation(us, nd::link_local(station.mac)).to_vec());
+            }
+            return questions;
         }
         let announcements = addresses.filter_map(|(ip, router)| announcement(station, ip, router));
         std::iter::once(arp::reverse(station))

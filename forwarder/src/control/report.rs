@@ -247,6 +247,7 @@ fn worker_counters(c: &WorkerCounters) -> BTreeMap<String, u64> {
         ("ecn_marked", &c.ecn_marked),
         ("lan_injected", &c.lan_injected),
         ("wan_injected", &c.wan_injected),
+        ("local_gateway", &c.local_gateway),
         ("punted", &c.punted),
         ("punt_limited", &c.punt_limited),
         ("punt_full", &c.punt_full),

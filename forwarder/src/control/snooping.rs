@@ -10,6 +10,7 @@ use tracing::trace;
 use super::Control;
 use crate::{
     bindings::{Bindings, Learnt, Segment},
+    gateways::Gateways,
     snoop::{Said, What},
     stations::{Place, Role, StationKey, StationTable},
     status::SnoopingStatus,
@@ -55,7 +56,12 @@ impl Control {
                     self.snooping.not_theirs += 1;
                     return;
                 };
-                let known = self.stations.get(station).is_some();
+                let gateways = &self.parts.config.gateways;
+                if takes_a_gateways(gateways, &self.snooping.bindings, segment, station, what) {
+                    self.snooping.not_theirs += 1;
+                    return;
+                }
+                let known = gateways.is_one(station) || self.stations.get(station).is_some();
                 let bindings = &mut self.snooping.bindings;
                 bindings.learn(segment, station, known, what, now)
             }
@@ -75,19 +81,23 @@ impl Control {
             return;
         }
         self.snooping.aged = Some(now);
-        let stations = &self.stations;
-        let forgot = self
-            .snooping
-            .bindings
-            .age(now, |_, station| stations.get(station).is_some());
+        let (stations, gateways) = (&self.stations, &self.parts.config.gateways);
+        let forgot = self.snooping.bindings.age(now, |_, station| {
+            gateways.is_one(station) || stations.get(station).is_some()
+        });
         self.snooping.is_news |= forgot;
+    }
+
+    fn workers_look_up(&self) -> bool {
+        let config = &self.parts.config;
+        config.arp_suppress || !config.gateways.local.is_empty()
     }
 
     /// Gives the workers what is new, a tenth of a second after the last time or, since a copy of many addresses takes
     /// time, later.
     pub(super) fn publish_bindings(&mut self, now: Instant) {
         let (due, is_news) = (self.snooping.publish_at, self.snooping.is_news);
-        if !is_news || !self.parts.config.arp_suppress || due.is_some_and(|due| now < due) {
+        if !is_news || !self.workers_look_up() || due.is_some_and(|due| now < due) {
             return;
         }
         let pause = (self.snooping.bindings.len() as u64 / PER_MS).max(LEAST_PAUSE);
@@ -116,6 +126,21 @@ impl Control {
             not_theirs: self.snooping.not_theirs,
         }
     }
+}
+
+/// Whether a station says that it has what a gateway has.
+fn takes_a_gateways(
+    gateways: &Gateways,
+    bindings: &Bindings,
+    segment: Segment,
+    station: StationKey,
+    what: What,
+) -> bool {
+    let (What::Has { address, .. } | What::Tries(address)) = what else {
+        return false;
+    };
+    let owner = bindings.owner(segment, station.vlan, address);
+    owner.is_some_and(|owner| owner != station && gateways.is_one(owner))
 }
 
 /// The segment that the station is part of, if it lives where this was said. The workers have let through nothing

@@ -230,7 +230,7 @@ fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
 }
 
 /// The link-local address that follows from a MAC address (RFC 4291, appendix A).
-fn link_local(mac: [u8; 6]) -> Ipv6Addr {
+pub fn link_local(mac: [u8; 6]) -> Ipv6Addr {
     let [a, b, c, d, e, f] = mac;
     let interface = [a ^ 2, b, c, 0xff, 0xfe, d, e, f];
     let low = u64::from_be_bytes(interface);

@@ -22,7 +22,6 @@
 use std::{
     hash::{BuildHasher, RandomState},
     net::IpAddr,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -121,7 +120,6 @@ pub(super) enum Fate {
 
 /// A worker's part in it.
 pub(super) struct Suppress {
-    neighbours: Arc<Neighbours>,
     asked: Limiter,
     probed: Limiter,
     keys: RandomState,
@@ -130,23 +128,19 @@ pub(super) struct Suppress {
 impl Suppress {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            neighbours: Arc::default(),
             asked: Limiter::new(FIRST, LONGEST, now),
             probed: Limiter::new(PROBES, PROBES, now),
             keys: RandomState::new(),
         }
     }
 
-    pub(super) fn set_neighbours(&mut self, neighbours: Arc<Neighbours>) {
-        self.neighbours = neighbours;
-    }
-
-    /// What becomes of a broadcast or multicast of this kind from the LAN.
+    /// What becomes of a frame of this kind from the LAN to all, or to a host that is stood in for.
     pub(super) fn question(
         &mut self,
         kind: Kind,
         frame: &[u8],
         stations: &StationTable,
+        neighbours: &Neighbours,
         now: Instant,
     ) -> Fate {
         let Some(header) = EthernetHeader::parse(frame) else {
@@ -168,7 +162,7 @@ impl Suppress {
         if question.is_probe() {
             return crosses(self.probed.allows(hash, now));
         }
-        let known = self.neighbours.get(&address);
+        let known = neighbours.get(&address);
         match known.filter(|owner| owner.mac != header.source) {
             Some(owner) if lives_here(stations, StationKey::new(header.vlan, owner.mac)) => {
                 Fate::Dropped(DropReason::NeighbourAtHome)

@@ -41,18 +41,7 @@ fn know_each_other(lab: &Lab) {
 /// How long it takes from now until dc gets an answer of vm1.
 fn until_vm1_answers(lab: &Lab) -> Duration {
     let start = Instant::now();
-    let ping = [
-        "ping",
-        "-n",
-        "-q",
-        "-c",
-        "1",
-        "-W",
-        "1",
-        "-i",
-        "0.02",
-        "10.77.0.50",
-    ];
+    let ping = ["ping", "-n", "-q", "-c", "1", "-W", "0.2", "10.77.0.50"];
     assert!(within(PATIENCE, || lab.succeeds("dc", &ping)), "no answer");
     start.elapsed()
 }
@@ -71,6 +60,50 @@ fn a_learning_switch_turns_to_the_site_at_the_start() {
     let took = until_vm1_answers(&lab);
     assert!(took < SECOND, "{took:?}");
     assert!(lab.status("site").announcing.frames >= 2);
+}
+
+/// Added, moved away from its old port and asked for once more while both ends run: each time within a second.
+#[test]
+fn a_switch_learns_of_a_move_and_on_request_within_a_second() {
+    let lab = Lab::up(&["--switch", "learning"]);
+    know_each_other(&lab);
+    let causeway = env!("CARGO_BIN_EXE_causeway");
+    lab.start("cloud", &[]);
+    lab.start("site", &[]);
+    lab.wait_for_session();
+    lab.exec("site", &[causeway, "station", "remove", VM1]);
+    vm1_was_seen_at_dc2(&lab);
+    let ping = ["ping", "-n", "-q", "-c", "1", "-W", "1", "10.77.0.50"];
+    assert!(!lab.succeeds("dc", &ping), "it lives nowhere");
+    let start = Instant::now();
+    lab.exec(
+        "site",
+        &[causeway, "station", "add", &format!("{VM1}=cloud")],
+    );
+    until_vm1_answers(&lab);
+    let took = start.elapsed();
+    assert!(took < SECOND, "{took:?} after station add");
+
+    // The switch is led astray once more.
+    std::thread::sleep(SECOND);
+    vm1_was_seen_at_dc2(&lab);
+    assert!(!lab.succeeds("dc", &ping), "its frames go to dc2");
+    let start = Instant::now();
+    let said = lab.exec("site", &[causeway, "station", "announce", VM1]);
+    assert_eq!(said, "1 station(s) are being announced\n");
+    until_vm1_answers(&lab);
+    let took = start.elapsed();
+    assert!(took < SECOND, "{took:?} after station announce");
+    let nobody = ["station", "announce", "00:50:56:00:00:99"];
+    let refused = lab
+        .command("site", &[&[causeway], &nobody[..]].concat())
+        .output()
+        .unwrap();
+    let words = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        !refused.status.success() && words.contains("station list"),
+        "{words}"
+    );
 }
 
 /// What a site has heard its stations say is told with them: to switches and to neighbours.

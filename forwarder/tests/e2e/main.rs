@@ -15,6 +15,7 @@ mod dishonest;
 mod doctor;
 mod duplicates;
 mod flows;
+mod gateway;
 mod gro;
 mod hostile;
 mod insider;

@@ -37,6 +37,11 @@ pub enum StationRequest {
         /// Where.
         peer: String,
     },
+    /// The LAN is told where stations live, once more.
+    Announce {
+        /// Which; without it, all that are away.
+        station: Option<String>,
+    },
     /// A station is frozen or removed no longer.
     Clear {
         /// Which.
@@ -50,6 +55,8 @@ pub enum StationRequest {
 pub enum StationAnswer {
     /// All stations.
     List(Vec<ListedStation>),
+    /// So many are announced.
+    Announced(usize),
     /// It is done.
     Done {
         /// Whether it survives a restart.
@@ -63,6 +70,11 @@ pub(in crate::control) type Reply = oneshot::Sender<Result<StationAnswer, String
 impl Control {
     /// Does what the operator wants, and answers when it is kept.
     pub(in crate::control) fn station_request(&mut self, request: &StationRequest, reply: Reply) {
+        if let StationRequest::Announce { station } = request {
+            let announced = self.announce_request(station.as_deref());
+            let _ = reply.send(announced.map(StationAnswer::Announced));
+            return;
+        }
         let answer = match self.obey(request) {
             Ok(None) => Ok(StationAnswer::List(self.list())),
             Ok(Some(kept)) => {
@@ -84,7 +96,7 @@ impl Control {
         request: &StationRequest,
     ) -> Result<Option<oneshot::Receiver<Result<bool, String>>>, String> {
         let (station, verb) = match request {
-            StationRequest::List => return Ok(None),
+            StationRequest::List | StationRequest::Announce { .. } => return Ok(None),
             StationRequest::Add { station, peer } => (station, Verb::Add(self.peer_named(peer)?)),
             StationRequest::Move { station, peer } => (station, Verb::Move(self.peer_named(peer)?)),
             StationRequest::Remove { station } => (station, Verb::Remove),

@@ -24,8 +24,8 @@ fn v4(last: u8) -> IpAddr {
     Ipv4Addr::new(192, 0, 2, last).into()
 }
 
-/// With what is known: 192.0.2.1 and fd77::1 are away, fd77::2 as well, but not whether it is a router, 192.0.2.2 at home.
-fn suppress(now: Instant) -> Suppress {
+/// 192.0.2.1 and fd77::1 are away, fd77::2 as well, but not whether it is a router, 192.0.2.2 at home.
+fn known() -> Neighbours {
     let known = |vlan, ip, mac, router| {
         let segment = 0;
         (Address { segment, vlan, ip }, Known { mac, router })
@@ -37,14 +37,12 @@ fn suppress(now: Instant) -> Suppress {
         known(0, AWAY_V6.into(), AWAY, Some(false)),
         known(0, QUIET_V6.into(), AWAY, None),
     ];
-    let mut suppress = Suppress::new(now);
-    suppress.set_neighbours(Arc::new(Neighbours::new(all.into_iter())));
-    suppress
+    Neighbours::new(all.into_iter())
 }
 
 /// `=` crosses, `A` answered, `H` at home, `L` lately.
 fn fate(of: &mut Suppress, kind: Kind, frame: &[u8], now: Instant) -> char {
-    match of.question(kind, frame, &site(), now) {
+    match of.question(kind, frame, &site(), &known(), now) {
         Fate::Crosses => '=',
         Fate::Answered(_) => 'A',
         Fate::Dropped(DropReason::NeighbourAtHome) => 'H',
@@ -56,7 +54,7 @@ fn fate(of: &mut Suppress, kind: Kind, frame: &[u8], now: Instant) -> char {
 #[test]
 fn known_stations_are_answered_for_and_hosts_at_home_not_asked_for_elsewhere() {
     let now = Instant::now();
-    let mut s = suppress(now);
+    let mut s = Suppress::new(now);
     let mut ask = |tags: &[[u8; 4]], last| {
         let frame = arp_request(ASKER, tags, [192, 0, 2, last]);
         fate(&mut s, Kind::Arp, &frame, now)
@@ -77,7 +75,7 @@ fn known_stations_are_answered_for_and_hosts_at_home_not_asked_for_elsewhere() {
 #[test]
 fn an_unknown_address_is_asked_for_ever_more_seldom() {
     let start = Instant::now();
-    let mut s = suppress(start);
+    let mut s = Suppress::new(start);
     let frame = arp_request(ASKER, &[], [192, 0, 2, 3]);
     let crossed = (0..100).filter(|second| {
         let now = start + Duration::from_secs(*second);
@@ -89,7 +87,7 @@ fn an_unknown_address_is_asked_for_ever_more_seldom() {
 #[test]
 fn what_changes_something_and_probes_cross() {
     let now = Instant::now();
-    let mut s = suppress(now);
+    let mut s = Suppress::new(now);
     let key = StationKey::new(0, HOST);
     let [away, home] = [v4(1), v4(2)].map(|ip| match ip {
         IpAddr::V4(v4) => v4,
@@ -114,10 +112,10 @@ fn what_changes_something_and_probes_cross() {
 #[test]
 fn neighbour_solicitations_are_answered_if_we_know_what_a_router_is() {
     let now = Instant::now();
-    let mut s = suppress(now);
+    let mut s = Suppress::new(now);
     let asker = StationKey::new(0, ASKER);
     let asks = nd::solicitation(asker, AWAY_V6);
-    let Fate::Answered(answer) = s.question(Kind::Nd, &asks, &site(), now) else {
+    let Fate::Answered(answer) = s.question(Kind::Nd, &asks, &site(), &known(), now) else {
         panic!("not answered");
     };
     let header = EthernetHeader::parse(&answer[..]).unwrap();
@@ -144,7 +142,7 @@ fn neighbour_solicitations_are_answered_if_we_know_what_a_router_is() {
 #[test]
 fn at_the_cloud_hosts_of_the_site_are_answered_for() {
     let now = Instant::now();
-    let mut s = suppress(now);
+    let mut s = Suppress::new(now);
     let mut cloud = StationTable::new(Role::Cloud);
     for mac in [AWAY, ASKER] {
         let (place, peer) = (Place::Home, 0);
@@ -152,7 +150,7 @@ fn at_the_cloud_hosts_of_the_site_are_answered_for() {
     }
     let mut ask = |last| {
         let frame = arp_request(ASKER, &[], [192, 0, 2, last]);
-        match s.question(Kind::Arp, &frame, &cloud, now) {
+        match s.question(Kind::Arp, &frame, &cloud, &known(), now) {
             Fate::Answered(answer) => answer[6..12].to_vec(),
             Fate::Dropped(reason) => reason.label().into(),
             Fate::Crosses => Vec::new(),
