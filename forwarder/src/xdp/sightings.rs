@@ -17,9 +17,13 @@ impl Sightings {
     pub(super) fn new(ring: RingBuf<MapData>) -> Self {
         Self(ring)
     }
+}
 
-    /// The oldest that was not read yet.
-    pub fn next(&mut self) -> Option<Sighting> {
+/// The oldest that was not read yet, again and again.
+impl Iterator for Sightings {
+    type Item = Sighting;
+
+    fn next(&mut self) -> Option<Sighting> {
         loop {
             // An entry that is none of ours is not ours to understand.
             if let Some(sighting) = Sighting::from_bytes(&self.0.next()?) {
