@@ -1,7 +1,7 @@
 //! The borders to peers: VLANs that cross under another number, untagged, or not at all.
 
 use causeway::vlans::{Border, VlanOptions, Vlans, plan, spec::VlansSpec};
-use causeway_ebpf::cases::frames::{arp_request, tcp};
+use causeway_ebpf::cases::frames::{arp_request, frame, tcp};
 use causeway_tunnel::DropReason;
 
 use crate::{
@@ -112,4 +112,39 @@ fn a_peer_cannot_inject_outside_its_vlans() {
     assert_eq!(dropped(&way.receiver, DropReason::VlanNotAllowed), 7);
     let allowed = [broadcast(&[tag(10)]), broadcast(&[tag(0), tag(10)])];
     assert_eq!(way.cross(&allowed), allowed);
+}
+
+/// Spanning tree and its like, tagged or not, whatever the border makes of the tag.
+#[test]
+fn no_bpdu_is_injected_or_sent() {
+    let stp = [0x01, 0x80, 0xc2, 0, 0, 0];
+    let pvst = [0x01, 0x00, 0x0c, 0xcc, 0xcc, 0xcd];
+    let elsewhere = [0x01, 0x00, 0x5e, 0x7f, 1, 2];
+    let llc = |destination, tags: &[[u8; 4]], sap| {
+        frame(destination, STRANGER, tags, 38, &[sap, sap, 3, 0, 0, 0, 0])
+    };
+    let border = borders(Role::Cloud, &["a=0,10", "b=20"], &["a=0:10,10:0"]);
+    for tags in [&[][..], &[tag(10)], &[tag(0)], &[tag(0), tag(10)]] {
+        // With whether it leaves a sender that has nothing of the XDP program's part, and whether it arrives.
+        for (frame, leaves, arrives) in [
+            (llc(stp, tags, 0x42), false, false),
+            (llc(elsewhere, tags, 0x42), false, false),
+            (llc(stp, tags, 0xaa), true, false),
+            (llc(pvst, tags, 0xaa), true, false),
+            (llc([0x01, 0x80, 0xc2, 0, 0, 0x0e], tags, 0xaa), true, false),
+            (llc(elsewhere, tags, 0xaa), true, true),
+        ] {
+            let mut way = OneWay::new(Role::Site, Role::Cloud);
+            let lane = way.lanes.values_mut().next().unwrap();
+            lane.vlans = border.of(0).cloned();
+            let arrived = way.cross(std::slice::from_ref(&frame)).len();
+            assert_eq!(arrived, usize::from(arrives), "{frame:02x?}");
+            let kept = [
+                dropped(&way.sender, DropReason::LinkLocal),
+                dropped(&way.receiver, DropReason::LinkLocal),
+            ];
+            let expected = [u64::from(!leaves), u64::from(leaves && !arrives)];
+            assert_eq!(kept, expected, "{frame:02x?}");
+        }
+    }
 }
