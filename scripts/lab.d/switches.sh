@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The kinds of switch that the old LAN may have, made of a Linux bridge and nftables: part of scripts/lab, which lists them.
+# The kinds of switch that the old LAN may have, of a Linux bridge and nftables: part of scripts/lab, which lists them.
 # `site` is the appliance's port in the namespace `old`.
 
 SWITCHES=(hub learning esx esx-promisc-off esx-forged-off esx-both-off esx-learning esx-learning-no-flood reflect

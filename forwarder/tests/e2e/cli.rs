@@ -212,8 +212,20 @@ fn a_wrong_flag_names_the_option() {
 #[test]
 fn help_mentions_defaults() {
     let wanted = [
-        "help", "version", "config", "role", "lan", "key", "peer", "station", "sa-log", "out",
+        "help",
+        "version",
+        "config",
+        "role",
+        "lan",
+        "key",
+        "peer",
+        "station",
+        "sa-log",
+        "out",
         "json",
+        "vlan-map",
+        "allow",
+        "multicast",
     ];
     for verb in [
         "keygen",
