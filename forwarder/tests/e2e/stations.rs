@@ -293,3 +293,56 @@ fn the_first_frame_is_enough_and_a_frame_that_comes_back_is_none() {
     assert!(report.contains(&"duplicated 0".to_owned()), "{report:?}");
     assert_eq!(lab.status("site").stations[new].origin, "learnt");
 }
+
+/// A station moves with its frames from cloud to cloud, no frame comes twice, and one that goes to and fro is frozen.
+#[test]
+fn a_station_moves_with_its_frames_until_it_does_so_too_often() {
+    let lab = Lab::up(&["--clouds", "2"]);
+    let new = "00:50:56:00:00:60";
+    for end in ["cloud", "cloud2"] {
+        lab.start_without_stations(end, &[]);
+    }
+    let allow = [
+        format!("--allow={new}=cloud"),
+        format!("--allow={new}=cloud2"),
+    ];
+    lab.start_without_stations("site", &allow.each_ref().map(String::as_str));
+    let path = |end| {
+        let session = lab.status(end).peers[0].session.clone();
+        session.is_some_and(|s| s.tx_lanes.iter().all(|l| l.path.is_some()))
+    };
+    assert!(
+        within(PATIENCE, || path("cloud") && path("cloud2")),
+        "no sessions"
+    );
+    let speak = |vm: &str| {
+        let what = [
+            "--src",
+            new,
+            "--dst",
+            "ff:ff:ff:ff:ff:ff",
+            "--count",
+            "30",
+            "--pause",
+            "0.02",
+        ];
+        let report = lab.frames(&[&[vm, "dc"][..], &what].concat());
+        assert!(report.contains(&"duplicated 0".to_owned()), "{report:?}");
+        let station = lab.status("site").stations[new].clone();
+        (station.peer, station.frozen)
+    };
+    let (vm1, vm3) = (("cloud".to_owned(), false), ("cloud2".to_owned(), false));
+    for _ in 0..2 {
+        assert_eq!(speak("vm1"), vm1);
+        assert_eq!(speak("vm3"), vm3);
+    }
+    assert_eq!(speak("vm1"), vm1);
+    let frozen = ("cloud2".to_owned(), true);
+    assert_eq!(speak("vm3"), frozen, "the fifth move");
+    let alarms = lab.status("site").alarms;
+    assert_eq!(alarms[0].kind, "mac_flapping", "{alarms:?}");
+    done(&lab, &["move", new, "cloud"]);
+    assert!(within(PATIENCE, || has(&lab, "cloud", new)
+        && !has(&lab, "cloud2", new)));
+    assert!(within(PATIENCE, || lab.status("site").alarms.is_empty()));
+}

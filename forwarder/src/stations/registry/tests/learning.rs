@@ -1,9 +1,11 @@
 //! What the two registries make of single happenings.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use causeway_tunnel::stations::{Station as WireStation, Stations};
 
 use super::{
-    super::Verb,
+    super::{super::ledger::to_wire, PeerRules, Refusal, SiteRegistry, Verb},
     world::{AGEING, STATIONS, World, station},
 };
 
@@ -187,4 +189,45 @@ fn misuse_is_refused_with_what_to_do() {
     assert!(error.contains("removed already"), "{error}");
     world.settle();
     world.check();
+}
+
+#[test]
+fn a_full_table_is_a_named_result() {
+    let most = causeway_ebpf::maps::MAX_STATIONS;
+    let now = Instant::now();
+    let rules = PeerRules {
+        name: "cloud".into(),
+        ranges: vec!["02:00:00:00:00:00/16".parse().unwrap()],
+        learn_limit: most as usize,
+    };
+    let mut site = SiteRegistry::new(vec![rules], [(station(0), 0)], [2; 6], AGEING, now);
+    let advert = |n: u32| {
+        let [a, b, c, d] = n.to_be_bytes();
+        WireStation {
+            vlan: 0,
+            mac: [2, 0, a, b, c, d],
+        }
+    };
+    let part = |since, added: Vec<_>| Stations {
+        generation: since + 1,
+        since,
+        more: false,
+        added,
+        withdrawn: vec![],
+    };
+    let all = part(0, (0..most).map(advert).collect());
+    let changes = site.take(0, 1, all, now).unwrap();
+    assert_eq!(changes.places.len(), most as usize - 1);
+    assert!(matches!(changes.refused, Some((_, Refusal::TableFull))));
+    let more = site.take(0, 1, part(1, vec![advert(most)]), now).unwrap();
+    assert!(matches!(more.refused, Some((_, Refusal::LearnLimit))));
+    let error = site.command(station(1), Verb::Add(0), now).unwrap_err();
+    assert!(error.contains("the table is full"), "{error}");
+    // Where there is room again, the next sighting takes it.
+    site.command(station(0), Verb::Remove, now).unwrap();
+    let last = changes.refused.unwrap().0;
+    let again = part(1, vec![to_wire(last)]);
+    assert_eq!(site.take(0, 1, again, now).unwrap().places.len(), 1);
+    let refused: Vec<_> = site.learning(0).1.iter().collect();
+    assert_eq!(refused, [(Refusal::LearnLimit, 1), (Refusal::TableFull, 1)]);
 }
