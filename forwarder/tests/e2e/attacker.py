@@ -209,6 +209,20 @@ def invented(dice):
 
 # --- watching ------------------------------------------------------------------------------------------------------
 
+APPLIANCES = [bytes.fromhex("027700000002"), bytes.fromhex("0277000000fe")]
+
+
+def is_announcement(frame, at):
+    """What the appliances themselves say: where a station lives, in its name, and asking one that lives here."""
+    kind, source, packet = frame[at:at + 2], frame[6:12], frame[at + 2:]
+    if kind == b"\x80\x35":
+        return frame[:6] == b"\xff" * 6 and source in HOSTS and len(frame) == 60 and packet[8:14] == source
+    if source not in APPLIANCES:
+        return False
+    asks_arp = kind == b"\x08\x06" and packet[6:8] == b"\0\1"
+    return asks_arp or (kind == b"\x86\xdd" and packet[6:7] == b"\x3a" and packet[40:41] == b"\x87")
+
+
 def watch():
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
     sock.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
@@ -233,6 +247,8 @@ def watch():
         kind = frame[at:at + 2]
         if kind == b"\x88\xb5":
             numbers.append(struct.unpack("!I", frame[at + 2:at + 6])[0])
+        elif is_announcement(frame, at):
+            continue
         elif frame[6:12] not in HOSTS or kind not in (b"\x08\x00", b"\x08\x06", b"\x86\xdd"):
             strange.append(frame[:40].hex())
         elif kind == b"\x08\x00":
