@@ -2,6 +2,7 @@
 # A third end: another cloud of the site's, or another site of the cloud's. Part of scripts/lab, which draws them.
 
 # Of either kind: who takes a lab down does not know which it had.
+# shellcheck disable=SC2034 # read by topology.sh
 THIRD_NAMESPACES=(cloud2 new2 vm3 site2 old2 dc3)
 
 # third_end clouds|sites NUMBER
@@ -14,6 +15,7 @@ third_end() {
 }
 
 # use_third: the lab has the end that THIRD names, if any.
+# shellcheck disable=SC2034 # ENDS is read by ends.sh
 use_third() {
   case $THIRD in
   cloud2) NAMESPACES+=(cloud2 new2 vm3) ENDS=(cloud cloud2 site) ;;
@@ -26,7 +28,8 @@ build_third() {
   [[ $THIRD == cloud2 ]] || switch=old2 mac=02:77:00:00:01:02
   build_switch "$switch"
   cable "$THIRD" wan - path "$THIRD" "$((MTU > 1500 ? MTU : 1500))"
-  local narrow=() # read by uplink
+  # shellcheck disable=SC2034 # read by uplink
+  local narrow=()
   uplink "$THIRD" 192.0.2 2001:db8:2:
   set_sysctl "$THIRD" net/ipv6/conf/default/disable_ipv6=1
   cable "$THIRD" lan "$mac" "$switch" "$THIRD"

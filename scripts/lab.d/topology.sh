@@ -2,6 +2,7 @@
 # The lab's namespaces, cables and addresses: part of scripts/lab, which draws them.
 
 NAMESPACES=(dc dc2 old site path cloud new vm1 vm2)
+# shellcheck disable=SC2034 # read by ends.sh
 ENDS=(cloud site)
 
 is_namespace() { [[ " ${NAMESPACES[*]} " == *" $1 "* ]]; }

@@ -114,8 +114,10 @@ fn push<T: Copy>(
     value: &T,
 ) {
     let length = size_of::<T>() as u32;
-    // SAFETY: both are arithmetic on a number.
-    let (space, whole) = unsafe { (libc::CMSG_SPACE(length), libc::CMSG_LEN(length)) };
+    // SAFETY: arithmetic on a number.
+    let space = unsafe { libc::CMSG_SPACE(length) };
+    // SAFETY: arithmetic on a number.
+    let whole = unsafe { libc::CMSG_LEN(length) };
     let header = libc::cmsghdr {
         cmsg_len: whole as _,
         cmsg_level: level,
@@ -130,7 +132,9 @@ fn push<T: Copy>(
     let at = unsafe { at.byte_add(*used) }.cast::<libc::cmsghdr>();
     // SAFETY: as above: aligned for a header, and room for it and the value behind it.
     unsafe { at.write(header) };
+    // SAFETY: arithmetic on the address of the header that was just written.
+    let data = unsafe { libc::CMSG_DATA(at) };
     // SAFETY: the value's place is behind the header, in the same room.
-    unsafe { libc::CMSG_DATA(at).cast::<T>().write_unaligned(*value) };
+    unsafe { data.cast::<T>().write_unaligned(*value) };
     *used += space as usize;
 }
