@@ -190,25 +190,31 @@ impl<U: RunSink> LanToWan<'_, U> {
         nobody.map_or(Ok(()), Err)
     }
 
-    /// What goes to the peer from now on has the frame's traffic class. A datagram has one DSCP: what waits with another
-    /// goes first.
+    /// As [`Self::append`], with the frame's traffic class. A datagram has one DSCP: what waits with another goes first.
     #[cold]
-    fn mark(&mut self, peer: PeerIndex, frame: &[u8]) {
+    fn append_marked(&mut self, peer: PeerIndex, frame: &mut [u8]) -> Result<(), DropReason> {
         let (marking, class) = (self.marking, traffic_class::of(frame));
-        let Some(tx) = self.peers.get(usize::from(peer)) else {
-            return;
-        };
+        let at = usize::from(peer);
+        let tx = self.peers.get(at).ok_or(DropReason::NoSession)?;
         if marking.bundle(tx.class) != marking.bundle(class) {
-            self.flush_peer(usize::from(peer));
+            self.flush_peer(at);
         }
-        self.peers[usize::from(peer)].class = class;
         self.uplink.mark(marking.bundle(class));
+        self.append(peer, frame)?;
+        // Not before: one that is dropped says nothing of the one that waits.
+        self.peers[at].class = class;
+        Ok(())
     }
 
     fn push(&mut self, peer: PeerIndex, frame: &mut [u8]) -> Result<(), DropReason> {
-        if self.marking.is_on() {
-            self.mark(peer, frame);
+        match self.marking.is_on() {
+            true => self.append_marked(peer, frame),
+            false => self.append(peer, frame),
         }
+    }
+
+    #[inline]
+    fn append(&mut self, peer: PeerIndex, frame: &mut [u8]) -> Result<(), DropReason> {
         let tx = self
             .peers
             .get_mut(usize::from(peer))

@@ -60,6 +60,17 @@ fn ecn_is_copied_where_a_datagram_is_one_frame() {
 }
 
 #[test]
+fn a_frame_that_is_dropped_marks_no_other() {
+    let mut way = sender(false, true);
+    let too_long = [packet(ECT_0), vec![0; 9_300]].concat();
+    way.send(&[packet(EF), too_long]);
+    assert_eq!(way.classes, [0]);
+    way.send(&[packet(ECT_0), [packet(EF), vec![0; 9_300]].concat()]);
+    assert_eq!(way.classes, [ECT_0]);
+    assert_eq!(dropped(&way.sender, DropReason::BadFrameLength), 2);
+}
+
+#[test]
 fn a_mark_of_the_path_reaches_the_frame_or_drops_it() {
     let mut way = sender(false, true);
     way.ecn = traffic_class::CE;
