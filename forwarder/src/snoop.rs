@@ -142,6 +142,23 @@ impl Snoop {
         now: Instant,
         counters: &WorkerCounters,
     ) {
+        if !frame.tail.is_empty() {
+            // Apart, so that others do not pay for its room.
+            return self.from_peer_in_parts(frame, peer, now, counters);
+        }
+        if let (Some(kind), Some(parts)) = (Kind::of(frame.head), &mut self.0) {
+            parts.tell(kind, Origin::Peer(peer), frame, frame.head, now, counters);
+        }
+    }
+
+    #[cold]
+    fn from_peer_in_parts(
+        &mut self,
+        frame: Frame<'_>,
+        peer: PeerIndex,
+        now: Instant,
+        counters: &WorkerCounters,
+    ) {
         let mut room = [0; TELLING];
         let beginning = beginning(&frame, &mut room);
         if let (Some(kind), Some(parts)) = (Kind::of(beginning), &mut self.0) {
