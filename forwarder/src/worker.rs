@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use causeway_tunnel::{DropReason, Frame};
+use causeway_tunnel::DropReason;
 use core_affinity::CoreId;
 use crossbeam::channel::Receiver;
 use tokio::sync::mpsc;
@@ -43,7 +43,7 @@ use crate::{
     lan_to_wan::{LanToWan, PeerTx, RunSink as _},
     stations::PeerIndex,
     sys::sched,
-    wan_to_lan::{self, FrameSink as _, InboundLanes, LearntPath, WanToLan, each_lane},
+    wan_to_lan::{InboundLanes, LearntPath, WanToLan, each_lane},
     xdp::Recorder,
 };
 
@@ -169,7 +169,7 @@ impl Worker {
         let frames = port.receive(self.config.batch, |frame| batch.frame(frame));
         if frames > 0 {
             batch.flush();
-            self.finish_snooping();
+            self.finish_snooping(now);
         }
         if let Some(xdp) = self.config.uplink.xdp() {
             self.counters.wan_xdp_tx.set(xdp.sent());
@@ -221,7 +221,7 @@ impl Worker {
             total += uplink.receive_udp(&mut take_or_hand_over);
         }
         self.config.mailbox.ring();
-        self.finish_snooping();
+        self.finish_snooping(now);
         let uplink = &mut self.config.uplink;
         if total > 0 || self.config.port.has_unsent() {
             self.config.port.flush();
@@ -233,8 +233,8 @@ impl Worker {
     }
 
     /// What a batch has said goes to the control plane, and what answers it to the LAN.
-    fn finish_snooping(&mut self) {
-        let counters = &self.counters;
+    fn finish_snooping(&mut self, now: Instant) {
+        let (counters, stations) = (&*self.counters, &*self.config.stations);
         let mut port = NotingPort {
             port: &mut self.config.port,
             recorder: self.recorder.as_ref(),
@@ -242,10 +242,7 @@ impl Worker {
         let mut answered = false;
         self.config.snoop.finish(|frame| {
             answered = true;
-            match port.transmit(Frame::whole(frame)) {
-                Ok(()) => counters.lan_injected.add(1),
-                Err(e) => counters.drop_one(wan_to_lan::reason(e)),
-            }
+            port.send_own(frame, stations, now, counters);
         });
         if answered {
             port.port.flush();

@@ -1,10 +1,15 @@
-//! The LAN port of a worker that notes what it injects, while the control plane wants that.
+//! The LAN port of a worker, with notes of what it injects, for as long as the control plane wants some.
 
+use std::time::Instant;
+
+use causeway_ebpf::ethernet::EthernetHeader;
 use causeway_tunnel::Frame;
 
 use crate::{
+    counters::WorkerCounters,
+    stations::StationTable,
     sys::xsk::{TransmitError, XskPort},
-    wan_to_lan::FrameSink,
+    wan_to_lan::{self, FrameSink},
     xdp::Recorder,
 };
 
@@ -13,6 +18,28 @@ pub(super) struct NotingPort<'a> {
     pub(super) port: &'a mut XskPort,
     /// `None` nearly always: one branch that is foreseen.
     pub(super) recorder: Option<&'a Recorder>,
+}
+
+impl NotingPort<'_> {
+    /// Sends a frame that was made here, and counts what became of it.
+    ///
+    /// It has the source of a station of the other side, as peers' frames have. So it is noted like those: should a switch
+    /// bring it back, the station is not to be taken for one that has moved to this LAN.
+    pub(super) fn send_own(
+        &mut self,
+        frame: &[u8],
+        stations: &StationTable,
+        now: Instant,
+        counters: &WorkerCounters,
+    ) {
+        if let (Some(sources), Some(header)) = (&stations.injected, EthernetHeader::parse(frame)) {
+            sources.note(header.source_station(), sources.step(now));
+        }
+        match self.transmit(Frame::whole(frame)) {
+            Ok(()) => counters.lan_injected.add(1),
+            Err(e) => counters.drop_one(wan_to_lan::reason(e)),
+        }
+    }
 }
 
 impl FrameSink for NotingPort<'_> {

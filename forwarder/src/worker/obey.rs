@@ -5,8 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use causeway_ebpf::ethernet::TAG_LEN;
 use causeway_tunnel::{
-    DropReason, Frame,
+    DropReason,
     lane::{RxLane, TxLane},
 };
 use crossbeam::channel::TryRecvError;
@@ -17,7 +18,7 @@ use crate::{
     multicast::Groups,
     stations::PeerIndex,
     uplink::{Path, UdpUplink},
-    wan_to_lan::{self, FrameSink as _, InboundLane},
+    wan_to_lan::InboundLane,
 };
 
 impl Worker {
@@ -103,7 +104,7 @@ impl Worker {
             }
             Command::Stations(table) => self.config.stations = table,
             Command::Groups(groups) => self.set_groups(&groups),
-            Command::Inject(frames) => self.inject(&frames),
+            Command::Inject(frames) => self.inject(&frames, now),
             Command::SendTo(peer, frames) => self.send_to(peer, &frames, now),
             Command::Neighbours(all) => self.config.snoop.set_neighbours(all),
             Command::NextHops(hops) => self.config.uplink.set_next_hops(hops),
@@ -125,16 +126,13 @@ impl Worker {
         }
     }
 
-    fn inject(&mut self, frames: &[Vec<u8>]) {
+    fn inject(&mut self, frames: &[Vec<u8>], now: Instant) {
+        let mut port = NotingPort {
+            port: &mut self.config.port,
+            recorder: self.recorder.as_ref(),
+        };
         for frame in frames {
-            let mut port = NotingPort {
-                port: &mut self.config.port,
-                recorder: self.recorder.as_ref(),
-            };
-            match port.transmit(Frame::whole(frame)) {
-                Ok(()) => self.counters.lan_injected.add(1),
-                Err(e) => self.counters.drop_one(wan_to_lan::reason(e)),
-            }
+            port.send_own(frame, &self.config.stations, now, &self.counters);
         }
         self.config.port.flush();
     }
@@ -158,11 +156,12 @@ impl Worker {
         batch.flush();
     }
 
-    /// TCP's segments are to fit the datagrams of the peer's lane.
+    /// TCP's segments are to fit the datagrams of the peer's lane, also where their frames grow by a tag at the border.
     fn clamp_to(&mut self, peer: PeerIndex) {
-        let lane = self.peers[usize::from(peer)].lane.as_ref();
-        if let (Some(clamp), Some(lane)) = (&mut self.clamp, lane) {
-            clamp.set_datagram_size(peer, lane.datagram_size());
+        let tx = &self.peers[usize::from(peer)];
+        if let (Some(clamp), Some(lane)) = (&mut self.clamp, &tx.lane) {
+            let tag = if tx.border.is_some() { TAG_LEN } else { 0 };
+            clamp.set_datagram_size(peer, lane.datagram_size() - tag);
         }
     }
 
