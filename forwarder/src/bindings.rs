@@ -169,11 +169,8 @@ impl Bindings {
         // Another had it: whoever says so last has it, as for every host that listens (RFC 826).
         self.unbind(address);
         self.make_place(segment, station);
-        let room = match is_station {
-            true => MOST - self.by_address.len(),
-            false => (MOST / 2).saturating_sub(self.hosts),
-        };
-        if room == 0 {
+        let is_full = self.by_address.len() >= MOST;
+        if is_full || !is_station && self.hosts >= MOST / 2 {
             return Learnt::Full;
         }
         let binding = Binding {

@@ -116,3 +116,22 @@ fn whether_it_is_a_router_is_kept_until_it_says_otherwise() {
     assert_eq!(b.learn(0, VM, false, says(Some(false)), now), Learnt::News);
     assert_eq!(b.of(0, VM).next(), Some((ip, Some(false))));
 }
+
+#[test]
+fn there_are_never_more_than_there_is_room_for() {
+    let (mut b, now) = (Bindings::default(), Instant::now());
+    let who = |n: u32| StationKey::new(0, [2, 0, 0, (n >> 16) as u8, (n >> 8) as u8, n as u8]);
+    for n in 0..MOST as u32 {
+        let learnt = b.learn(0, who(n / 16), true, has(v4(n)), now);
+        assert_eq!(learnt, Learnt::News);
+    }
+    let one_more = has(v4(MOST as u32));
+    // A host first: those of stations may have taken its room.
+    for (n, is_station) in [(100_000, false), (100_001, true)] {
+        assert_eq!(b.learn(0, who(n), is_station, one_more, now), Learnt::Full);
+    }
+    assert_eq!(b.len(), MOST);
+    // Of its own addresses a station may give up one.
+    assert_eq!(b.learn(0, who(0), true, one_more, now), Learnt::News);
+    assert_eq!(b.len(), MOST);
+}
