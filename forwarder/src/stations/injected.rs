@@ -21,6 +21,9 @@ const WITHIN: Duration = Duration::from_millis(512);
 /// The clock's step: a source that goes on is written once in this time.
 const STEP: u32 = 64;
 
+/// Steps by which a frame of our own is older than it is: see [`InjectedSources::note_own`].
+const EARLIER: u32 = 6;
+
 /// The sources of late, shared by all workers.
 #[derive(Debug)]
 pub struct InjectedSources {
@@ -61,6 +64,17 @@ impl InjectedSources {
         }
     }
 
+    /// A frame that was made here is injected in the name of this source: for a shorter time, as somebody who asks for
+    /// the source all the time is answered all the time, and it may move here meanwhile.
+    pub fn note_own(&self, source: StationKey, step: Step) {
+        let (place, tag) = self.place(source);
+        let value = tag | u64::from(step.0.saturating_sub(EARLIER).max(1));
+        let before = place.load(Relaxed);
+        if before >> 32 != tag >> 32 || before < value {
+            place.store(value, Relaxed);
+        }
+    }
+
     /// Whether a frame of this source was injected just now.
     pub fn is_recent(&self, source: StationKey, now: Instant) -> bool {
         let (place, tag) = self.place(source);
@@ -93,5 +107,20 @@ mod tests {
         assert!(!sources.is_recent(one, at(10_640)) && !sources.is_recent(other, at(10_000)));
         sources.note(one, sources.step(at(20_000)));
         assert!(sources.is_recent(one, at(20_400)));
+    }
+    #[test]
+    fn a_frame_of_our_own_counts_for_less_time_and_ends_no_longer_one() {
+        let start = Instant::now();
+        let sources = InjectedSources::new(start);
+        let one = StationKey::new(7, [2; 6]);
+        let at = |millis| start + Duration::from_millis(millis);
+        let recent = |from: u64| [0, 120, 200, 500].map(|d| sources.is_recent(one, at(from + d)));
+        sources.note_own(one, sources.step(start));
+        assert!(sources.is_recent(one, start), "at the very start too");
+        sources.note_own(one, sources.step(at(10_000)));
+        assert_eq!(recent(10_000), [true, true, false, false]);
+        sources.note(one, sources.step(at(20_000)));
+        sources.note_own(one, sources.step(at(20_000)));
+        assert_eq!(recent(20_000), [true; 4]);
     }
 }

@@ -33,7 +33,7 @@ impl NotingPort<'_> {
         counters: &WorkerCounters,
     ) {
         if let (Some(sources), Some(header)) = (&stations.injected, EthernetHeader::parse(frame)) {
-            sources.note(header.source_station(), sources.step(now));
+            sources.note_own(header.source_station(), sources.step(now));
         }
         match self.transmit(Frame::whole(frame)) {
             Ok(()) => counters.lan_injected.add(1),
