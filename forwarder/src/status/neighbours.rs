@@ -22,6 +22,9 @@ pub struct AnnouncingStatus {
     pub waiting: usize,
     /// Frames sent for that since the start.
     pub frames: u64,
+    /// Stations of which it was not told because too many waited.
+    #[serde(default)]
+    pub missed: u64,
 }
 
 /// One line.
@@ -44,6 +47,13 @@ pub(super) fn write(
     )?;
     if announcing.waiting > 0 {
         write!(out, ", {} stations to go", announcing.waiting)?;
+    }
+    if announcing.missed > 0 {
+        write!(
+            out,
+            ", {} not announced for want of room",
+            announcing.missed
+        )?;
     }
     writeln!(out)
 }

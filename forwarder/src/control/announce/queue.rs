@@ -25,6 +25,10 @@ const FEW: usize = 64;
 /// Entries of all queues at most, those that have lost their meaning included.
 const MOST: usize = 4 * causeway_ebpf::maps::MAX_STATIONS as usize;
 
+/// Stations that wait at most; more are told of by nobody. A peer that says one moment that it has seen stations and
+/// the next that they are gone makes more of them than there can be at once.
+const MOST_WAITING: usize = MOST / 2;
+
 /// A round that is to come.
 struct Due {
     station: StationKey,
@@ -51,6 +55,7 @@ pub(in crate::control) struct Announcer {
     credit: i64,
     credited: Option<Instant>,
     frames: u64,
+    missed: u64,
     turn: usize,
 }
 
@@ -61,6 +66,10 @@ impl Announcer {
         for &(station, segment) in stations {
             let waits = self.pending.get(&station).is_some_and(|p| !p.begun);
             if waits && !few {
+                continue;
+            }
+            if self.pending.len() >= MOST_WAITING && !self.pending.contains_key(&station) {
+                self.missed += 1;
                 continue;
             }
             self.last += 1;
@@ -154,6 +163,7 @@ impl Announcer {
         AnnouncingStatus {
             waiting: self.pending.len(),
             frames: self.frames,
+            missed: self.missed,
         }
     }
 }
@@ -234,5 +244,21 @@ mod tests {
         }
         assert!(a.queues[0].len() <= MOST);
         assert_eq!(all(&mut a, start, 100).len(), FEW * ROUNDS);
+    }
+
+    #[test]
+    fn a_peer_with_ever_new_stations_takes_no_more_room_than_there_is() {
+        let (mut a, start) = (Announcer::default(), Instant::now());
+        for n in 0..=MOST_WAITING / 1_000 {
+            let stations: Vec<_> = (1_000 * n..1_000 * (n + 1)).map(station).collect();
+            a.begin(&stations, start);
+        }
+        assert_eq!(a.status().waiting, MOST_WAITING);
+        assert_eq!(a.status().missed as usize, 1_000 - MOST_WAITING % 1_000);
+        // One that waits already is told of anew all the same.
+        a.begin(&[station(7)], start);
+        let told = a.due(start, |key, _| vec![key.mac.to_vec()]);
+        assert_eq!(told[0], station(7).0.mac);
+        assert!(a.queues.iter().map(VecDeque::len).sum::<usize>() <= MOST);
     }
 }
