@@ -6,7 +6,12 @@ use causeway_tunnel::{
 };
 
 use crate::{
-    stations::{PeerIndex, StationKey, inbox::from_wire, ledger::to_wire, range::StationRange},
+    stations::{
+        PeerIndex, StationKey,
+        inbox::from_wire,
+        ledger::to_wire,
+        range::{MAX_WIRE_RANGES, StationRange},
+    },
     vlans::Vlans,
 };
 
@@ -64,11 +69,39 @@ pub(super) fn allow_inward(vlans: &Vlans, peer: PeerIndex, allow: Allow) -> Allo
 }
 
 fn renamed(allow: Allow, name: impl Fn(u16) -> Option<u16>) -> Allow {
-    let ranges = allow.ranges.into_iter();
+    // Before and after: a range becomes up to 2,048 pieces, and the peer says how many ranges there are.
+    let ranges = allow.ranges.into_iter().take(MAX_WIRE_RANGES);
     let ranges = ranges.filter_map(|range| StationRange::try_from(range).ok());
     let ranges = ranges.flat_map(|range| range.renamed(&name));
+    let ranges = ranges.take(MAX_WIRE_RANGES);
     Allow {
         ranges: ranges.map(AllowedRange::from).collect(),
         ..allow
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_cannot_make_more_ranges_than_are_kept() {
+        let range = AllowedRange {
+            first_vlan: 0,
+            last_vlan: 4_094,
+            mac: [0; 6],
+            bits: 0,
+        };
+        let allow = Allow {
+            ranges: vec![range; 65_536],
+            limit: 1,
+        };
+        let named = std::cell::Cell::new(0_u64);
+        let pieces = renamed(allow, |vlan| {
+            named.set(named.get() + 1);
+            vlan.is_multiple_of(2).then_some(vlan)
+        });
+        assert_eq!(pieces.ranges.len(), MAX_WIRE_RANGES);
+        assert!(named.get() <= 4_095 * MAX_WIRE_RANGES as u64);
     }
 }

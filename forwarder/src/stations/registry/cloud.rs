@@ -59,6 +59,8 @@ pub struct CloudRegistry {
     home: HashMap<StationKey, Home>,
     own_mac: [u8; 6],
     ageing: Duration,
+    /// Whether a station was granted that found no room.
+    some_wait: bool,
     /// Stations that were seen and could not be advertised.
     refusals: Refusals,
 }
@@ -71,6 +73,7 @@ impl CloudRegistry {
             home: HashMap::new(),
             own_mac,
             ageing,
+            some_wait: false,
             refusals: Refusals::default(),
         }
     }
@@ -134,13 +137,16 @@ impl CloudRegistry {
     }
 
     /// The site says what it wants to hear of.
-    pub fn allow(&mut self, peer: PeerIndex, allow: Allow, now: Instant) -> Changes {
+    pub fn allow(&mut self, peer: PeerIndex, mut allow: Allow, now: Instant) -> Changes {
         let mut changes = Changes::default();
+        // Whatever the site says: what is seen is chosen by hosts on the LAN.
+        allow.limit = allow.limit.min(MAX_STATIONS);
+        allow.ranges.truncate(MAX_WIRE_RANGES);
         let site = &mut self.sites[usize::from(peer)];
         if site.allow == allow {
             return changes;
         }
-        let ranges = allow.ranges.iter().take(MAX_WIRE_RANGES);
+        let ranges = allow.ranges.iter();
         site.ranges = ranges.filter_map(|r| (*r).try_into().ok()).collect();
         site.allow = allow;
         self.review(&mut changes);
@@ -189,7 +195,32 @@ impl CloudRegistry {
                 changes.refused.get_or_insert((station, refusal));
             }
         }
+        self.seat_waiting(now, &mut changes);
         Ok(changes)
+    }
+
+    /// What was granted when there was no room comes home when there is.
+    fn seat_waiting(&mut self, now: Instant, changes: &mut Changes) {
+        if !self.some_wait || self.is_full() {
+            return;
+        }
+        self.some_wait = false;
+        for peer in 0..self.sites.len() {
+            let granted = self.sites[peer].granted.iter();
+            let waits = |s: &&StationKey| !self.home.contains_key(s) && s.mac != self.own_mac;
+            let waiting: Vec<_> = granted.filter(waits).copied().collect();
+            for station in waiting {
+                if self.is_full() {
+                    self.some_wait = true;
+                    return;
+                }
+                self.settle(station, Some(peer as PeerIndex), now, changes);
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.home.len() >= MAX_STATIONS as usize
     }
 
     /// The site grants a station: it is home here, unless it belongs to another site.
@@ -212,7 +243,10 @@ impl CloudRegistry {
         match self.home.get(&station) {
             Some(_) => Err(Refusal::OtherSite),
             None if station.mac == self.own_mac => Err(Refusal::OwnAddress),
-            None if self.home.len() >= MAX_STATIONS as usize => Err(Refusal::TableFull),
+            None if self.is_full() => {
+                self.some_wait = true;
+                Err(Refusal::TableFull)
+            }
             None => {
                 self.settle(station, Some(peer), now, changes);
                 Ok(())

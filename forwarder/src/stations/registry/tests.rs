@@ -2,4 +2,5 @@
 
 mod agree;
 mod learning;
+mod limits;
 mod world;

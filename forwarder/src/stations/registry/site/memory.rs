@@ -58,6 +58,11 @@ impl SiteRegistry {
             .map(|(key, peer)| (*key, Word::Behind(*peer)));
         let home = memory.removed.iter().map(|key| (*key, Word::Home));
         for (station, word) in behind.chain(home) {
+            // The configuration says it by now, and may say otherwise later.
+            let configured = self.configured.get(&station).copied();
+            if configured.is_some_and(|peer| word == Word::Behind(peer)) {
+                continue;
+            }
             let room = self.away.contains_key(&station) || !self.is_full();
             if word == Word::Home || room {
                 self.words.insert(station, word);
