@@ -6,20 +6,19 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use super::{super::Control, Registry};
-use crate::stations::state::StateFile;
+use crate::stations::{registry::Memory, state::StateFile};
 
 /// What was learnt is written at most this often; what the operator said at once.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Something to write, and who wants to know that it is done.
 struct Job {
-    text: String,
+    memory: Memory,
     done: Option<oneshot::Sender<Result<(), String>>>,
 }
 
 /// The state file's keeper.
 pub(super) struct Keeper {
-    file: StateFile,
     jobs: mpsc::UnboundedSender<Job>,
     failures: mpsc::UnboundedReceiver<Option<String>>,
     last_failure: Option<String>,
@@ -32,20 +31,14 @@ impl Keeper {
     pub(super) fn new(file: StateFile) -> Self {
         let (jobs, inbox) = mpsc::unbounded_channel();
         let (failed, failures) = mpsc::unbounded_channel();
-        tokio::spawn(work(file.clone(), inbox, failed));
+        tokio::spawn(work(file, inbox, failed));
         Self {
-            file,
             jobs,
             failures,
             last_failure: None,
             due: false,
             last: None,
         }
-    }
-
-    /// The file, for what goes into it.
-    pub(super) fn file(&self) -> &StateFile {
-        &self.file
     }
 
     /// There is something new, which may wait a little.
@@ -62,20 +55,21 @@ impl Keeper {
     /// Has the file written; `done` hears how it went.
     pub(super) fn write(
         &mut self,
-        text: String,
+        memory: Memory,
         now: Instant,
         done: Option<oneshot::Sender<Result<(), String>>>,
     ) {
         self.due = false;
         self.last = Some(now);
         // The task ends with us.
-        let _ = self.jobs.send(Job { text, done });
+        let _ = self.jobs.send(Job { memory, done });
     }
 
-    /// Why the last attempt failed, if it did; the second time: whether that is new.
+    /// Why the last attempt failed, if it did, and whether that is new. What failed is due again.
     pub(super) fn failure(&mut self) -> (Option<&str>, bool) {
         let mut news = false;
         while let Ok(outcome) = self.failures.try_recv() {
+            self.due |= outcome.is_some();
             news |= outcome.is_some() && outcome != self.last_failure;
             self.last_failure = outcome;
         }
@@ -102,7 +96,7 @@ async fn work(
             job = later;
         }
         let file = file.clone();
-        let written = tokio::task::spawn_blocking(move || file.write(&job.text));
+        let written = tokio::task::spawn_blocking(move || file.write(&file.text(&job.memory)));
         let outcome = written.await.unwrap_or_else(|e| Err(e.to_string()));
         let _ = failed.send(outcome.as_ref().err().cloned());
         for done in waiting {
@@ -122,8 +116,7 @@ impl Control {
             return told;
         };
         let (done, is_done) = oneshot::channel();
-        let text = keeper.file().text(&site.memory());
-        keeper.write(text, Instant::now(), Some(done));
+        keeper.write(site.memory(), Instant::now(), Some(done));
         tokio::spawn(async move {
             let outcome = is_done
                 .await
@@ -150,8 +143,7 @@ impl Control {
             return;
         };
         if keeper.is_due(now) {
-            let text = keeper.file().text(&site.memory());
-            keeper.write(text, now, None);
+            keeper.write(site.memory(), now, None);
         }
         if let (Some(failure), true) = keeper.failure() {
             warn!("{failure}");
