@@ -99,8 +99,8 @@ impl StationTable {
 
 /// What spreads the bits of a key: 2^64 divided by the golden ratio (Knuth, TAOCP 3, section 6.4).
 ///
-/// What an attacker on the LAN can choose (MAC addresses) is looked up but never inserted
-/// without the operator's grant, so a flood of colliding keys cannot build up here.
+/// It is known to everybody: a table that takes in what others choose (MAC addresses of stations that are learnt)
+/// must notice if keys collide.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Spreads the bits of an SPI: one multiplication.

@@ -1,9 +1,14 @@
 //! The stations of a snapshot, laid out for looking up: one multiplication and, nearly always, one cache line.
 
+use std::hash::{BuildHasher, RandomState};
+
 use super::{SPREAD, Station, StationKey};
 
 /// Places in the smallest table, a power of two.
 const SMALLEST: usize = 16;
+
+/// A station farther than this from its home is no chance: in a table half full of ordinary addresses none is.
+const FAR: usize = 128;
 
 /// A place in the table: free if it has no station.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +26,10 @@ pub(super) struct Table {
     /// What leaves the upper bits of a product: as many as number the slots.
     shift: u32,
     len: usize,
+    /// What spreads keys: [`SPREAD`], until somebody has found addresses that it does not spread.
+    spread: u64,
+    /// How far from its home a station may be before another number takes the place of `spread`.
+    far: usize,
 }
 
 impl Default for Table {
@@ -35,6 +44,8 @@ impl Table {
             slots: vec![Slot::default(); slots].into(),
             shift: u64::BITS - slots.ilog2(),
             len: 0,
+            spread: SPREAD,
+            far: FAR,
         }
     }
 
@@ -63,6 +74,10 @@ impl Table {
         slot.key = key;
         let before = slot.station.replace(station);
         self.len += usize::from(before.is_none());
+        let distance = at.wrapping_sub(self.home(key)) & (self.slots.len() - 1);
+        if distance > self.far {
+            self.spread_anew();
+        }
         before
     }
 
@@ -99,7 +114,7 @@ impl Table {
 
     #[inline]
     fn home(&self, key: u64) -> usize {
-        (key.wrapping_mul(SPREAD) >> self.shift) as usize
+        (key.wrapping_mul(self.spread) >> self.shift) as usize
     }
 
     /// Where `key` is, or would be.
@@ -113,9 +128,28 @@ impl Table {
     }
 
     fn grow(&mut self) {
-        let larger = Self::with_slots(2 * self.slots.len());
-        let smaller = std::mem::replace(self, larger);
-        for slot in smaller.slots {
+        self.lay_out(2 * self.slots.len());
+    }
+
+    /// Spreads the keys by a number that nobody can know: machines on a LAN from which stations are learnt choose
+    /// their addresses, and could all choose such as have one home. The next time has to be twice as bad, so that this
+    /// happens a few times at most.
+    #[cold]
+    fn spread_anew(&mut self) {
+        self.spread = RandomState::new().hash_one(self.len) | 1;
+        self.far *= 2;
+        self.lay_out(self.slots.len());
+    }
+
+    fn lay_out(&mut self, slots: usize) {
+        let (spread, far) = (self.spread, self.far);
+        let new = Self {
+            spread,
+            far,
+            ..Self::with_slots(slots)
+        };
+        let before = std::mem::replace(self, new);
+        for slot in before.slots {
             if let Some(station) = slot.station {
                 self.insert(slot.key, station);
             }
@@ -177,6 +211,21 @@ mod tests {
         let taken = table.slots.iter().enumerate();
         let farthest = taken.filter(|(_, s)| s.station.is_some()).map(away).max();
         assert!(farthest.is_some_and(|away| away < 4), "{farthest:?}");
+    }
+
+    #[test]
+    fn keys_that_somebody_has_chosen_to_be_in_each_others_way_are_spread_anew() {
+        let mut table = Table::default();
+        for n in 0..4_096 {
+            table.insert(colliding(n), station(n as u16));
+        }
+        assert_ne!(table.spread, SPREAD);
+        let mask = table.slots.len() - 1;
+        let away = |(at, slot): (usize, &Slot)| at.wrapping_sub(table.home(slot.key)) & mask;
+        let taken = table.slots.iter().enumerate();
+        let sum: usize = taken.filter(|(_, s)| s.station.is_some()).map(away).sum();
+        assert!(sum / 4_096 < FAR, "{sum}");
+        assert!((0..4_096).all(|n| table.get(colliding(n)) == Some(station(n as u16))));
     }
 
     #[test]
