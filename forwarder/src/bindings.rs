@@ -164,6 +164,13 @@ impl Bindings {
             let news = router.is_some_and(|router| known.router != Some(router));
             known.router = router.or(known.router);
             known.seen = now;
+            // It was heard as what it is now.
+            match (known.is_station, is_station) {
+                (true, false) => self.hosts += 1,
+                (false, true) => self.hosts -= 1,
+                _ => {}
+            }
+            known.is_station = is_station;
             return if news { Learnt::News } else { Learnt::Known };
         }
         // Another had it: whoever says so last has it, as for every host that listens (RFC 826).
@@ -245,19 +252,23 @@ impl Bindings {
         })
     }
 
-    /// Forgets what has not been said for long; whether there was any. Who is a station may have changed.
+    /// Forgets what has not been said for long; whether there was any. Who is a station may have changed: of one that is
+    /// none any more nothing is known until it is heard as that. It may still be where it was and silent, and whoever
+    /// took it for a host here would keep questions for it from crossing.
     pub fn age(&mut self, now: Instant, is_station: impl Fn(Segment, StationKey) -> bool) -> bool {
         let mut old = Vec::new();
         self.hosts = 0;
         for (address, binding) in &mut self.by_address {
             let station = StationKey::new(address.vlan, binding.mac);
+            let was_station = binding.is_station;
             binding.is_station = is_station(address.segment, station);
             self.hosts += usize::from(!binding.is_station);
             let age = match binding.is_station {
                 true => STATION_AGE,
                 false => HOST_AGE,
             };
-            if now.saturating_duration_since(binding.seen) >= age {
+            let left = was_station && !binding.is_station;
+            if left || now.saturating_duration_since(binding.seen) >= age {
                 old.push(*address);
             }
         }

@@ -135,3 +135,19 @@ fn there_are_never_more_than_there_is_room_for() {
     assert_eq!(b.learn(0, who(0), true, one_more, now), Learnt::News);
     assert_eq!(b.len(), MOST);
 }
+
+/// It may be where it was, and silent: a question for it has to cross. One that has come home says so.
+#[test]
+fn who_is_a_station_no_more_is_known_when_it_is_heard_again() {
+    let (mut b, start) = (Bindings::default(), Instant::now());
+    let later = start + Duration::from_secs(1);
+    b.learn(0, VM, true, has(v4(1)), start);
+    b.learn(0, OTHER, true, has(v4(2)), start);
+    assert_eq!(b.learn(0, VM, false, has(v4(1)), later), Learnt::Known);
+    assert_eq!(b.hosts, 1);
+    assert!(b.age(later, |_, _| false));
+    assert_eq!((of(&b, VM), of(&b, OTHER)), (vec![v4(1)], vec![]));
+    assert_eq!(b.learn(0, VM, true, has(v4(1)), later), Learnt::Known);
+    assert!(!b.age(later, |_, _| true));
+    assert_eq!((b.len(), b.hosts), (1, 0));
+}
