@@ -90,6 +90,10 @@ struct StatusArgs {
     #[arg(long)]
     json: bool,
 
+    /// Every counter, as metrics in Prometheus's text format
+    #[arg(long, conflicts_with = "json")]
+    prometheus: bool,
+
     /// Name of the control socket that the appliance was started with
     #[arg(long, value_name = "NAME", default_value = "causeway")]
     control: String,
@@ -180,6 +184,9 @@ fn load(args: RunArgs) -> Result<Config, Failure> {
 
 fn status(args: &StatusArgs) -> Result<(), Failure> {
     let status = api::query_status(&args.control).map_err(Failure::running)?;
+    if args.prometheus {
+        return print_line(status.to_prometheus(&args.control).trim_end());
+    }
     if !args.json {
         return print_line(status.to_text().trim_end());
     }

@@ -1,6 +1,7 @@
 //! What `causeway status` shows.
 
 mod neighbours;
+mod prometheus;
 mod text;
 
 use std::collections::BTreeMap;

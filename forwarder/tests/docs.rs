@@ -10,6 +10,7 @@ use std::{
     process::Command,
 };
 
+use causeway::{control::alarm_kinds, counters::WorkerCounters};
 use causeway_ebpf::{SightingCounter, UplinkVerdict, Verdict};
 use causeway_tunnel::{DropReason, session::SessionCounter};
 
@@ -112,23 +113,11 @@ fn every_verdict_reason_and_counter_stands_and_no_other() {
     assert_eq!(documented("## Drops in user space"), labels(reasons));
     let counters = SessionCounter::ALL.iter().map(|c| c.label()).collect();
     assert_eq!(documented("## At the QUIC socket"), labels(counters));
-    assert_eq!(
-        documented("## Counters of a worker"),
-        labels(worker_counters())
-    );
-}
-
-/// The names under which the control plane reports a worker's counters, from its source.
-fn worker_counters() -> Vec<&'static str> {
-    let source = include_str!("../src/control/report.rs");
-    let function = source.split_once("fn worker_counters").unwrap().1;
-    let names: Vec<_> = function
-        .lines()
-        .take_while(|line| !line.contains(".into_iter()"))
-        .filter_map(|line| line.trim_start().strip_prefix("(\"")?.split('"').next())
-        .collect();
-    assert!(names.contains(&"lan_rx_frames"), "{names:?}");
-    names
+    let alarms = alarm_kinds().map(|(label, _)| label).collect();
+    assert_eq!(documented("## Alarms"), labels(alarms));
+    let counters = WorkerCounters::new(0);
+    let counters = counters.by_name().map(|(name, _)| name).collect();
+    assert_eq!(documented("## Counters of a worker"), labels(counters));
 }
 
 /// A folder that is gone when the test is over, however it ends.

@@ -37,11 +37,23 @@ pub(super) enum AlarmKind {
 }
 
 impl AlarmKind {
+    const ALL: [Self; 2] = [Self::DuplicateStation, Self::MacFlapping];
+
     /// The word in `status`, metrics and the log (stable).
     pub(super) const fn label(self) -> &'static str {
         match self {
             Self::DuplicateStation => "duplicate_station",
             Self::MacFlapping => "mac_flapping",
+        }
+    }
+
+    /// One sentence for an operator.
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::DuplicateStation => {
+                "A station that lives behind a peer also sends frames on this LAN."
+            }
+            Self::MacFlapping => "A station moved between peers too often and is frozen.",
         }
     }
 
@@ -53,6 +65,12 @@ impl AlarmKind {
             Self::MacFlapping => None,
         }
     }
+}
+
+/// The words for the kinds of alarms in `status`, metrics and the log, and a sentence each.
+pub fn alarm_kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let kinds = AlarmKind::ALL.into_iter();
+    kinds.map(|kind| (kind.label(), kind.sentence()))
 }
 
 impl fmt::Display for AlarmKind {

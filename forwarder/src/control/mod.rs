@@ -70,6 +70,7 @@ use crate::{
     xdp::{AttachMode, LanProgram},
 };
 use alarms::Alarms;
+pub use alarms::alarm_kinds;
 use announce::Announcer;
 use context::Context;
 use event::{Event, SessionId};

@@ -229,42 +229,9 @@ fn state(peer: &Peer) -> &'static str {
     }
 }
 
-fn worker_counters(c: &WorkerCounters) -> BTreeMap<String, u64> {
-    let [dropped, ring_full, fill_empty, tx_invalid] = &c.xsk;
-    let [wan_dropped, wan_ring_full, wan_fill_empty, wan_tx_invalid] = &c.uplink_xsk;
-    [
-        ("lan_rx_frames", &c.lan_rx_frames),
-        ("lan_tx_frames", &c.lan_tx_frames),
-        ("wan_rx_datagrams", &c.wan_rx_datagrams),
-        ("wan_rx_overflow", &c.wan_rx_overflow),
-        ("wan_xdp_rx", &c.wan_xdp_rx),
-        ("wan_handed_over", &c.wan_handed_over),
-        ("wan_tx_datagrams", &c.wan_tx_datagrams),
-        ("wan_xdp_tx", &c.wan_xdp_tx),
-        ("wan_tx_runs", &c.wan_tx_runs),
-        ("checksums_finished", &c.checksums_finished),
-        ("mss_clamped", &c.mss_clamped),
-        ("ecn_marked", &c.ecn_marked),
-        ("lan_injected", &c.lan_injected),
-        ("wan_injected", &c.wan_injected),
-        ("local_gateway", &c.local_gateway),
-        ("punted", &c.punted),
-        ("punt_limited", &c.punt_limited),
-        ("punt_full", &c.punt_full),
-        ("keepalives", &c.keepalives),
-        ("sleeps", &c.sleeps),
-        ("kicks_deferred", &c.kicks_deferred),
-        ("xsk_rx_dropped", dropped),
-        ("xsk_rx_ring_full", ring_full),
-        ("xsk_fill_ring_empty", fill_empty),
-        ("xsk_tx_invalid", tx_invalid),
-        ("uplink_kicks_deferred", &c.uplink_kicks_deferred),
-        ("uplink_xsk_rx_dropped", wan_dropped),
-        ("uplink_xsk_rx_ring_full", wan_ring_full),
-        ("uplink_xsk_fill_ring_empty", wan_fill_empty),
-        ("uplink_xsk_tx_invalid", wan_tx_invalid),
-    ]
-    .into_iter()
-    .map(|(name, counter)| (name.to_owned(), counter.get()))
-    .collect()
+fn worker_counters(counters: &WorkerCounters) -> BTreeMap<String, u64> {
+    let counters = counters.by_name();
+    counters
+        .map(|(name, counter)| (name.to_owned(), counter.get()))
+        .collect()
 }

@@ -196,6 +196,10 @@ fn a_wrong_flag_names_the_option() {
             ["--rekey-after", "such as 200ms, 120s or 5m"],
         ),
         (&["keygen"], ["--out", "required"]),
+        (
+            &["status", "--json", "--prometheus"],
+            ["--prometheus", "cannot be used with"],
+        ),
         (&["dance"], ["dance", "--help"]),
         (&[], ["Usage", "Commands"]),
     ] {
@@ -223,9 +227,12 @@ fn help_mentions_defaults() {
         "sa-log",
         "out",
         "json",
+        "prometheus",
         "vlan-map",
         "allow",
         "multicast",
+        "gateway-mac",
+        "site-routes",
     ];
     for verb in [
         "keygen",

@@ -36,6 +36,56 @@ fn load_of_vm1(lab: &Lab, count: &str) {
     assert!(report.contains(&"duplicated 0".to_owned()), "{report:?}");
 }
 
+/// What Prometheus's own library reads in an end's metrics: lines of name, labels and value.
+fn metrics(lab: &Lab, end: &str) -> Vec<String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/metrics.py");
+    let read = format!(
+        "set -o pipefail; {} status --prometheus | /usr/bin/python3 {script}",
+        env!("CARGO_BIN_EXE_causeway")
+    );
+    let text = lab.exec(end, &["bash", "-c", &read]);
+    text.lines().map(Into::into).collect()
+}
+
+/// Metrics have the alarm, and what stands still meanwhile as the status has it.
+fn assert_metrics(lab: &Lab) {
+    let before = lab.status("site");
+    let metrics = metrics(lab, "site");
+    let after = lab.status("site");
+    let alarm = format!("kind=duplicate_station peer=cloud station={VM1}");
+    let stations = before.stations.len();
+    for line in [
+        format!("causeway_alarm control=causeway {alarm} 1"),
+        "causeway_alarms control=causeway 1".into(),
+        "causeway_peer_up control=causeway peer=cloud 1".into(),
+        format!(
+            "causeway_build_info control=causeway version={} 1",
+            before.version
+        ),
+        format!(
+            "causeway_stations control=causeway origin=configured peer=cloud place=away {stations}"
+        ),
+    ] {
+        assert!(metrics.contains(&line), "{line} lacks in {metrics:#?}");
+    }
+    let value = |series: &str| -> u64 {
+        let series = format!("{series} ");
+        let value = metrics.iter().find_map(|line| line.strip_prefix(&series));
+        let value = value.unwrap_or_else(|| panic!("{series} lacks in {metrics:#?}"));
+        value.parse::<f64>().unwrap() as u64
+    };
+    for (verdict, least) in &before.verdicts {
+        let series = format!("causeway_lan_frames_total control=causeway verdict={verdict}");
+        let range = *least..=after.verdicts[verdict];
+        assert!(range.contains(&value(&series)), "{series}: {range:?}");
+    }
+    for (name, least) in &before.workers[0].counters {
+        let series = format!("causeway_worker_{name}_total control=causeway worker=0");
+        let range = *least..=after.workers[0].counters[name];
+        assert!(range.contains(&value(&series)), "{series}: {range:?}");
+    }
+}
+
 /// The twin sends, until the site has an alarm that names it.
 #[track_caller]
 fn assert_alarm(lab: &Lab) {
@@ -94,6 +144,7 @@ fn frames_that_come_back_are_ours_and_a_twin_is_found_among_them() {
 
     start_a_twin(&lab);
     assert_alarm(&lab);
+    assert_metrics(&lab);
     let after = lab.status("site");
     assert!(sightings(&after, "not_ours") >= 3, "{:?}", after.sightings);
 
@@ -102,6 +153,10 @@ fn frames_that_come_back_are_ours_and_a_twin_is_found_among_them() {
     let clear = [env!("CARGO_BIN_EXE_causeway"), "station", "clear", VM1];
     lab.exec("site", &clear);
     assert_eq!(alarms(&lab), []);
+    assert!(metrics(&lab, "site").contains(&"causeway_alarms control=causeway 0".into()));
+    assert!(
+        metrics(&lab, "cloud").contains(&"causeway_peer_up control=causeway peer=site 1".into())
+    );
     load_of_vm1(&lab, "50");
     assert_eq!(alarms(&lab), []);
     assert!(
