@@ -1,6 +1,6 @@
 //! The LAN port: a NIC as it is, or a port that causeway makes for itself and takes away again.
 //!
-//! Where the VMs hang on a Linux bridge ([`bridge`]) or a hypervisor wants a tap ([`tap`]), the port is made at the
+//! Where the VMs hang on a Linux bridge (`bridge`) or a hypervisor wants a tap (`tap`), the port is made at the
 //! start and removed at the end. After a `kill -9` nobody removes it: the next start does, which knows its own
 //! by the alias that it gave them ([`Mark`]), and touches no other.
 

@@ -2,7 +2,7 @@
 //! multicast groups ask for.
 //!
 //! The control plane gets a copy of their beginnings ([`crate::worker::Punt`]): it alone learns from them. Questions may be
-//! answered here, so that they need not cross ([`suppress`]). A frame that is none of them costs
+//! answered here, so that they need not cross (`suppress`). A frame that is none of them costs
 //! the look that [`Kind::of`] takes at bytes that the worker has read anyway.
 
 pub mod arp;

@@ -3,7 +3,7 @@
 //! 1. A P2 to each target, then a P0 to each: P2 before any frame that could teach the switch a foreign address.
 //! 2. P0 again where nobody answered at all. If nobody ever does, that is the end: no frame with a foreign source
 //!    is sent for nothing.
-//! 3. P2, P1 and P3, in this order, each until it is answered or has been tried [`TRIES`] times, at targets that
+//! 3. P2, P1 and P3, in this order, each until it is answered or has been tried a few times, at targets that
 //!    have answered something.
 //! 4. If neither P1 nor P3 was answered, P0 again: a switch may shut a port that shows a foreign source.
 //!
