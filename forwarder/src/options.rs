@@ -160,7 +160,7 @@ pub struct RunOptions {
     #[arg(long, value_enum)]
     pub multicast_snooping: Option<OnOff>,
 
-    /// Default gateway of the old LAN, by its MAC address; again for each. No other station is believed to have its IP addresses
+    /// Default gateway of the old LAN, by its MAC address; again for each. No other station is believed to have its IP addresses, and the site never learns it behind a peer
     #[arg(long, value_name = "[VLAN/]MAC")]
     #[serde(default)]
     pub gateway_mac: Vec<StationName>,

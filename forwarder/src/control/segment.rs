@@ -80,6 +80,7 @@ impl Segment {
                 let configured = config.stations.iter().map(|(key, s)| (key, s.peer));
                 let peers = site_rules(config);
                 let mut registry = SiteRegistry::new(peers, configured, own_mac, rules.ageing, now);
+                registry.set_gateways(config.gateways.site.clone());
                 if let Some(path) = &config.state {
                     let names = config.peers.iter().map(|p| p.name.clone()).collect();
                     let (file, memory) = StateFile::open(path, names)?;

@@ -60,6 +60,8 @@ pub enum Refusal {
     Frozen,
     /// It is the LAN port's own address.
     OwnAddress,
+    /// It is a default gateway of the site.
+    Gateway,
     /// At a cloud end: another site has granted it already.
     OtherSite,
     /// Its VLAN does not come in from the peer.
@@ -72,12 +74,13 @@ pub enum Refusal {
 
 impl Refusal {
     /// All reasons.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::OutsideRanges,
         Self::LearnLimit,
         Self::TableFull,
         Self::Frozen,
         Self::OwnAddress,
+        Self::Gateway,
         Self::OtherSite,
         Self::OtherVlan,
         Self::Returned,
@@ -92,6 +95,7 @@ impl Refusal {
             Self::TableFull => "table_full",
             Self::Frozen => "frozen",
             Self::OwnAddress => "own_address",
+            Self::Gateway => "gateway",
             Self::OtherSite => "other_site",
             Self::OtherVlan => "other_vlan",
             Self::Returned => "returned",
@@ -108,6 +112,7 @@ impl fmt::Display for Refusal {
             Self::TableFull => "the table of stations is full",
             Self::Frozen => "it moved too often and is frozen",
             Self::OwnAddress => "the LAN port's own address",
+            Self::Gateway => "a default gateway by --gateway-mac, which lives at the site",
             Self::OtherSite => "another site granted it before",
             Self::OtherVlan => {
                 "in a VLAN that does not come in from the peer: see --vlans and --vlan-map"

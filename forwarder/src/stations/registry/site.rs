@@ -94,6 +94,8 @@ pub struct SiteRegistry {
     away: HashMap<StationKey, Away>,
     moves: Moves,
     own_mac: [u8; 6],
+    /// What is never learnt.
+    gateways: Vec<StationKey>,
     ageing: Duration,
 }
 
@@ -123,6 +125,7 @@ impl SiteRegistry {
             away: HashMap::new(),
             moves: Moves::default(),
             own_mac,
+            gateways: Vec::new(),
             ageing,
         };
         let configured: Vec<_> = registry.configured.keys().copied().collect();
@@ -130,6 +133,12 @@ impl SiteRegistry {
             registry.settle(station, now, &mut Changes::default());
         }
         registry
+    }
+
+    /// These are default gateways of the site, which no cloud's word moves, whatever its ranges. To be said before
+    /// anything else happens.
+    pub fn set_gateways(&mut self, gateways: Vec<StationKey>) {
+        self.gateways = gateways;
     }
 
     /// Where the station is, if it is away.

@@ -93,6 +93,9 @@ impl SiteRegistry {
         if station.mac == self.own_mac {
             return Err(Refusal::OwnAddress);
         }
+        if self.gateways.contains(&station) {
+            return Err(Refusal::Gateway);
+        }
         let cloud = &mut self.clouds[usize::from(peer)];
         if !cloud.rules.ranges.iter().any(|r| r.covers(station)) {
             return Err(Refusal::OutsideRanges);

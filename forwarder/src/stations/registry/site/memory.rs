@@ -74,6 +74,7 @@ impl SiteRegistry {
         for (station, peer, frozen) in frozen.chain(learnt) {
             let cloud = &mut self.clouds[usize::from(peer)];
             let covered = cloud.rules.ranges.iter().any(|r| r.covers(station));
+            let covered = covered && !self.gateways.contains(&station);
             let allowed = covered && cloud.adverts.len() < cloud.rules.learn_limit;
             if !allowed || self.away.len() >= causeway_ebpf::maps::MAX_STATIONS as usize {
                 continue;

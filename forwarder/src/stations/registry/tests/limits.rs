@@ -93,3 +93,30 @@ fn a_word_that_the_configuration_says_by_now_is_forgotten() {
     );
     assert_eq!(site.memory(), Memory::default());
 }
+
+#[test]
+fn a_default_gateway_is_not_learnt_whatever_the_ranges() {
+    let now = Instant::now();
+    let rules = PeerRules {
+        ranges: vec!["00:00:00:00:00:00/0".parse().unwrap()],
+        learn_limit: 8,
+        ..PeerRules::default()
+    };
+    let (gateway, other) = (named(0, 1), named(0, 2));
+    let key = from_wire(&gateway).unwrap();
+    let mut site = SiteRegistry::new(vec![rules], [], [2; 6], AGEING, now);
+    site.set_gateways(vec![key]);
+    let learnt = vec![(key, 0)];
+    let memory = Memory {
+        learnt,
+        ..Memory::default()
+    };
+    site.restore(&memory, now);
+    let advert = update(0, vec![gateway, other], vec![]);
+    let changes = site.take(0, 1, advert, now).unwrap();
+    assert_eq!(changes.refused, Some((key, Refusal::Gateway)));
+    assert_eq!(
+        site.iter().map(|(key, _)| key).collect::<Vec<_>>(),
+        [from_wire(&other).unwrap()]
+    );
+}
