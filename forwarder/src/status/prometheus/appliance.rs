@@ -198,4 +198,7 @@ fn write_addresses(out: &mut Exposition, status: &Status) {
     let help = "Frames sent to tell the LAN of stations.";
     out.counter("announcing_frames", help)
         .value(announcing.frames);
+    let help = "Stations of which the LAN was not told because too many waited.";
+    out.counter("announcing_missed", help)
+        .value(announcing.missed);
 }
