@@ -59,9 +59,9 @@ macro_rules! worker_counters {
         #[repr(align(128))]
         pub struct WorkerCounters {
             $($(#[doc = $sentence])+ pub $name: Counter,)+
-            /// The kernel's counters of the LAN socket, as [`XSK`] names them.
+            /// The kernel's counters of the LAN socket, as `XSK` names them.
             pub xsk: [Counter; 4],
-            /// The kernel's counters of the socket of the AF_XDP port on the uplink, as [`UPLINK_XSK`] names them.
+            /// The kernel's counters of the socket of the AF_XDP port on the uplink, as `UPLINK_XSK` names them.
             pub uplink_xsk: [Counter; 4],
             /// Drops by reason; frames, or datagrams where the reason is about a datagram.
             pub drops: [Counter; DropReason::COUNT],
