@@ -5,6 +5,7 @@
 
 mod admit;
 mod classify;
+mod damaged;
 mod marks;
 mod pair;
 mod verdicts;

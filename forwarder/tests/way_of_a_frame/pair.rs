@@ -7,6 +7,7 @@ use std::{
 };
 
 use causeway::{
+    clamp_mss::Clamp,
     counters::{SharedCounter, WorkerCounters},
     flood::{FloodGate, FloodRule},
     lan_to_wan::{LanToWan, PeerTx, RunSink},
@@ -84,6 +85,9 @@ pub(crate) struct OneWay {
     /// What the sender copies to the outer header; what that was of each datagram of the last batch; and the
     /// ECN field that they arrive with.
     pub(crate) marking: Marking,
+    /// Both ends', and what they lower the MSS with.
+    pub(crate) snoops: [Snoop; 2],
+    pub(crate) clamp: Option<Clamp>,
     pub(crate) classes: Vec<u8>,
     pub(crate) ecn: u8,
 }
@@ -125,6 +129,8 @@ impl OneWay {
             floods: vec![gate(1_000_000, now)],
             now,
             marking: Marking::default(),
+            snoops: Default::default(),
+            clamp: None,
             classes: Vec::new(),
             ecn: 0,
         }
@@ -138,8 +144,8 @@ impl OneWay {
             peers: &mut self.peers,
             uplink: &mut wire,
             flood: &mut self.flood,
-            snoop: &mut Snoop::default(),
-            clamp: None,
+            snoop: &mut self.snoops[0],
+            clamp: self.clamp.as_ref(),
             marking: self.marking,
             counters: &self.sender,
             finish_checksums: false,
@@ -162,8 +168,8 @@ impl OneWay {
             lanes: &mut self.lanes,
             port: &mut lan,
             floods: &mut self.floods,
-            snoop: &mut Snoop::default(),
-            clamp: None,
+            snoop: &mut self.snoops[1],
+            clamp: self.clamp.as_mut(),
             counters: &self.receiver,
             now: self.now,
         };

@@ -33,7 +33,7 @@ fn borders(role: Role, vlans: &[&str], maps: &[&str]) -> Vlans {
 }
 
 /// One way with a border to peer 0 at either end.
-fn way(from: Role, to: Role, out: &[&str], inward: &[&str]) -> OneWay {
+pub(crate) fn way(from: Role, to: Role, out: &[&str], inward: &[&str]) -> OneWay {
     let mut way = OneWay::new(from, to);
     let at = |role, maps: &[&str]| match role {
         Role::Site => borders(role, &["a=all"], maps),
