@@ -24,7 +24,8 @@ const REMIND: Duration = Duration::from_secs(300);
 /// Frames that an alarm keeps, as lines of text.
 const FRAMES: usize = 5;
 
-/// Alarms at once at most: more are counted in none and logged by nobody.
+/// Alarms of a kind at once at most: more are counted in none and logged by nobody. Of each kind by itself, since one host
+/// that sends in the names of others makes as many of one as it likes.
 const MOST: usize = 1_024;
 
 /// What is wrong.
@@ -112,7 +113,8 @@ impl Alarms {
         frame: Option<String>,
         now: Instant,
     ) {
-        if self.on.len() >= MOST && !self.is_on(kind, station) {
+        let of_kind = || self.on.keys().filter(|(of, _)| *of == kind).count();
+        if !self.is_on(kind, station) && of_kind() >= MOST {
             return;
         }
         let alarm = self.on.entry((kind, station)).or_insert_with(|| Alarm {
@@ -287,5 +289,8 @@ mod tests {
             );
         }
         assert_eq!(alarms.status(now, |_| String::new()).len(), MOST);
+        // Which hides nothing of another kind.
+        alarms.raise(AlarmKind::MacFlapping, station(1), 0, "moves", None, now);
+        assert!(alarms.is_on(AlarmKind::MacFlapping, station(1)));
     }
 }
