@@ -168,6 +168,7 @@ impl Config {
             maps: &o.vlan_map,
         };
         let vlans = vlans::plan(role, &o.peer, vlan_options)?;
+        stations::check_wire_ranges(&o.peer, &learning, &vlans)?;
         let snooping = o.multicast_snooping == Some(OnOff::On);
         let groups = multicast::spec::groups(&o.peer, &o.multicast, snooping, &vlans)?;
         let (site, local) = (&o.gateway_mac, &o.local_gateway);

@@ -8,7 +8,7 @@ use crate::{
     spec::{PeerSpec, StationSpec},
     stations::{
         PeerIndex, Role, Station, StationKey, StationTable,
-        range::{MAX_RANGES, StationRange},
+        range::{MAX_RANGES, MAX_WIRE_RANGES, StationRange},
     },
     vlans::Vlans,
 };
@@ -118,6 +118,30 @@ pub(super) fn learning(
     })
 }
 
+/// A cloud end is told of no more ranges than it takes; with other names of VLANs one is several.
+pub(super) fn check_wire_ranges(
+    peers: &[PeerSpec],
+    learning: &Learning,
+    vlans: &Vlans,
+) -> Result<(), ConfigError> {
+    for (index, (peer, ranges)) in peers.iter().zip(&learning.ranges).enumerate() {
+        let Some(border) = vlans.of(index as PeerIndex) else {
+            continue;
+        };
+        let pieces = ranges
+            .iter()
+            .map(|r| r.renamed(|v| border.outward(v)).len());
+        let pieces: usize = pieces.sum();
+        if pieces > MAX_WIRE_RANGES {
+            return wrong(format!(
+                "--allow for peer {}: by its VLANs that is {pieces} ranges on the way, and {MAX_WIRE_RANGES} are most: name fewer VLANs, or such as follow each other in --vlans",
+                peer.name
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn peer_named(
     peers: &[PeerSpec],
     name: &str,
@@ -129,5 +153,38 @@ fn peer_named(
             "{} is behind peer {name}, which no --peer names",
             what()
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use causeway_tunnel::identity::PrivateKey;
+
+    use super::*;
+    use crate::vlans::{VlanOptions, plan};
+
+    #[test]
+    fn more_ranges_than_a_cloud_end_takes_are_refused() {
+        let key = PrivateKey::generate().public();
+        let peers = [format!("cloud={key}").parse().unwrap()];
+        let odd: Vec<_> = (0..600).map(|n| (2 * n + 1).to_string()).collect();
+        let allowed = [format!("cloud={}", odd.join(",")).parse().unwrap()];
+        let options = VlanOptions {
+            allowed: &allowed,
+            ..VlanOptions::default()
+        };
+        let vlans = plan(Role::Site, &peers, options).unwrap();
+        let range: StationRange = "*/00:50:56:00:00:00/24".parse().unwrap();
+        let mut learning = Learning {
+            ranges: vec![vec![range]],
+            ..Learning::default()
+        };
+        assert!(check_wire_ranges(&peers, &learning, &vlans).is_ok());
+        learning.ranges[0].push(range);
+        let error = check_wire_ranges(&peers, &learning, &vlans).unwrap_err().0;
+        assert!(
+            error.contains("peer cloud") && error.contains("1200 ranges"),
+            "{error}"
+        );
     }
 }
