@@ -144,7 +144,7 @@ impl Snoop {
     ) {
         if !frame.tail.is_empty() {
             // Apart, so that others do not pay for its room.
-            return self.from_peer_in_parts(frame, peer, now, counters);
+            return self.cut_from_peer(frame, peer, now, counters);
         }
         if let (Some(kind), Some(parts)) = (Kind::of(frame.head), &mut self.0) {
             parts.tell(kind, Origin::Peer(peer), frame, frame.head, now, counters);
@@ -152,7 +152,7 @@ impl Snoop {
     }
 
     #[cold]
-    fn from_peer_in_parts(
+    fn cut_from_peer(
         &mut self,
         frame: Frame<'_>,
         peer: PeerIndex,
