@@ -107,6 +107,17 @@ impl Snoop {
         }
     }
 
+    /// A new session has come, perhaps after a time without one: what was asked then may be asked again at once.
+    pub fn forget_questions(&mut self, now: Instant) {
+        if let Some(Parts {
+            suppress: Some(suppress),
+            ..
+        }) = self.0.as_deref_mut()
+        {
+            suppress.forget(now);
+        }
+    }
+
     /// Looks at a frame from the LAN that is about to cross, to a `group` or not.
     ///
     /// # Errors

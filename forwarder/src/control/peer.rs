@@ -46,6 +46,8 @@ pub(super) struct Live {
     pub(super) send: Vec<Spi>,
     /// Whether its control connection stands. The lanes outlive it until the keys are worn.
     pub(super) connected: bool,
+    /// How often the peer has said what it allows: each time costs a walk through all that was seen.
+    pub(super) allows: u32,
 }
 
 impl Live {

@@ -36,6 +36,9 @@ use publisher::Publisher;
 pub(super) use requests::Reply;
 pub use requests::{StationAnswer, StationRequest};
 
+/// What a session says it allows is taken this often: a site of ours says it once.
+const ALLOWS: u32 = 16;
+
 /// How often ageing is looked at.
 const AGE: Duration = Duration::from_secs(1);
 
@@ -202,8 +205,16 @@ impl Control {
 
     /// The site says which stations it wants to hear of.
     pub(super) fn take_allow(&mut self, index: PeerIndex, id: SessionId, allow: Allow) {
-        if self.live_session(index, id).is_none() {
+        let peer = &mut self.peers[usize::from(index)];
+        let Some(live) = peer.live.as_mut().filter(|live| live.id == id) else {
             return;
+        };
+        live.allows += 1;
+        if live.allows > ALLOWS {
+            return debug!(
+                "peer {}: it says too often what it allows, which is ignored in this session",
+                peer.spec.name
+            );
         }
         let now = Instant::now();
         let Registry::Cloud(cloud) = &mut self.parts.segment.registry else {

@@ -134,6 +134,7 @@ impl Control {
             receive: receive.clone(),
             send,
             connected: true,
+            allows: 0,
         };
         let before = peer.replace(live, now);
         if let Some(call) = peer.call.take() {

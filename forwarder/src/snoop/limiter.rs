@@ -47,6 +47,13 @@ impl Limiter {
         }
     }
 
+    /// Forgets what was allowed: all begins anew.
+    pub(super) fn forget(&mut self, now: Instant) {
+        for entry in self.entries.iter_mut().flatten() {
+            (entry.key, entry.next) = (0, now);
+        }
+    }
+
     /// Whether the thing with this hash may be now.
     pub(super) fn allows(&mut self, hash: u64, now: Instant) -> bool {
         let key = hash | 1;
@@ -94,6 +101,15 @@ mod tests {
         assert_eq!(times, [0, 1_000, 3_000, 7_000, 11_000, 15_000, 19_000]);
         // Quiet for as long as four pauses.
         assert!(allowed(19_000 + 16_000) && allowed(36_000) && !allowed(37_000));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_allowed_at_once() {
+        let start = Instant::now();
+        let mut limiter = Limiter::new(SECOND, 4 * SECOND, start);
+        assert!(limiter.allows(7 << 40, start) && !limiter.allows(7 << 40, start));
+        limiter.forget(start);
+        assert!(limiter.allows(7 << 40, start) && !limiter.allows(7 << 40, start));
     }
 
     #[test]

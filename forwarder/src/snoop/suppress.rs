@@ -134,6 +134,12 @@ impl Suppress {
         }
     }
 
+    /// A new session has come: questions of the time before it may have been lost, and cross again at once.
+    pub(super) fn forget(&mut self, now: Instant) {
+        self.asked.forget(now);
+        self.probed.forget(now);
+    }
+
     /// What becomes of a frame of this kind from the LAN to all, or to a host that is stood in for.
     pub(super) fn question(
         &mut self,

@@ -79,6 +79,7 @@ impl Worker {
                 let lane = TxLane::new(spi, &keys, limits, now, datagram_size, run);
                 self.install_tx(usize::from(peer), lane, path, now);
                 self.clamp_to(peer);
+                self.config.snoop.forget_questions(now);
             }
             Command::RemoveRx(spi) => {
                 if let Some(mut inbound) = self.lanes.remove(&spi) {
