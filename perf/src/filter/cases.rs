@@ -25,7 +25,7 @@ pub(super) struct Case {
     pub(super) frame: fn(i: u32, n: u32) -> Vec<u8>,
 }
 
-/// Every verdict that there is at this end, the earliest exit first.
+/// Every verdict that there is at this end without further settings, the earliest exit first.
 pub(super) fn of(role: Role) -> impl Iterator<Item = Case> {
     type Row = (Verdict, fn(u32, u32) -> Vec<u8>);
     let both: [Row; 4] = [
