@@ -25,6 +25,7 @@ mod lifecycle;
 mod listening;
 mod machine;
 mod marks;
+mod moves;
 mod pings;
 mod ports;
 mod rekey;
