@@ -311,9 +311,20 @@ fn over_border(
     vlans: Option<&PeerVlans>,
     take: &mut impl FnMut(Frame<'_>) -> Result<(), DropReason>,
 ) -> Result<(), DropReason> {
-    let Some(vlans) = vlans else {
-        return take(frame);
-    };
+    match vlans {
+        None => take(frame),
+        Some(vlans) => through_border(frame, vlans, take),
+    }
+}
+
+/// Apart, for its large room on the stack: the way of a frame without a border would have to look through all of it
+/// (a stack probe for each page).
+#[inline(never)]
+fn through_border(
+    frame: Frame<'_>,
+    vlans: &PeerVlans,
+    take: &mut impl FnMut(Frame<'_>) -> Result<(), DropReason>,
+) -> Result<(), DropReason> {
     let Some(new) = vlans.enter(frame.head)? else {
         return take(frame);
     };
