@@ -230,6 +230,7 @@ impl FromStr for Period {
     }
 }
 
+/// A text in the configuration file is read as one on the command line.
 macro_rules! try_from_string {
     ($($type:ty),+) => { $(
         impl TryFrom<String> for $type {
@@ -241,6 +242,8 @@ macro_rules! try_from_string {
         }
     )+ };
 }
+
+pub(crate) use try_from_string;
 
 try_from_string!(
     AllowSpec,

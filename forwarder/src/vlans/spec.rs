@@ -5,7 +5,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use super::MAX_VLAN;
-use crate::spec::SpecError;
+use crate::spec::{SpecError, try_from_string};
 
 fn wrong<T>(text: impl Into<String>) -> Result<T, SpecError> {
     Err(SpecError::new(text))
@@ -83,18 +83,6 @@ fn vlan(text: &str) -> Result<u16, SpecError> {
             "'{text}' is not a VLAN: a number from 1 to {MAX_VLAN}, or 0 for untagged"
         )),
     }
-}
-
-macro_rules! try_from_string {
-    ($($type:ty),+) => { $(
-        impl TryFrom<String> for $type {
-            type Error = SpecError;
-
-            fn try_from(text: String) -> Result<Self, SpecError> {
-                text.parse()
-            }
-        }
-    )+ };
 }
 
 try_from_string!(VlansSpec, VlanMapSpec);

@@ -163,34 +163,7 @@ fn the_cloud_announces_who_has_gone_home_and_asks_who_has_come() {
 #[test]
 fn an_address_that_dhcp_gives_is_known_at_both_ends() {
     let lab = Lab::running(&[], &[]);
-    let server = [
-        "dnsmasq",
-        "--keep-in-foreground",
-        "--conf-file=/dev/null",
-        "--port=0",
-        "--interface=eth0",
-        "--bind-interfaces",
-        "--dhcp-range=10.77.0.100,10.77.0.120,60",
-        "--dhcp-leasefile=/dev/null",
-        "--user=root",
-        "--pid-file=",
-    ];
-    let _server = lab.spawn("dc", &server);
-    let client = [
-        "busybox",
-        "udhcpc",
-        "-i",
-        "eth0",
-        "-n",
-        "-q",
-        "-t",
-        "20",
-        "-T",
-        "1",
-        "-s",
-        "/bin/true",
-    ];
-    lab.exec("vm2", &client);
+    let _server = lab.vm2_gets_a_lease_of_dc();
     for end in ["site", "cloud"] {
         let known = || {
             let status = lab.status(end);

@@ -135,6 +135,39 @@ impl Lab {
         self.exec("dc", &ping);
     }
 
+    /// Has dc serve DHCP (dnsmasq) for as long as the value lives, and vm2 get a lease of it (udhcpc), which must succeed.
+    pub(crate) fn vm2_gets_a_lease_of_dc(&self) -> Running {
+        let server = [
+            "dnsmasq",
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--port=0",
+            "--interface=eth0",
+            "--bind-interfaces",
+            "--dhcp-range=10.77.0.100,10.77.0.120,60",
+            "--dhcp-leasefile=/dev/null",
+            "--user=root",
+            "--pid-file=",
+        ];
+        let server = self.spawn("dc", &server);
+        let client = [
+            "busybox",
+            "udhcpc",
+            "-i",
+            "eth0",
+            "-n",
+            "-q",
+            "-t",
+            "20",
+            "-T",
+            "1",
+            "-s",
+            "/bin/true",
+        ];
+        self.exec("vm2", &client);
+        server
+    }
+
     /// Whether a command in a namespace succeeds.
     pub(crate) fn succeeds(&self, namespace: &str, command: &[&str]) -> bool {
         self.command(namespace, command)

@@ -98,37 +98,5 @@ fn floods_are_limited() {
 #[test]
 fn dhcp_crosses() {
     let lab = Lab::running(&[], &[]);
-    let _server = lab.spawn(
-        "dc",
-        &[
-            "dnsmasq",
-            "--keep-in-foreground",
-            "--conf-file=/dev/null",
-            "--port=0",
-            "--interface=eth0",
-            "--bind-interfaces",
-            "--dhcp-range=10.77.0.100,10.77.0.120,60",
-            "--dhcp-leasefile=/dev/null",
-            "--user=root",
-            "--pid-file=",
-        ],
-    );
-    let lease = lab.exec(
-        "vm2",
-        &[
-            "busybox",
-            "udhcpc",
-            "-i",
-            "eth0",
-            "-n",
-            "-q",
-            "-t",
-            "20",
-            "-T",
-            "1",
-            "-s",
-            "/bin/true",
-        ],
-    );
-    drop(lease);
+    let _server = lab.vm2_gets_a_lease_of_dc();
 }
