@@ -111,8 +111,8 @@ async fn open(mut config: Config, key: &PrivateKey) -> Result<Parts, String> {
     let addresses = addresses
         .collect::<Result<Vec<_>, _>>()
         .map_err(|e| format!("cannot tell the port of a UDP socket: {e}"))?;
-    let (punts, punt) =
-        Punts::for_workers(ports.len()).map_err(|e| format!("cannot make an eventfd: {e}"))?;
+    let (punts, punt) = Punts::for_workers(ports.len(), config.peers.len())
+        .map_err(|e| format!("cannot make an eventfd: {e}"))?;
     let workers = spawn_workers(&config, &lan, &lan_port, ports, uplinks, punt, &learnt)?;
     let rx_filter = rx_filter(&config, &lan)?;
     let stripping = Stripping::turn_off(&lan);

@@ -6,13 +6,18 @@
 
 mod bucket;
 mod by_vlan;
+mod fair;
 
 use std::{sync::Arc, time::Instant};
 
 use causeway_ebpf::{FloodPolicy, ethernet::EthernetHeader, flood::is_bpdu, kind::Kind};
 use causeway_tunnel::DropReason;
 
-pub use self::{bucket::TokenBucket, by_vlan::ByVlan};
+pub use self::{
+    bucket::TokenBucket,
+    by_vlan::ByVlan,
+    fair::{FairBucket, PARTS},
+};
 use crate::multicast::{Audience, Groups};
 
 /// What may be flooded.

@@ -233,6 +233,8 @@ impl Parts {
         now: Instant,
         counters: &WorkerCounters,
     ) {
+        let sender = self.keys.hash_one(beginning.get(6..12));
+        let part = self.punt.part(origin, sender);
         if kind == Kind::Arp {
             let header = EthernetHeader::parse(beginning);
             let arp = header.and_then(|h| Some((h.vlan, Arp::parse(beginning, &h)?)));
@@ -241,11 +243,11 @@ impl Parts {
             let target = arp.is_probe().then_some(arp.target);
             let hash = self.keys.hash_one((vlan, arp.sender, target));
             let said = &mut self.said[usize::from(origin != Origin::Lan)];
-            if !arp.is_announcement() && !said.allows(hash, now) {
+            if !arp.is_announcement() && !said.allows(hash, part, now) {
                 return;
             }
         }
-        self.punt.leave(kind, origin, frame, now, counters);
+        self.punt.leave(kind, origin, part, frame, now, counters);
     }
 
     /// Whether a unicast frame is for a gateway that somebody here stands in for.
@@ -299,3 +301,6 @@ pub(crate) fn beginning<'a>(frame: &Frame<'a>, room: &'a mut [u8; TELLING]) -> &
     room[of_head..of_head + of_tail].copy_from_slice(&frame.tail[..of_tail]);
     &room[..of_head + of_tail]
 }
+
+#[cfg(test)]
+mod tests;

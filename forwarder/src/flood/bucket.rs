@@ -18,13 +18,18 @@ pub struct TokenBucket {
 impl TokenBucket {
     /// A full bucket for `rate` frames per second; 0 lets nothing through.
     pub fn new(rate: u32, now: Instant) -> Self {
-        let rate = u64::from(rate);
         let burst = match rate {
             0 => 0,
-            _ => (rate / 10).max(1) * FRAME,
+            _ => (rate / 10).max(1),
         };
+        Self::with_burst(rate, burst, now)
+    }
+
+    /// The same with another burst, of at most a second's worth.
+    pub fn with_burst(rate: u32, burst: u32, now: Instant) -> Self {
+        let burst = u64::from(burst) * FRAME;
         Self {
-            rate,
+            rate: rate.into(),
             burst,
             credit: burst,
             last: now,

@@ -31,6 +31,7 @@ use causeway_tunnel::DropReason;
 use super::{Arp, Kind, Nd, Small, arp, limiter::Limiter, nd};
 use crate::{
     bindings::{Address, Known, Neighbours},
+    flood::PARTS,
     stations::{Place, Role, StationKey, StationTable},
 };
 
@@ -165,8 +166,10 @@ impl Suppress {
             ip: question.target,
         };
         let hash = self.keys.hash_one(address);
+        // Who asks: one that asks for many addresses takes nothing from others.
+        let asker = self.keys.hash_one(header.source_station()) as usize % PARTS;
         if question.is_probe() {
-            return crosses(self.probed.allows(hash, now));
+            return crosses(self.probed.allows(hash, asker, now));
         }
         let known = neighbours.get(&address);
         match known.filter(|owner| owner.mac != header.source) {
@@ -175,9 +178,9 @@ impl Suppress {
             }
             Some(owner) => match question.answer(frame, &header, owner) {
                 Some(answer) => Fate::Answered(answer),
-                None => crosses(self.asked.allows(hash, now)),
+                None => crosses(self.asked.allows(hash, asker, now)),
             },
-            None => crosses(self.asked.allows(hash, now)),
+            None => crosses(self.asked.allows(hash, asker, now)),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! have one bell in common, rung once a batch and only if something was left. Nobody waits: a frame that is
 //! one too many, because the queue is full or because too many have come in this second, goes its way without
 //! having been seen, and is counted. So a flood of ARP costs a worker and the control plane no more
-//! than `RATE` says.
+//! than `RATE` says, and it hides nothing of other peers and stations: each has a part of its own.
 
 use std::{
     io,
@@ -18,7 +18,10 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::{
-    counters::WorkerCounters, flood::TokenBucket, snoop::Kind, stations::PeerIndex,
+    counters::WorkerCounters,
+    flood::{FairBucket, PARTS},
+    snoop::Kind,
+    stations::PeerIndex,
     sys::readable::Readable,
 };
 
@@ -26,11 +29,17 @@ use crate::{
 const SEEN: usize = 512;
 
 /// Copies of one worker that wait at most.
-const ROOM: usize = 256;
+const ROOM: usize = 512;
+
+/// So many places of the queue are kept for those who have not yet had their part.
+const KEPT: usize = 128;
 
 /// Copies per second that a worker makes of frames from the LAN, and as many of frames from peers: one side's
 /// flood does not hide what the other has to say. Bursts are a tenth of it.
 const RATE: u32 = 2_000;
+
+/// Copies per second of each part besides. A part belongs to one peer, or to some of its stations, or to some of the LAN's.
+const EACH: u32 = 20;
 
 /// Where a frame came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,16 +94,30 @@ struct Queue {
     bell: Arc<OwnedFd>,
     /// Whether something was left since the bell was rung.
     left: bool,
-    of_lan: TokenBucket,
-    of_peers: TokenBucket,
+    of_lan: FairBucket,
+    of_peers: FairBucket,
+    /// Parts that each peer has.
+    of_each_peer: usize,
 }
 
 impl Punt {
+    /// The part that frames from there belong to, of the senders that have this hash.
+    pub fn part(&self, origin: Origin, sender: u64) -> usize {
+        let sender = sender as usize;
+        match (origin, &self.0) {
+            (Origin::Peer(peer), Some(queue)) => {
+                usize::from(peer) * queue.of_each_peer + sender % queue.of_each_peer
+            }
+            _ => sender % PARTS,
+        }
+    }
+
     /// Leaves a copy for the control plane, or counts why not.
     pub fn leave(
         &mut self,
         kind: Kind,
         origin: Origin,
+        part: usize,
         frame: Frame<'_>,
         now: Instant,
         counters: &WorkerCounters,
@@ -104,7 +127,8 @@ impl Punt {
             Origin::Lan => &mut queue.of_lan,
             Origin::Peer(_) => &mut queue.of_peers,
         };
-        if !bucket.take(now) {
+        let common = queue.copies.slots() > KEPT;
+        if !bucket.take(part, common, now) {
             return counters.punt_limited.add(1);
         }
         match queue.copies.push(Punted::new(kind, origin, frame)) {
@@ -140,12 +164,12 @@ pub struct Punts {
 }
 
 impl Punts {
-    /// For this many workers; their ends in their order.
+    /// For this many workers, and frames from this many peers; the workers' ends in their order.
     ///
     /// # Errors
     ///
     /// What the kernel answers to `eventfd`.
-    pub fn for_workers(workers: usize) -> io::Result<(Self, Vec<Punt>)> {
+    pub fn for_workers(workers: usize, peers: usize) -> io::Result<(Self, Vec<Punt>)> {
         let bell = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
         let (bell, now) = (Arc::new(bell), Instant::now());
         let queue = |_| {
@@ -154,8 +178,9 @@ impl Punts {
                 copies,
                 bell: Arc::clone(&bell),
                 left: false,
-                of_lan: TokenBucket::new(RATE, now),
-                of_peers: TokenBucket::new(RATE, now),
+                of_lan: FairBucket::new(RATE, EACH, now),
+                of_peers: FairBucket::new(RATE, EACH, now),
+                of_each_peer: (PARTS / peers.max(1)).max(1),
             }));
             (queue, punt)
         };
@@ -210,71 +235,4 @@ impl Bell {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn leave(punt: &mut Punt, number: u8, origin: Origin, now: Instant, counters: &WorkerCounters) {
-        let bytes = [number; 600];
-        let (head, tail) = bytes.split_at(100);
-        punt.leave(Kind::Arp, origin, Frame::halves(head, tail), now, counters);
-    }
-
-    #[test]
-    fn copies_come_with_their_origin_and_cut_to_size() {
-        let (mut punts, mut workers) = Punts::for_workers(2).unwrap();
-        let (now, counters) = (Instant::now(), WorkerCounters::new(1));
-        leave(&mut workers[1], 7, Origin::Peer(3), now, &counters);
-        leave(&mut workers[0], 8, Origin::Lan, now, &counters);
-        leave(&mut workers[1], 9, Origin::Lan, now, &counters);
-        let all: Vec<_> = std::iter::from_fn(|| punts.pop()).collect();
-        let seen: Vec<_> = all.iter().map(|p| (p.frame()[0], p.origin)).collect();
-        let lan = |n| (n, Origin::Lan);
-        assert_eq!(seen, [lan(8), (7, Origin::Peer(3)), lan(9)]);
-        assert!(
-            all.iter()
-                .all(|p| p.length == 600 && p.frame().len() == SEEN)
-        );
-        assert_eq!(counters.punted.get(), 3);
-    }
-
-    #[test]
-    fn one_sides_flood_is_counted_and_hides_nothing_of_the_other() {
-        let (mut punts, mut workers) = Punts::for_workers(1).unwrap();
-        let (now, counters) = (Instant::now(), WorkerCounters::new(1));
-        for _ in 0..1_000 {
-            leave(&mut workers[0], 1, Origin::Lan, now, &counters);
-        }
-        let burst = u64::from(RATE / 10);
-        assert_eq!(counters.punted.get(), burst);
-        assert_eq!(counters.punt_limited.get(), 1_000 - burst);
-        leave(&mut workers[0], 2, Origin::Peer(0), now, &counters);
-        assert_eq!(counters.punted.get(), burst + 1);
-        // Nobody takes them out: the queue fills up, which costs the worker nothing.
-        for ms in 0..100 {
-            let now = now + Duration::from_millis(ms);
-            leave(&mut workers[0], 3, Origin::Peer(0), now, &counters);
-        }
-        assert_eq!(counters.punted.get(), ROOM as u64);
-        assert!(counters.punt_full.get() > 0);
-        assert_eq!(std::iter::from_fn(|| punts.pop()).count(), ROOM);
-    }
-
-    #[tokio::test]
-    async fn the_bell_is_heard_once_for_a_batch() {
-        let (mut punts, mut workers) = Punts::for_workers(1).unwrap();
-        let bell = punts.bell().unwrap();
-        let counters = WorkerCounters::new(1);
-        let soon = Duration::from_millis(20);
-        workers[0].ring();
-        assert!(tokio::time::timeout(soon, bell.rung()).await.is_err());
-        leave(&mut workers[0], 1, Origin::Lan, Instant::now(), &counters);
-        workers[0].ring();
-        bell.rung().await.unwrap();
-        assert!(punts.pop().is_some());
-        assert!(tokio::time::timeout(soon, bell.rung()).await.is_err());
-        punts.ring();
-        bell.rung().await.unwrap();
-    }
-}
+mod tests;

@@ -118,7 +118,7 @@ fn damaged(numbers: &mut Numbers, seeds: &[Vec<u8>]) -> Vec<u8> {
 
 /// An end's part that answers for whom it knows; who asks for 192.0.2.9 or fdfd:… is answered, or not.
 fn snoop(punts: &mut Vec<Punts>) -> Snoop {
-    let (queue, mut workers) = Punts::for_workers(1).unwrap();
+    let (queue, mut workers) = Punts::for_workers(1, 1).unwrap();
     punts.push(queue);
     let mut snoop = Snoop::new(workers.remove(0), true);
     let known = [[192, 0, 2, 9].into(), [0xfd; 16].into()]

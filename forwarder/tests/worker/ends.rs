@@ -138,7 +138,7 @@ impl End {
         let xsk = xsk.expect("an AF_XDP socket");
         program.set_socket(0, &xsk.as_fd()).unwrap();
         let address = uplink.udp().local_address().unwrap();
-        let (punts, mut punt) = Punts::for_workers(1).unwrap();
+        let (punts, mut punt) = Punts::for_workers(1, 1).unwrap();
         let (news, learnt) = mpsc::unbounded_channel();
         let worker = WorkerHandle::spawn(WorkerConfig {
             index: 0,
