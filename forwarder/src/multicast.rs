@@ -81,6 +81,8 @@ pub struct Groups {
     members: Map<PeerSet>,
     /// By snooping: queriers, in each VLAN that has one.
     queriers: HashMap<u16, PeerSet>,
+    /// By snooping: who has more members than are known.
+    all: PeerSet,
     snooping: bool,
 }
 
@@ -134,7 +136,13 @@ impl Groups {
             None => match queriers {
                 Some(queriers) if is_snooped(&header.destination) => {
                     let members = self.members.get(&u64::from(header.destination_station()));
-                    Audience::Only(members.copied().unwrap_or_default().with(queriers))
+                    Audience::Only(
+                        members
+                            .copied()
+                            .unwrap_or_default()
+                            .with(queriers)
+                            .with(self.all),
+                    )
                 }
                 _ => Audience::Policy,
             },
@@ -151,17 +159,20 @@ impl Groups {
         here.or_else(anywhere).copied()
     }
 
-    /// What was snooped, in place of what was before.
+    /// What was snooped, in place of what was before: members, queriers, and peers that all that is snooped goes to.
     pub fn with_snooped(
         &self,
         members: impl IntoIterator<Item = (StationKey, PeerIndex)>,
         queriers: impl IntoIterator<Item = (u16, Option<PeerIndex>)>,
+        all: impl IntoIterator<Item = PeerIndex>,
     ) -> Self {
         let mut groups = Self {
             members: Map::default(),
             queriers: HashMap::new(),
+            all: PeerSet::default(),
             ..self.clone()
         };
+        all.into_iter().for_each(|peer| groups.all.insert(peer));
         for (key, peer) in members {
             groups
                 .members

@@ -215,6 +215,9 @@ pub struct PeerStatus {
     /// Stations that are learnt from it, or at a cloud end advertised to it.
     #[serde(default)]
     pub learning: LearningStatus,
+    /// Times that a multicast group was not kept, because the peer has more than its share: it gets all multicast.
+    #[serde(default)]
+    pub groups_refused: u64,
     /// Frames accepted for it.
     pub tx_frames: u64,
     /// Their bytes.

@@ -222,7 +222,7 @@ impl Control {
             context: Arc::new(context),
             peers: parts.config.peers.iter().cloned().map(Peer::new).collect(),
             snooping: Snooping::default(),
-            multicast: multicast::Multicast::default(),
+            multicast: multicast::Multicast::new(parts.config.peers.len()),
             announcer: Announcer::default(),
             stations: parts.segment.table(),
             hellos: Arc::clone(&parts.hellos),

@@ -13,6 +13,7 @@ use super::Control;
 use crate::{
     multicast::Memberships,
     spec::MacName,
+    stations::PeerIndex,
     worker::{Command, Punted},
 };
 
@@ -20,12 +21,24 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What is known of groups.
-#[derive(Default)]
 pub(super) struct Multicast {
     heard: Memberships,
+    /// Peers that have more groups than are kept, as far as was said.
+    overflowed: Vec<PeerIndex>,
     /// Whether the workers know less.
     is_news: bool,
     looked: Option<Instant>,
+}
+
+impl Multicast {
+    pub(super) fn new(peers: usize) -> Self {
+        Self {
+            heard: Memberships::new(peers),
+            overflowed: Vec::new(),
+            is_news: false,
+            looked: None,
+        }
+    }
 }
 
 impl Control {
@@ -42,7 +55,6 @@ impl Control {
     /// Forgets what is old and tells the workers what is new, at every tick.
     pub(super) fn tell_groups(&mut self, now: Instant) {
         let multicast = &mut self.multicast;
-        let before = multicast.heard.overflowed();
         if multicast.looked.is_none_or(|at| now >= at + LOOK) {
             multicast.looked = Some(now);
             multicast.is_news |= multicast.heard.age(now);
@@ -50,13 +62,26 @@ impl Control {
         if !std::mem::take(&mut multicast.is_news) {
             return;
         }
-        match (before, multicast.heard.overflowed()) {
-            (_, true) => warn!("more multicast groups than are kept: all multicast is flooded"),
-            (true, false) => info!("multicast groups: there is room again"),
-            (false, false) => {}
+        let overflowed: Vec<_> = multicast.heard.overflowed().collect();
+        let before = std::mem::replace(&mut multicast.overflowed, overflowed);
+        let name = |peer: PeerIndex| &self.peers[usize::from(peer)].spec.name;
+        let (after, multicast) = (&self.multicast.overflowed, &self.multicast);
+        for peer in after.iter().filter(|peer| !before.contains(peer)) {
+            warn!(
+                "peer {}: more multicast groups than are kept of one peer: all multicast goes there",
+                name(*peer)
+            );
+        }
+        for peer in before.iter().filter(|peer| !after.contains(peer)) {
+            info!("peer {}: its multicast groups have room again", name(*peer));
         }
         let groups = Arc::new(multicast.heard.snapshot(&self.parts.config.groups));
         self.tell_all(|| Command::Groups(Arc::clone(&groups)));
+    }
+
+    /// How often a group of the peer was not kept.
+    pub(super) fn groups_refused(&self, peer: usize) -> u64 {
+        self.multicast.heard.refused(peer as PeerIndex)
     }
 
     /// Groups that were snooped, as `[VLAN/]MAC`, and the peers with members.

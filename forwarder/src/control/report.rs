@@ -124,6 +124,7 @@ impl Control {
             lane_moves: peer.lanes.iter().map(|lane| lane.moves).sum(),
             last_error: peer.last_error.clone(),
             learning: self.learning_status(index),
+            groups_refused: self.groups_refused(index),
             tx_frames: sum(|c| &c.tx_frames),
             tx_bytes: sum(|c| &c.tx_bytes),
             rx_frames: sum(|c| &c.rx_frames),

@@ -27,11 +27,7 @@ fn from_host(message: &[u8]) -> Vec<u8> {
 
 #[test]
 fn groups_go_where_they_are_wanted_once_somebody_asks() {
-    let (mut heard, none, now) = (
-        Memberships::default(),
-        Groups::new([], true),
-        Instant::now(),
-    );
+    let (mut heard, none, now) = (Memberships::new(2), Groups::new([], true), Instant::now());
     let data = tcp(GROUP, HOST, &[]);
     assert!(heard.hear(&from_host(&JOIN), 0, Origin::Peer(1), now));
     let before = heard.snapshot(&none);
@@ -77,11 +73,7 @@ fn groups_go_where_they_are_wanted_once_somebody_asks() {
 
 #[test]
 fn members_leave_and_are_forgotten() {
-    let (mut heard, none, now) = (
-        Memberships::default(),
-        Groups::new([], true),
-        Instant::now(),
-    );
+    let (mut heard, none, now) = (Memberships::new(2), Groups::new([], true), Instant::now());
     let later = |seconds| now + Duration::from_secs(seconds);
     heard.hear(&from_host(&QUERY), 0, Origin::Lan, now);
     heard.hear(&from_host(&JOIN), 0, Origin::Peer(1), now);
@@ -101,26 +93,41 @@ fn members_leave_and_are_forgotten() {
 }
 
 #[test]
-fn more_groups_than_are_kept_are_flooded() {
-    let (mut heard, none, now) = (
-        Memberships::default(),
-        Groups::new([], true),
-        Instant::now(),
-    );
-    heard.hear(&from_host(&QUERY), 0, Origin::Lan, now);
-    for n in 0..20_000_u32 {
+fn of_a_peer_with_more_groups_than_are_kept_all_are_flooded_there() {
+    let (mut heard, none, now) = (Memberships::new(2), Groups::new([], true), Instant::now());
+    let later = |seconds| now + Duration::from_secs(seconds);
+    let join = |heard: &mut Memberships, n: u32, peer, now| {
         let [_, _, c, d] = n.to_be_bytes();
-        heard.hear(
-            &from_host(&[0x16, 0, 0, 0, 239, 7, c, d]),
-            0,
-            Origin::Peer(1),
-            now,
-        );
+        let report = from_host(&[0x16, 0, 0, 0, 239, 7, c, d]);
+        heard.hear(&report, 0, Origin::Peer(peer), now)
+    };
+    heard.hear(&from_host(&QUERY), 0, Origin::Lan, now);
+    for n in 0..20_000 {
+        join(&mut heard, n, 1, now);
     }
-    assert!(heard.overflowed() && heard.members().count() == 16_384);
-    let data = tcp(GROUP, HOST, &[]);
-    assert_eq!(heard.snapshot(&none).audience(&data), Audience::Policy);
-    assert!(heard.age(now + Duration::from_secs(300)) && !heard.overflowed());
+    let overflowed = |heard: &Memberships| heard.overflowed().collect::<Vec<_>>();
+    assert_eq!(overflowed(&heard), [1]);
+    assert_eq!((heard.refused(0), heard.refused(1)), (0, 20_000 - 16_384));
+    assert_eq!(heard.members().count(), 16_384);
+    // Others are still believed, and get what they want and nothing else.
+    assert!(heard.hear(&from_host(&JOIN), 0, Origin::Peer(0), now));
+    let audience = |heard: &Memberships, frame: &[u8]| heard.snapshot(&none).audience(frame);
+    let (wanted, other) = (tcp(GROUP, HOST, &[]), [0x01, 0x00, 0x5e, 9, 9, 9]);
+    assert_eq!(audience(&heard, &wanted), only(&[0, 1]));
+    assert_eq!(audience(&heard, &tcp(other, HOST, &[])), only(&[1]));
+    assert_eq!(audience(&heard, &from_host(&JOIN)), only(&[]), "a report");
+    // As long as a group that was not kept may be listened to.
+    join(&mut heard, 19_999, 1, later(100));
+    heard.age(later(259));
+    assert_eq!(overflowed(&heard), [1]);
+    join(&mut heard, 19_999, 1, later(261));
+    assert!(heard.age(later(262)));
+    join(&mut heard, 19_999, 1, later(263));
+    assert!(heard.age(later(522)) && overflowed(&heard).is_empty());
+    assert_eq!(heard.members().count(), 1);
+    // Forgotten, they leave their places to others.
+    heard.age(later(800));
+    assert!((0..16_384).all(|n| join(&mut heard, n, 1, later(801))));
 }
 
 #[test]

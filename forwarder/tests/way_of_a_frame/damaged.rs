@@ -167,7 +167,7 @@ fn everything_on(from: Role, to: Role, punts: &mut Vec<Punts>) -> OneWay {
     let mut peers = PeerSet::default();
     peers.insert(0);
     let list = [(StationKey::new(0, MULTICAST), peers)];
-    let groups = Arc::new(Groups::new(list, true).with_snooped([], [(10, Some(0))]));
+    let groups = Arc::new(Groups::new(list, true).with_snooped([], [(10, Some(0))], []));
     way.flood.set_groups(&groups);
     way.floods[0].set_groups(&groups);
     way
@@ -180,7 +180,7 @@ fn damaged_frames_are_counted_one_by_one_and_nothing_panics() {
     for (from, to) in [(Role::Site, Role::Cloud), (Role::Cloud, Role::Site)] {
         let mut punts = Vec::new();
         let mut way = everything_on(from, to, &mut punts);
-        let mut memberships = Memberships::default();
+        let mut memberships = Memberships::new(1);
         let (mut crossed, mut arrived, mut answers) = (0, 0, 0);
         for _ in 0..FRAMES {
             let frame = damaged(&mut numbers, &seeds);

@@ -73,6 +73,10 @@ fn write_learning(out: &mut Exposition, peers: &[PeerStatus]) {
             refused.sample(&[("peer", &peer.name), ("reason", reason)], number);
         }
     }
+    let help = "Times that a multicast group of the peer was not kept for want of room.";
+    each(out.counter("peer_groups_refused", help), peers, |p| {
+        Some(p.groups_refused)
+    });
 }
 
 fn write_sessions(out: &mut Exposition, peers: &[PeerStatus]) {
