@@ -1,32 +1,39 @@
 //! Notices that the LAN port is deaf, or that nobody hears it: one way only.
 //!
-//! A switch that keeps frames of foreign addresses back does it without a word, and everything looks healthy. So
-//! we look for the pattern: a station on the other side asks a host of our LAN by ARP, one that has been heard here
-//! lately, or answers one, or is answered for here (`--arp-suppress`); then a frame for the other side has to come in at the LAN port soon. Where that goes
-//! on for a while and none comes, that is worth one warning. And the reverse: frames for the other side come in and
-//! cross, and for a long time none comes back.
+//! A switch that keeps frames of foreign addresses back does it without a word, and everything looks healthy. What
+//! proves it is a question that a live host leaves without an answer. Stations of the other side ask hosts of our LAN
+//! by ARP, and each answer is a unicast frame for the other side that has to come in at the LAN port.
+//!
+//! That a host of ours asks for a station of the other side, and is told (by the station, or by us: `--arp-suppress`),
+//! proves nothing: a monitor that only asks who is there has no more to say. But it makes us ask: if no frame for the
+//! other side comes in, the host is asked by ARP in the name of the station that it has asked for, as that would itself.
+//!
+//! Whoever does not answer may have gone a moment ago. So it counts if the host is heard again after a question, and
+//! leaves the next one unanswered as well. And the reverse: frames for the other side come in and cross, and for a
+//! long time none comes back.
 //!
 //! No sockets, no clock: counters and `now` in, news out.
 
 use std::{
     collections::HashMap,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     time::{Duration, Instant},
 };
 
-use causeway_tunnel::DropReason;
+use causeway_ebpf::ethernet::{EthernetHeader, HEADER_LEN, TAG_LEN};
+use tracing::debug;
 
 use super::Control;
 use crate::{
     doctor::probe::Arp,
-    snoop::Kind,
-    worker::{Origin, Punted},
+    snoop::{Kind, Small, arp},
+    stations::{Place, Role, StationKey},
+    worker::{Command, Origin, Punted},
 };
 
-/// For how long nothing has to come in, and after how many questions. Of each station the workers show us one in
-/// ten seconds.
+/// For how long nothing has to come in since the first question, and since the last.
 const DEAF_AFTER: Duration = Duration::from_secs(6);
-const QUESTIONS: u32 = 2;
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// For how long nothing has to come back, and after how many frames. Long, as a host that only listens still
 /// answers ARP: Linux asks again after 45 s at most.
@@ -35,6 +42,10 @@ const FRAMES: u64 = 10;
 
 /// A host counts as alive for this long after it was heard.
 const ALIVE: Duration = Duration::from_secs(60);
+
+/// From what a host was told to our first question, and the longest pause between two.
+const PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Hosts that are remembered at most.
 const HOSTS: usize = 1_024;
@@ -57,8 +68,35 @@ pub(super) struct Counts {
     pub(super) taken: u64,
     /// Frames of the other side that were put out there.
     pub(super) injected: u64,
-    /// Questions of hosts of our LAN that were answered in the name of a station of the other side.
-    pub(super) answered: u64,
+}
+
+/// A host of our LAN, and the station of the other side that it has asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pair {
+    host: ([u8; 6], Ipv4Addr),
+    station: (StationKey, Ipv4Addr),
+}
+
+/// Questions that a frame for the other side has to follow.
+#[derive(Debug)]
+struct Asked {
+    since: Instant,
+    /// Whom, the last time.
+    host: Ipv4Addr,
+    /// Whether a host that was asked was heard after that, and when the first question after that was.
+    lives: bool,
+    again: Option<Instant>,
+}
+
+/// A pair that has not been seen to talk.
+#[derive(Debug)]
+struct Silent {
+    pair: Pair,
+    /// When the host last asked.
+    asked: Instant,
+    /// When we ask, and the pause after that.
+    next: Instant,
+    pause: Duration,
 }
 
 /// What has been seen.
@@ -66,8 +104,10 @@ pub(super) struct Counts {
 pub(super) struct OneWay {
     /// Hosts of our LAN, and when they were heard.
     heard: HashMap<Ipv4Addr, Instant>,
-    /// The first question that a frame has to follow, and how many there were since.
-    asked: Option<(Instant, u32)>,
+    asked: Option<Asked>,
+    silent: Option<Silent>,
+    /// Whoever has answered is left alone until then.
+    rest_until: Option<Instant>,
     /// Since when frames have crossed without one coming back, and what the counts were.
     crossed: Option<(Instant, u64)>,
     last: Counts,
@@ -75,8 +115,9 @@ pub(super) struct OneWay {
 }
 
 impl OneWay {
-    /// An ARP packet of a host of our LAN.
-    pub(super) fn home(&mut self, arp: &Arp, now: Instant) {
+    /// An ARP packet of a host of our LAN; `asks_for`, if it is a question: the station of the other side that has
+    /// the address.
+    pub(super) fn home(&mut self, arp: &Arp, asks_for: Option<StationKey>, now: Instant) {
         let ip = arp.sender.1;
         if ip.is_unspecified() {
             return;
@@ -87,24 +128,88 @@ impl OneWay {
         if self.heard.len() < HOSTS || self.heard.contains_key(&ip) {
             self.heard.insert(ip, now);
         }
+        if let Some(asked) = &mut self.asked {
+            // What is on its way at this moment is no silence.
+            asked.lives |= asked.host == ip && now >= asked.since + ANSWER;
+        }
+        if let Some(station) = asks_for {
+            let pair = Pair {
+                host: (arp.sender.0.0, ip),
+                station: (station, arp.target.1),
+            };
+            self.told(pair, now);
+        }
+    }
+
+    /// The host will hear, from the station or from us, where that is.
+    fn told(&mut self, pair: Pair, now: Instant) {
+        if self.rest_until.is_some_and(|until| now < until) {
+            return;
+        }
+        let soon = now + PAUSE;
+        match &mut self.silent {
+            Some(silent) => {
+                silent.next = silent.next.min(soon);
+                (silent.pair, silent.asked) = (pair, now);
+            }
+            None => {
+                self.silent = Some(Silent {
+                    pair,
+                    asked: now,
+                    next: soon,
+                    pause: PAUSE,
+                });
+            }
+        }
     }
 
     /// An ARP packet of a station of the other side, which goes out at the LAN port.
     pub(super) fn away(&mut self, arp: &Arp, now: Instant) {
-        let alive = |ip| self.heard.get(&ip).is_some_and(|at| now < *at + ALIVE);
+        let host = arp.target.1;
+        let alive = self.heard.get(&host).is_some_and(|at| now < *at + ALIVE);
         // A probe or an announcement, in which sender or target is empty or the same, is answered by nobody.
-        let asks = !arp.sender.1.is_unspecified() && arp.sender.1 != arp.target.1;
-        if asks && alive(arp.target.1) {
-            self.asked.get_or_insert((now, 0)).1 += 1;
+        if !arp.is_reply && !arp.sender.1.is_unspecified() && arp.sender.1 != host && alive {
+            self.asks(host, now);
         }
+    }
+
+    fn asks(&mut self, host: Ipv4Addr, now: Instant) {
+        // Whoever has not been heard again by then is gone.
+        let old = |asked: &mut Asked| asked.again.is_none() && now >= asked.since + ALIVE;
+        self.asked.take_if(old);
+        let asked = self.asked.get_or_insert(Asked {
+            since: now,
+            host,
+            lives: false,
+            again: None,
+        });
+        if asked.lives && asked.host == host {
+            asked.again.get_or_insert(now);
+        }
+        if !asked.lives {
+            asked.host = host;
+        }
+    }
+
+    /// A question that is to be asked now in the name of a station.
+    pub(super) fn question(&mut self, now: Instant) -> Option<Pair> {
+        self.silent.take_if(|silent| now >= silent.asked + ALIVE);
+        let silent = self.silent.as_mut().filter(|silent| now >= silent.next)?;
+        silent.next = now + silent.pause;
+        silent.pause = (2 * silent.pause).min(LONGEST_PAUSE);
+        let pair = silent.pair;
+        self.asks(pair.host.1, now);
+        Some(pair)
     }
 
     /// Looks at the counts, once in a while.
     pub(super) fn look(&mut self, counts: Counts, now: Instant) -> Option<OneWayNews> {
         if counts.taken != self.last.taken {
+            let answered = self.silent.take().is_some() && self.asked.take().is_some();
             self.asked = None;
-        } else {
-            self.note_answers(counts.answered - self.last.answered, now);
+            if answered {
+                self.rest_until = Some(now + ALIVE);
+            }
         }
         if counts.injected != self.last.injected || counts.taken == 0 {
             self.crossed = None;
@@ -112,8 +217,9 @@ impl OneWay {
             self.crossed.get_or_insert((now, self.last.taken));
         }
         self.last = counts;
-        let deaf = |&(since, questions): &(Instant, u32)| {
-            questions >= QUESTIONS && now >= since + DEAF_AFTER
+        let deaf = |asked: &Asked| {
+            let unanswered = asked.again.is_some_and(|again| now >= again + ANSWER);
+            unanswered && now >= asked.since + DEAF_AFTER
         };
         let unanswered = |&(since, before): &(Instant, u64)| {
             counts.taken - before >= FRAMES && now >= since + UNANSWERED_AFTER
@@ -134,13 +240,6 @@ impl OneWay {
         }
     }
 
-    fn note_answers(&mut self, answers: u64, now: Instant) {
-        if answers > 0 {
-            let asked = &mut self.asked.get_or_insert((now, 0)).1;
-            *asked = asked.saturating_add(u32::try_from(answers).unwrap_or(u32::MAX));
-        }
-    }
-
     /// What is wrong now, for people; `lan` is the LAN port.
     pub(super) fn warning(&self, lan: &str) -> Option<String> {
         match self.trouble? {
@@ -155,18 +254,51 @@ impl OneWay {
     }
 }
 
+impl Pair {
+    /// What the station would ask the host, to it alone.
+    fn frame(&self) -> Small {
+        arp::request(self.station, self.host)
+    }
+}
+
 impl Control {
     /// Looks at an ARP packet that a worker has shown us.
     pub(super) fn one_way_saw(&mut self, punted: &Punted, now: Instant) {
         if punted.kind != Kind::Arp {
             return;
         }
-        if let Some(arp) = Arp::parse(punted.frame()) {
-            match punted.origin {
-                Origin::Lan => self.one_way.home(&arp, now),
-                Origin::Peer(_) => self.one_way.away(&arp, now),
+        let Some(arp) = Arp::parse(punted.frame()) else {
+            return;
+        };
+        match punted.origin {
+            Origin::Lan => {
+                let asks_for = self.other_side_has(punted.frame(), &arp);
+                self.one_way.home(&arp, asks_for, now);
             }
+            Origin::Peer(_) => self.one_way.away(&arp, now),
         }
+    }
+
+    /// The station of the other side that a host of ours asks for.
+    fn other_side_has(&self, frame: &[u8], question: &Arp) -> Option<StationKey> {
+        // Behind a second tag are networks of their own.
+        let header = EthernetHeader::parse(frame).filter(|h| h.len <= HEADER_LEN + TAG_LEN)?;
+        if question.is_reply || question.source != question.sender.0 {
+            return None;
+        }
+        let segment = match self.stations.role {
+            Role::Site => 0,
+            Role::Cloud => self.stations.get(header.source_station())?.peer,
+        };
+        let target = IpAddr::V4(question.target.1);
+        let bindings = &self.snooping.bindings;
+        let owner = bindings.owner(segment, header.vlan, target)?;
+        let place = self.stations.get(owner).map(|s| s.place);
+        let is_there = match self.stations.role {
+            Role::Site => place == Some(Place::Away),
+            Role::Cloud => place != Some(Place::Home),
+        };
+        is_there.then_some(owner)
     }
 
     pub(super) fn look_for_one_way(&mut self, now: Instant) {
@@ -176,7 +308,6 @@ impl Control {
         let counts = Counts {
             taken: verdicts[causeway_ebpf::Verdict::Tunnel.index()],
             injected: self.sum(|c| c.lan_tx_frames.get()),
-            answered: self.sum(|c| c.drops[DropReason::AnsweredNearby.index()].get()),
         };
         let lan = &self.parts.lan.name;
         match self.one_way.look(counts, now) {
@@ -188,145 +319,13 @@ impl Control {
                 .for_each(|text| tracing::warn!("{text}")),
             None => {}
         }
+        if let Some(pair) = self.one_way.question(now) {
+            debug!("no frame for the other side comes in: {pair:?} is asked");
+            // Any worker's port leads to the LAN.
+            self.context.workers[0].tell(Command::Inject(vec![pair.frame().to_vec()]));
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::doctor::probe::Mac;
-
-    const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
-    const VM: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 50);
-
-    fn arp(is_reply: bool, from: Ipv4Addr, to: Ipv4Addr) -> Arp {
-        let mac = Mac([2, 0, 0, 0, 0, 1]);
-        Arp {
-            source: mac,
-            is_reply,
-            sender: (mac, from),
-            target: (mac, to),
-        }
-    }
-
-    fn counts(taken: u64, injected: u64) -> Counts {
-        Counts {
-            taken,
-            injected,
-            answered: 0,
-        }
-    }
-
-    /// Has the VM say something once a second for so long, while nothing comes in.
-    fn ask(it: &mut OneWay, start: Instant, what: &Arp, seconds: u64) -> Vec<OneWayNews> {
-        let mut news = Vec::new();
-        for second in 0..seconds {
-            let now = start + Duration::from_secs(second);
-            it.away(what, now);
-            news.extend(it.look(counts(0, second + 1), now));
-        }
-        news
-    }
-
-    #[test]
-    fn a_port_that_hears_no_answer_is_deaf_until_it_hears_one() {
-        for what in [arp(false, VM, GATEWAY), arp(true, VM, GATEWAY)] {
-            let (mut it, start) = (OneWay::default(), Instant::now());
-            it.home(&arp(false, GATEWAY, VM), start);
-            assert_eq!(ask(&mut it, start, &what, 20), [OneWayNews::Deaf], "once");
-            let warning = it.warning("ens1").unwrap();
-            assert!(warning.contains("causeway doctor --lan ens1"), "{warning}");
-            let later = start + Duration::from_secs(21);
-            assert_eq!(it.look(counts(1, 21), later), Some(OneWayNews::Over));
-            assert_eq!(
-                (it.look(counts(1, 21), later), it.warning("ens1")),
-                (None, None)
-            );
-        }
-    }
-
-    #[test]
-    fn nobody_has_to_answer_what_asks_nobody() {
-        let start = Instant::now();
-        let (nobody, empty) = (Ipv4Addr::new(10, 77, 0, 9), Ipv4Addr::UNSPECIFIED);
-        for what in [
-            arp(false, VM, nobody),
-            arp(false, VM, VM),
-            arp(false, empty, GATEWAY),
-        ] {
-            let mut it = OneWay::default();
-            it.home(&arp(false, GATEWAY, VM), start);
-            assert_eq!(ask(&mut it, start, &what, 30), [], "{what:?}");
-        }
-        let mut it = OneWay::default();
-        it.home(&arp(false, GATEWAY, VM), start);
-        let old = start + ALIVE;
-        assert_eq!(
-            ask(&mut it, old, &arp(false, VM, GATEWAY), 30),
-            [],
-            "not heard lately"
-        );
-    }
-
-    #[test]
-    fn a_few_questions_or_frames_that_come_in_are_no_trouble() {
-        let (mut it, start) = (OneWay::default(), Instant::now());
-        it.home(&arp(false, GATEWAY, VM), start);
-        assert_eq!(ask(&mut it, start, &arp(false, VM, GATEWAY), 1), []);
-        for second in 1..60 {
-            let now = start + Duration::from_secs(second);
-            assert_eq!(it.look(counts(0, 1), now), None);
-        }
-        let (mut it, start) = (OneWay::default(), Instant::now());
-        for second in 0..60 {
-            let now = start + Duration::from_secs(second);
-            it.home(&arp(false, GATEWAY, VM), now);
-            it.away(&arp(false, VM, GATEWAY), now);
-            assert_eq!(it.look(counts(second / 2, second), now), None);
-        }
-    }
-
-    #[test]
-    fn who_was_answered_here_has_something_to_say() {
-        let (mut it, start) = (OneWay::default(), Instant::now());
-        let mut news = Vec::new();
-        for second in 0..30 {
-            let answered = second / 9;
-            let counts = Counts {
-                answered,
-                ..counts(0, 0)
-            };
-            news.extend(it.look(counts, start + Duration::from_secs(second)));
-        }
-        assert_eq!(news, [OneWayNews::Deaf]);
-    }
-
-    #[test]
-    fn what_crosses_and_is_never_answered_is_noticed() {
-        let (mut it, start) = (OneWay::default(), Instant::now());
-        let mut news = Vec::new();
-        for second in 1..300 {
-            let now = start + Duration::from_secs(second);
-            news.extend(it.look(counts(second, 7), now));
-        }
-        assert_eq!(news, [OneWayNews::Unanswered]);
-        assert!(
-            it.warning("ens1")
-                .unwrap()
-                .contains("run `causeway doctor` there")
-        );
-        let later = start + Duration::from_secs(300);
-        assert_eq!(it.look(counts(300, 8), later), Some(OneWayNews::Over));
-    }
-
-    #[test]
-    fn few_hosts_are_remembered() {
-        let (mut it, start) = (OneWay::default(), Instant::now());
-        for n in 0..5_000_u32 {
-            it.home(&arp(false, Ipv4Addr::from(0x0a00_0000 + n), VM), start);
-        }
-        assert_eq!(it.heard.len(), HOSTS);
-        it.home(&arp(false, GATEWAY, VM), start + ALIVE);
-        assert_eq!(it.heard.len(), 1);
-    }
-}
+mod tests;

@@ -107,6 +107,16 @@ pub fn probe(asker: StationKey, address: Ipv4Addr) -> Small {
     packet(head, ETHERTYPE_ARP, REQUEST, sender, ([0; 6], address))
 }
 
+/// A question of a station of whether a host is still there, to the host alone (RFC 1122, section 2.3.2.1).
+pub fn request(
+    (station, address): (StationKey, Ipv4Addr),
+    (host, target): ([u8; 6], Ipv4Addr),
+) -> Small {
+    let head = Small::in_vlan(host, station.mac, station.vlan);
+    let sender = (station.mac, address);
+    packet(head, ETHERTYPE_ARP, REQUEST, sender, ([0; 6], target))
+}
+
 /// The answer of `owner` to a request, in its frame's VLAN.
 pub fn reply(request: &Arp, frame: &[u8], header: &EthernetHeader, owner: [u8; 6]) -> Small {
     let head = Small::answer(frame, request.sender.0, owner, header.len);

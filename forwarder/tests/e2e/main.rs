@@ -26,6 +26,7 @@ mod listening;
 mod machine;
 mod marks;
 mod moves;
+mod one_way;
 mod pings;
 mod ports;
 mod rekey;
