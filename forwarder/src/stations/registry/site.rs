@@ -117,13 +117,14 @@ impl SiteRegistry {
             inbox: Inbox::default(),
             refusals: Refusals::default(),
         };
+        let clouds: Vec<_> = peers.into_iter().map(cloud).collect();
         let mut registry = Self {
-            clouds: peers.into_iter().map(cloud).collect(),
+            moves: Moves::new(clouds.len()),
+            clouds,
             configured: configured.into_iter().collect(),
             words: HashMap::new(),
             learnt: HashMap::new(),
             away: HashMap::new(),
-            moves: Moves::default(),
             own_mac,
             gateways: Vec::new(),
             ageing,
