@@ -402,7 +402,7 @@ impl Control {
     /// Farewell to all peers, the workers finish their batch, the port is left as it was found.
     async fn stop(mut self) {
         info!("stopping");
-        self.keep_last().await;
+        let kept = self.keep_last();
         self.parts.program.detach();
         if let Some(port) = &mut self.parts.uplink {
             port.program.detach();
@@ -418,6 +418,8 @@ impl Control {
             .endpoint
             .close(Bye::new(ByeReason::Shutdown, ""))
             .await;
+        // A slow disk keeps nothing of the above waiting.
+        let _ = kept.await;
     }
 }
 

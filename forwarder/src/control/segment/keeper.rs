@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::timeout,
+};
 use tracing::warn;
 
 use super::{super::Control, Registry};
@@ -10,6 +14,9 @@ use crate::stations::{registry::Memory, state::StateFile};
 
 /// What was learnt is written at most this often; what the operator said at once.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// A disk has this long when the program ends.
+const LAST: Duration = Duration::from_secs(30);
 
 /// Something to write, and who wants to know that it is done.
 struct Job {
@@ -21,6 +28,8 @@ struct Job {
 pub(super) struct Keeper {
     jobs: mpsc::UnboundedSender<Job>,
     failures: mpsc::UnboundedReceiver<Option<String>>,
+    /// Ends after the last job and tells how that went.
+    work: JoinHandle<Result<(), String>>,
     last_failure: Option<String>,
     due: bool,
     last: Option<Instant>,
@@ -31,10 +40,10 @@ impl Keeper {
     pub(super) fn new(file: StateFile) -> Self {
         let (jobs, inbox) = mpsc::unbounded_channel();
         let (failed, failures) = mpsc::unbounded_channel();
-        tokio::spawn(work(file, inbox, failed));
         Self {
             jobs,
             failures,
+            work: tokio::spawn(work(file, inbox, failed)),
             last_failure: None,
             due: false,
             last: None,
@@ -65,6 +74,22 @@ impl Keeper {
         let _ = self.jobs.send(Job { memory, done });
     }
 
+    /// Has what is due written, for the last time, and waits until all is that was to be.
+    async fn finish(mut self, memory: Memory) -> Result<(), String> {
+        self.failure();
+        if self.due {
+            self.write(memory, Instant::now(), None);
+        }
+        drop(self.jobs);
+        let patience = LAST.as_secs();
+        match timeout(LAST, self.work).await {
+            Ok(outcome) => outcome.unwrap_or_else(|e| Err(e.to_string())),
+            Err(_) => Err(format!(
+                "the state file could not be written within {patience} s: stations that were changed last may be lost"
+            )),
+        }
+    }
+
     /// Why the last attempt failed, if it did, and whether that is new. What failed is due again.
     pub(super) fn failure(&mut self) -> (Option<&str>, bool) {
         let mut news = false;
@@ -86,7 +111,8 @@ async fn work(
     file: StateFile,
     mut jobs: mpsc::UnboundedReceiver<Job>,
     failed: mpsc::UnboundedSender<Option<String>>,
-) {
+) -> Result<(), String> {
+    let mut last = Ok(());
     while let Some(mut job) = jobs.recv().await {
         let mut waiting = Vec::new();
         waiting.extend(job.done.take());
@@ -102,7 +128,9 @@ async fn work(
         for done in waiting {
             let _ = done.send(outcome.clone());
         }
+        last = outcome;
     }
+    last
 }
 
 impl Control {
@@ -127,12 +155,20 @@ impl Control {
         told
     }
 
-    /// Before the program ends: what may wait does so no longer.
-    pub(in crate::control) async fn keep_last(&mut self) {
-        let due = self.parts.segment.keeper.as_ref().is_some_and(|k| k.due);
-        if due && let Ok(Err(failure)) = self.keep().await {
-            warn!("{failure}");
-        }
+    /// Before the program ends: what may wait does so no longer. All is on the disk when the task has ended.
+    pub(in crate::control) fn keep_last(&mut self) -> JoinHandle<()> {
+        let segment = &mut self.parts.segment;
+        let memory = match &segment.registry {
+            Registry::Site(site) => site.memory(),
+            Registry::Cloud(_) => Memory::default(),
+        };
+        let keeper = segment.keeper.take();
+        tokio::spawn(async move {
+            let Some(keeper) = keeper else { return };
+            if let Err(failure) = keeper.finish(memory).await {
+                warn!("{failure}");
+            }
+        })
     }
 
     /// Has what was learnt kept, if it is time, and says in the log if that does not work.
@@ -148,5 +184,66 @@ impl Control {
         if let (Some(failure), true) = keeper.failure() {
             warn!("{failure}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stations::{StationKey, state::tests::Folder};
+
+    fn memory(last: u8) -> Memory {
+        Memory {
+            removed: vec![StationKey::new(0, [2, 0, 0, 0, 0, last])],
+            ..Memory::default()
+        }
+    }
+
+    fn kept(folder: &Folder) -> Memory {
+        StateFile::open(&folder.file(), Vec::new()).unwrap().1
+    }
+
+    #[tokio::test]
+    async fn what_is_queued_or_due_at_the_end_is_written() {
+        let folder = Folder::new("keeper");
+        let (file, _) = StateFile::open(&folder.file(), Vec::new()).unwrap();
+        // What the operator said last, while the one before is being written.
+        let mut keeper = Keeper::new(file.clone());
+        let (done, is_done) = oneshot::channel();
+        keeper.write(memory(1), Instant::now(), None);
+        tokio::task::yield_now().await;
+        keeper.write(memory(2), Instant::now(), Some(done));
+        assert_eq!(keeper.finish(Memory::default()).await, Ok(()));
+        assert_eq!(kept(&folder), memory(2));
+        assert_eq!(is_done.await, Ok(Ok(())));
+        // What was learnt and has to wait.
+        let mut keeper = Keeper::new(file.clone());
+        keeper.write(memory(3), Instant::now(), None);
+        keeper.note();
+        assert_eq!(keeper.finish(memory(4)).await, Ok(()));
+        assert_eq!(kept(&folder), memory(4));
+        // Nothing new: nothing is written.
+        assert_eq!(Keeper::new(file).finish(memory(5)).await, Ok(()));
+        assert_eq!(kept(&folder), memory(4));
+    }
+
+    #[tokio::test]
+    async fn what_failed_is_written_at_the_end_or_named() {
+        let folder = Folder::new("keeper-fails");
+        let (file, _) = StateFile::open(&folder.file(), Vec::new()).unwrap();
+        let in_the_way = folder.file().with_file_name("lan.state.new");
+        std::fs::create_dir(&in_the_way).unwrap();
+        let mut keeper = Keeper::new(file.clone());
+        let (done, is_done) = oneshot::channel();
+        keeper.write(memory(1), Instant::now(), Some(done));
+        assert!(is_done.await.unwrap().is_err());
+        std::fs::remove_dir(&in_the_way).unwrap();
+        assert_eq!(keeper.finish(memory(1)).await, Ok(()));
+        assert_eq!(kept(&folder), memory(1));
+        std::fs::create_dir(&in_the_way).unwrap();
+        let mut keeper = Keeper::new(file);
+        keeper.note();
+        let failure = keeper.finish(memory(2)).await.unwrap_err();
+        assert!(failure.contains("cannot write state file"), "{failure}");
     }
 }
