@@ -5,7 +5,7 @@
 //! opened before; and as all of it hangs on file descriptors, so does the end of the process,
 //! however it comes.
 
-mod placement;
+pub(crate) mod placement;
 mod uplink;
 
 use std::{
@@ -82,7 +82,7 @@ pub fn run(config: Config, key: &PrivateKey) -> Result<(), String> {
 }
 
 async fn open(mut config: Config, key: &PrivateKey) -> Result<Parts, String> {
-    check_cpus(&config.cpus)?;
+    placement::check_cores(&config.cpus, &placement::usable_cores())?;
     let control_socket = api::listen(&config.control)?;
     // As many queues as there are to be workers: for a port that is made it is ours to say.
     let queues = config
@@ -162,20 +162,6 @@ fn find_lan(interface: &str) -> Result<Device, String> {
         ));
     }
     Ok(lan)
-}
-
-fn check_cpus(cpus: &[usize]) -> Result<(), String> {
-    let usable: Vec<usize> = core_affinity::get_core_ids()
-        .unwrap_or_default()
-        .iter()
-        .map(|core| core.id)
-        .collect();
-    match cpus.iter().find(|cpu| !usable.contains(cpu)) {
-        Some(cpu) => Err(format!(
-            "--cpus names core {cpu}, and we may use {usable:?}"
-        )),
-        None => Ok(()),
-    }
 }
 
 /// One worker for each queue: frames of a queue without a worker would be lost.
@@ -353,7 +339,7 @@ fn spawn_workers(
             port,
             uplink,
             mailbox,
-            cpu: placement::core_of(config, index),
+            cpu: placement::core_of(&config.cpus, index),
             batch: config.batch,
             idle: config.idle,
             fifo: config.sched_fifo,

@@ -13,15 +13,34 @@ use crate::{
 };
 
 /// The core of a worker: those of `--cpus` in turn.
-pub(super) fn core_of(config: &Config, worker: usize) -> Option<usize> {
-    let cores = &config.cpus;
+pub(crate) fn core_of(cores: &[usize], worker: usize) -> Option<usize> {
     cores.get(worker % cores.len().max(1)).copied()
+}
+
+/// The cores that this process may use.
+pub(crate) fn usable_cores() -> Vec<usize> {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    cores.iter().map(|core| core.id).collect()
+}
+
+/// Whether all cores of `--cpus` may be used.
+///
+/// # Errors
+///
+/// One line that names one which may not, and those that may.
+pub(crate) fn check_cores(cores: &[usize], usable: &[usize]) -> Result<(), String> {
+    match cores.iter().find(|core| !usable.contains(core)) {
+        Some(core) => Err(format!(
+            "--cpus names core {core}, and we may use {usable:?}"
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Opens a port from a thread on the core of its worker: the frame memory is populated at once, and so on the
 /// NUMA node of who opens it.
 pub(super) fn open_port(config: &Config, port: &XskConfig) -> Result<XskPort, XskError> {
-    let core = core_of(config, port.queue as usize);
+    let core = core_of(&config.cpus, port.queue as usize);
     let open = || {
         if let Some(id) = core {
             core_affinity::set_for_current(CoreId { id });

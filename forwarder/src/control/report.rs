@@ -13,6 +13,7 @@ use super::{
     peer::{Live, Peer, ahead_or_behind},
 };
 use crate::{
+    appliance::placement,
     counters::{Counter, WorkerCounters},
     preflight,
     spec::{MacName, StationName},
@@ -134,7 +135,6 @@ impl Control {
 
     fn worker_status(&self) -> Vec<WorkerStatus> {
         let cpus = &self.parts.config.cpus;
-        let cpu = |i: usize| (!cpus.is_empty()).then(|| cpus[i % cpus.len()]);
         let uplinks = self.parts.uplinks.iter();
         self.parts
             .workers
@@ -143,7 +143,7 @@ impl Control {
             .enumerate()
             .map(|(i, (worker, uplink))| WorkerStatus {
                 counters: worker_counters(&worker.counters),
-                cpu: cpu(i),
+                cpu: placement::core_of(cpus, i),
                 uplink: uplink.to_string(),
             })
             .collect()

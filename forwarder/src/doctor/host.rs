@@ -1,4 +1,4 @@
-//! The machine: kernel, rights, memory, cores and clock, by the text of /proc and /sys.
+//! The machine: kernel, rights, memory and clock, by the text of /proc and /sys.
 
 use std::time::SystemTime;
 
@@ -115,33 +115,6 @@ pub fn huge_pages(meminfo: &str) -> Check {
     }
 }
 
-/// Cores, by the texts of /sys/devices/system/cpu/isolated, of the frequency governor and of its driver (empty
-/// where there is none), and of the idle driver.
-pub fn cores(count: usize, isolated: &str, governor: &str, scaling: &str, idle: &str) -> Check {
-    const NAME: &str = "cores";
-    let word = |text: &str, none: &str| match text.trim() {
-        "" => none.to_owned(),
-        text => text.to_owned(),
-    };
-    let seen = format!(
-        "{count}; isolated: {}; frequency governor: {}; idle driver: {}",
-        word(isolated, "none"),
-        word(governor, "none here"),
-        word(idle, "none here"),
-    );
-    // The drivers that choose by themselves use the name for something else
-    // (Documentation/admin-guide/pm/intel_pstate.rst).
-    let own_choice = scaling.contains("pstate");
-    if governor.trim() == "powersave" && !own_choice {
-        return failing(
-            NAME,
-            seen,
-            "`cpupower frequency-set -g performance`: powersave keeps cores at their lowest frequency",
-        );
-    }
-    ok(NAME, seen)
-}
-
 /// The clock. Nothing but the logs depends on it.
 pub fn clock(now: SystemTime) -> Check {
     match preflight::clock_warning(now) {
@@ -208,22 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn memory_cores_and_clock() {
+    fn memory_and_clock() {
         let seen = |check: Check| format!("{check:?}");
         let pages = "HugePages_Total:       8\nHugePages_Free:        5\n";
         assert!(seen(huge_pages(pages)).contains("5 of 8"));
         assert!(
             seen(huge_pages("HugePages_Total: 0\nHugePages_Free: 0")).contains("none reserved")
         );
-        assert!(is_ok(&cores(2, "\n", "", "", "")));
-        assert!(is_ok(&cores(
-            2,
-            "2-3\n",
-            "powersave\n",
-            "intel_pstate\n",
-            "intel_idle"
-        )));
-        assert!(!is_ok(&cores(2, "", "powersave\n", "acpi-cpufreq\n", "")));
         assert!(!is_ok(&clock(SystemTime::UNIX_EPOCH)));
         assert!(is_ok(&clock(
             SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)

@@ -9,8 +9,11 @@
 
 pub mod attached;
 pub mod check;
+pub mod cores;
 pub mod foreign;
 pub mod host;
+pub mod interrupts;
+pub mod machine;
 pub mod netdev;
 pub mod nic;
 pub mod options;
@@ -20,15 +23,18 @@ pub mod platform;
 pub mod port;
 pub mod probe;
 pub mod reach;
+pub mod rss;
 pub mod switch;
 pub mod targets;
+pub mod tree;
+pub mod uplink;
 
 use std::{
     collections::HashSet,
     fs,
     net::Ipv4Addr,
     path::Path,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use self::{
@@ -41,13 +47,7 @@ use self::{
     probe::{Mac, Probe},
 };
 use crate::{
-    control::api,
-    device::{self, Device},
-    lan_port::LanSpec,
-    preflight,
-    spec::parse_mac,
-    status::Status,
-    sys::ethtool,
+    control::api, device::Device, lan_port::LanSpec, preflight, spec::parse_mac, status::Status,
 };
 
 /// How long is listened for hosts if none is known.
@@ -83,7 +83,15 @@ pub fn run(args: &DoctorArgs) -> Result<Report, String> {
         .collect();
     checks.extend(switch::checks(&probes, platform));
     checks.push(foreign);
-    checks.extend(machine(args, &device, running.as_ref()));
+    let uplinks = runtime.block_on(uplink::find(running.as_ref(), &args.peer, &device));
+    let attached = program == Some(true);
+    checks.extend(machine::checks(
+        args,
+        &device,
+        running.as_ref(),
+        &uplinks,
+        attached,
+    ));
     let paths = |status: &Status| path::checks(status, path::local_address);
     checks.extend(running.iter().flat_map(paths));
     checks.extend(runtime.block_on(reach::checks(&args.peer)));
@@ -184,40 +192,6 @@ fn examine(
         _ => foreign.check(),
     };
     Ok((plan.probes().to_vec(), check))
-}
-
-/// The checks of the machine and of the port's device.
-fn machine(args: &DoctorArgs, device: &Device, running: Option<&Status>) -> Vec<Check> {
-    let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
-    let cpu = |file: &str| read(&format!("/sys/devices/system/cpu/{file}"));
-    let carrier = read(&format!("/sys/class/net/{}/carrier", device.name));
-    let (status, limits) = (read("/proc/self/status"), read("/proc/self/limits"));
-    let tagged = |status: &Status| status.stations.keys().any(|name| name.contains('/'));
-    let tagged = args.vlan.is_some() || running.is_some_and(tagged);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    vec![
-        nic::carrier(device, &carrier),
-        nic::xdp(device, &netdev::xdp_features(device.index)),
-        nic::queues(device),
-        nic::offloads(device, ethtool::flags(&device.name).ok(), tagged),
-        nic::mtu(device, device::largest_mtu(&device.name)),
-        host::kernel(
-            read("/proc/sys/kernel/osrelease").trim(),
-            &read("/proc/uptime"),
-        ),
-        host::btf(Path::new("/sys/kernel/btf/vmlinux").exists()),
-        host::capabilities(&status),
-        host::locked_memory(&limits, &status),
-        host::huge_pages(&read("/proc/meminfo")),
-        host::cores(
-            cores,
-            &cpu("isolated"),
-            &cpu("cpu0/cpufreq/scaling_governor"),
-            &cpu("cpu0/cpufreq/scaling_driver"),
-            &cpu("cpuidle/current_driver"),
-        ),
-        host::clock(SystemTime::now()),
-    ]
 }
 
 /// An address for each frame, made up now: locally administered, and nobody's that we know.

@@ -4,10 +4,17 @@ use super::{
     check::{Check, failing, ok, unknown},
     netdev::{self, XdpFeatures},
 };
-use crate::{config::MAX_WORKERS, device::Device, sys::ethtool::Flags};
+use crate::{
+    config::MAX_WORKERS,
+    device::Device,
+    sys::ethtool::{Channels, Feature, Flags},
+};
 
 /// The largest MTU whose frames, with two VLAN tags, cross the tunnel.
 const LARGEST_MTU: u32 = 9_194;
+
+/// What hosts have unless they are told otherwise.
+const ETHERNET_MTU: u32 = 1_500;
 
 /// What the driver can do for XDP, as the kernel tells it.
 pub fn xdp(device: &Device, features: &Result<XdpFeatures, String>) -> Check {
@@ -41,8 +48,8 @@ pub fn xdp(device: &Device, features: &Result<XdpFeatures, String>) -> Check {
     }
 }
 
-/// The number of receive queues, each a worker's.
-pub fn queues(device: &Device) -> Check {
+/// The number of receive queues, each a worker's, beside what the device could have.
+pub fn queues(device: &Device, channels: Option<Channels>) -> Check {
     const NAME: &str = "queues";
     if device.queues > u32::from(MAX_WORKERS) {
         return failing(
@@ -54,14 +61,36 @@ pub fn queues(device: &Device) -> Check {
             format!("`ethtool -L {} combined {MAX_WORKERS}`", device.name),
         );
     }
-    ok(NAME, format!("{}, each a worker's", device.queues))
+    let of = match channels {
+        Some(Channels { most, .. }) if most > device.queues => format!(" of {most} possible"),
+        _ => String::new(),
+    };
+    ok(NAME, format!("{}{of}, each a worker's", device.queues))
 }
 
-/// What the device does to frames before XDP sees them. `tagged`: whether VLAN tags matter here.
-pub fn offloads(device: &Device, flags: Option<Flags>, tagged: bool) -> Check {
+/// What the device does to frames before XDP sees them.
+#[derive(Clone, Debug, Default)]
+pub struct Offloads {
+    /// LRO and VLAN tags; `None`: the driver does not tell.
+    pub flags: Option<Flags>,
+    /// `rx-gro-hw`, where the kernel knows it.
+    pub merging: Option<Feature>,
+    /// Where XDP is generic, the devices below this one (of a VLAN, a macvlan) that merge frames, by GRO or LRO.
+    pub merging_below: Vec<String>,
+    /// Whether an XDP program is there already.
+    pub attached: bool,
+    /// Whether VLAN tags matter here.
+    pub tagged: bool,
+}
+
+/// Whether frames reach XDP as they were sent. Generic receive offload (GRO) of the kernel does not matter: in the driver
+/// it comes after XDP, and with generic XDP the kernel leaves it out (`netif_elide_gro`, include/linux/netdevice.h); but
+/// not at a device below. Merging in the device matters: drivers and kernel end it when XDP comes, or refuse XDP where
+/// it is fixed.
+pub fn offloads(device: &Device, offloads: &Offloads) -> Check {
     const NAME: &str = "offloads";
     let name = &device.name;
-    let Some(flags) = flags else {
+    let Some(flags) = offloads.flags else {
         return unknown(
             NAME,
             format!("the driver does not tell: `ethtool -k {name}`"),
@@ -74,38 +103,72 @@ pub fn offloads(device: &Device, flags: Option<Flags>, tagged: bool) -> Check {
             format!("`ethtool -K {name} lro off`"),
         );
     }
+    if let [below, ..] = &offloads.merging_below[..] {
+        return failing(
+            NAME,
+            format!(
+                "{below}, below {name}, merges frames (GRO, LRO) before XDP at {name} sees them: they are too long to cross"
+            ),
+            format!("`ethtool -K {below} gro off lro off`"),
+        );
+    }
+    let merges = match offloads.merging {
+        Some(Feature {
+            on: true,
+            fixed: true,
+        }) => {
+            return failing(
+                NAME,
+                "the device merges frames (rx-gro-hw) and cannot be told not to, so its driver refuses XDP",
+                "at the host, for this network adapter: QEMU guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,guest_csum=off (libvirt: <guest tso4='off' tso6='off' ecn='off' ufo='off' csum='off'/> in <driver>)",
+            );
+        }
+        Some(Feature { on: true, .. }) if offloads.attached => {
+            return failing(
+                NAME,
+                "the device merges frames (rx-gro-hw) before XDP sees them",
+                format!("`ethtool -K {name} rx-gro-hw off`"),
+            );
+        }
+        Some(Feature { on: true, .. }) => "rx-gro-hw, which ends when XDP comes",
+        _ => "no merging in the device",
+    };
     // A virtual device has the tag in the frame or beside it as its other end sent it.
-    if flags.rx_vlan && tagged && !device.is_virtual {
+    let strips = flags.rx_vlan && !device.is_virtual;
+    if strips && offloads.tagged {
         return failing(
             NAME,
             "the NIC strips VLAN tags before XDP sees them: frames count as untagged",
             format!("`ethtool -K {name} rxvlan off`"),
         );
     }
-    let strips = match flags.rx_vlan && !device.is_virtual {
+    let strips = match strips {
         true => "VLAN tags are stripped (of no matter while no frame is tagged)",
         false => "VLAN tags stay",
     };
-    ok(NAME, format!("no LRO; {strips}"))
+    ok(NAME, format!("no LRO; {merges}; {strips}"))
 }
 
-/// The MTU of the LAN port, beside the largest of the others.
-pub fn mtu(device: &Device, others: u32) -> Check {
+/// The MTU of the LAN port.
+pub fn mtu(device: &Device) -> Check {
     const NAME: &str = "MTU";
-    if device.mtu > LARGEST_MTU {
+    let (name, mtu) = (&device.name, device.mtu);
+    if mtu > LARGEST_MTU {
         return failing(
             NAME,
-            format!("{}: more than crosses", device.mtu),
-            format!("`ip link set {} mtu {LARGEST_MTU}`", device.name),
+            format!("{mtu}: more than crosses"),
+            format!("`ip link set {name} mtu {LARGEST_MTU}`"),
         );
     }
-    ok(
-        NAME,
-        format!(
-            "{} here, {others} at the uplink: larger frames than it takes are cut",
-            device.mtu
-        ),
-    )
+    if mtu < ETHERNET_MTU {
+        return unknown(
+            NAME,
+            format!(
+                "{mtu}: right only if every host of this LAN has that or less; where any has the usual {ETHERNET_MTU}, its full frames are lost here: `ip link set {name} mtu {ETHERNET_MTU}`"
+            ),
+        );
+    }
+    ok(NAME, format!("{mtu}; the LAN's hosts should have no more"))
 }
 
 /// Whether the cable is in, by the text of carrier.
@@ -126,97 +189,4 @@ pub fn carrier(device: &Device, text: &str) -> Check {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{super::check::Verdict, *};
-
-    fn device() -> Device {
-        Device {
-            name: "ens1".into(),
-            index: 2,
-            mac: [2, 0, 0, 0, 0, 1],
-            mtu: 1_500,
-            queues: 4,
-            is_virtual: false,
-            is_up: true,
-            numa_node: None,
-            tx_dropped: 0,
-        }
-    }
-
-    fn mend(check: &Check) -> Option<&str> {
-        match &check.verdict {
-            Verdict::Failing { mend, .. } => Some(mend),
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn what_the_device_does_to_frames() {
-        let flags = |lro, rx_vlan| Some(Flags { lro, rx_vlan });
-        let check = |flags, tagged| offloads(&device(), flags, tagged);
-        assert_eq!(
-            mend(&check(flags(true, false), false)),
-            Some("`ethtool -K ens1 lro off`")
-        );
-        assert_eq!(
-            mend(&check(flags(false, true), true)),
-            Some("`ethtool -K ens1 rxvlan off`")
-        );
-        assert_eq!(mend(&check(flags(false, true), false)), None);
-        assert!(matches!(
-            check(None, false).verdict,
-            Verdict::Unknown { .. }
-        ));
-        let virtual_one = Device {
-            is_virtual: true,
-            ..device()
-        };
-        assert_eq!(
-            mend(&offloads(&virtual_one, flags(false, true), true)),
-            None
-        );
-    }
-
-    #[test]
-    fn what_the_driver_can() {
-        let check = |bits| xdp(&device(), &Ok(XdpFeatures(bits)));
-        assert!(mend(&check(0)).is_some());
-        let seen = format!("{:?}", check(netdev::BASIC));
-        assert!(
-            seen.contains("copy mode") && seen.contains("3,500"),
-            "{seen}"
-        );
-        let seen = format!(
-            "{:?}",
-            check(netdev::BASIC | netdev::ZERO_COPY | netdev::MULTI_BUFFER)
-        );
-        assert!(
-            seen.contains("zero-copy") && seen.contains("any MTU"),
-            "{seen}"
-        );
-        let old = xdp(&device(), &Err("x".into()));
-        assert!(matches!(old.verdict, Verdict::Unknown { .. }));
-    }
-
-    #[test]
-    fn sizes_and_the_cable() {
-        assert_eq!(mend(&mtu(&device(), 1_500)), None);
-        let jumbo = Device {
-            mtu: 9_195,
-            ..device()
-        };
-        assert_eq!(
-            mend(&mtu(&jumbo, 1_500)),
-            Some("`ip link set ens1 mtu 9194`")
-        );
-        assert!(
-            mend(&queues(&Device {
-                queues: 65,
-                ..device()
-            }))
-            .is_some()
-        );
-        assert!(mend(&queues(&device())).is_none() && mend(&carrier(&device(), "1\n")).is_none());
-        assert!(mend(&carrier(&device(), "0\n")).is_some());
-    }
-}
+pub(super) mod tests;

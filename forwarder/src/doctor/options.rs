@@ -5,7 +5,10 @@ use std::net::Ipv4Addr;
 use clap::Args;
 
 use super::platform::Platform;
-use crate::{lan_port::LanSpec, spec::PeerSpec};
+use crate::{
+    lan_port::LanSpec,
+    spec::{CpuList, PeerSpec},
+};
 
 /// The arguments of `causeway doctor`.
 #[derive(Clone, Debug, Args)]
@@ -25,6 +28,10 @@ pub struct DoctorArgs {
     /// VLAN that the probes are tagged with, 1 to 4094, where the port is a trunk [default: untagged]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4094))]
     pub vlan: Option<u16>,
+
+    /// Cores that workers will be pinned to, as for `causeway run` [default: those of a causeway that runs at this port, or not pinned]
+    #[arg(long, value_name = "LIST")]
+    pub cpus: Option<CpuList>,
 
     /// What the port is plugged into: whose settings are named [default: by the machine's firmware and the driver]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "PLATFORM")]

@@ -1,11 +1,13 @@
 //! Offloads of a device, by the ioctl of ethtool (include/uapi/linux/ethtool.h): generic receive offload,
-//! VLAN tags, and features by name; and its rules of which queue takes what.
+//! VLAN tags, and features by name; and which queue takes what.
 
 mod features;
+mod rss;
 mod rules;
 
 pub use self::{
-    features::turn_off,
+    features::{Feature, feature, turn_off},
+    rss::{Channels, Rss, channels, hashes_udp_ports, rss},
     rules::{UdpFlow, insert_rule, remove_rule},
 };
 

@@ -1,5 +1,7 @@
 //! `causeway doctor` at every switch that the lab has, alone and beside a running appliance.
 
+mod machine;
+
 use std::process::{Command, Output};
 
 use serde_json::Value;

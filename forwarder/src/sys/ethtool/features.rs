@@ -6,6 +6,7 @@ use super::exchange;
 
 const GET_STRING_SET_INFO: u32 = 0x37;
 const GET_STRINGS: u32 = 0x1b;
+const GET_FEATURES: u32 = 0x3a;
 const SET_FEATURES: u32 = 0x3b;
 
 /// `ETH_SS_FEATURES`: the set of strings that are names of features.
@@ -38,6 +39,38 @@ pub fn turn_off(device: &str, names: &[&str]) -> io::Result<()> {
     }
     // More than zero: some had been asked for and were not on, or cannot be turned; nobody minds here.
     exchange(device, &mut words)
+}
+
+/// How a feature stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// It is on.
+    pub on: bool,
+    /// The driver lets nobody change it.
+    pub fixed: bool,
+}
+
+/// The feature of this name; `None` if the kernel has none.
+///
+/// # Errors
+///
+/// ENODEV if there is no such device.
+pub fn feature(device: &str, name: &str) -> io::Result<Option<Feature>> {
+    let known = feature_names(device)?;
+    let Some(bit) = known.iter().position(|known| known == name) else {
+        return Ok(None);
+    };
+    let blocks = known.len().div_ceil(32);
+    // struct ethtool_gfeatures: the command, the number of blocks, and of each which bits can be changed, are
+    // asked for, are on, and can never be changed.
+    let mut words = vec![0; 2 + 4 * blocks];
+    (words[0], words[1]) = (GET_FEATURES, blocks as u32);
+    exchange(device, &mut words)?;
+    let is = |which: usize| words[2 + 4 * (bit / 32) + which] & 1 << (bit % 32) != 0;
+    Ok(Some(Feature {
+        on: is(2),
+        fixed: !is(0) || is(3),
+    }))
 }
 
 fn feature_names(device: &str) -> io::Result<Vec<String>> {
@@ -82,5 +115,17 @@ mod tests {
             assert!(names.iter().any(|n| n == name), "{names:?}");
         }
         assert!(feature_names("nosuch0").is_err());
+    }
+
+    #[test]
+    fn a_feature_is_on_or_off_and_may_be_fixed() {
+        let of = |name| feature("lo", name).unwrap();
+        // lo is the one device whose frames are always whole (drivers/net/loopback.c).
+        let on = |feature: Option<Feature>| feature.map(|f| (f.on, f.fixed));
+        assert_eq!(on(of("loopback")), Some((true, true)));
+        assert_eq!(on(of("rx-gro-hw")), Some((false, true)));
+        assert_eq!(on(of("tx-tcp-segmentation")), Some((true, false)));
+        assert_eq!(of("no-such-feature"), None);
+        assert!(feature("nosuch0", "loopback").is_err());
     }
 }

@@ -24,6 +24,8 @@ const MOST: usize = 16_385;
 
 /// `struct ethtool_rxnfc`, and in it, from its 16th byte on, `struct ethtool_rx_flow_spec`: which word is what.
 const COMMAND: usize = 0;
+/// The kind of flow, in requests about the fields of its hash.
+const KIND_OF_FIELDS: usize = 1;
 /// Of 64 bits, like the queue.
 const DATA: usize = 2;
 const KIND: usize = 4;
@@ -37,19 +39,26 @@ const PLACES: usize = 47;
 const VALUES: usize = 20;
 const MASKS: usize = 92;
 
-struct Request(Vec<u32>);
+/// A request of that layout, with room for the places.
+pub(super) struct Request(Vec<u32>);
 
 impl Request {
-    fn new(command: u32) -> Self {
+    pub(super) fn new(command: u32) -> Self {
         let mut words = vec![0; PLACES + MOST];
         words[COMMAND] = command;
         Self(words)
     }
 
-    fn data(&self) -> u64 {
+    /// The word of 64 bits that answers are in.
+    pub(super) fn data(&self) -> u64 {
         let [a, b, c, d] = self.0[DATA].to_ne_bytes();
         let [e, f, g, h] = self.0[DATA + 1].to_ne_bytes();
         u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// The kind of flow.
+    pub(super) fn set_kind(&mut self, kind: u32) {
+        self.0[KIND_OF_FIELDS] = kind;
     }
 
     fn set_bytes(&mut self, at: usize, bytes: &[u8]) {
@@ -71,7 +80,7 @@ impl Request {
     }
 
     /// The kernel writes no more places than the count says, which is set to no more than there are.
-    fn send(&mut self, device: &str) -> io::Result<()> {
+    pub(super) fn send(&mut self, device: &str) -> io::Result<()> {
         exchange(device, &mut self.0)
     }
 }

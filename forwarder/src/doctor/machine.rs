@@ -1,0 +1,118 @@
+//! The checks that ask the machine and nobody else: devices, kernel, rights, memory, cores.
+
+use std::{path::Path, time::SystemTime};
+
+use super::{
+    check::Check,
+    cores::{self, Workers},
+    host, interrupts, netdev,
+    nic::{self, Offloads},
+    options::DoctorArgs,
+    rss::{self, Spread},
+    tree::Tree,
+    uplink::{self, Uplink},
+};
+use crate::{
+    appliance::placement,
+    device::{self, Device},
+    status::Status,
+    sys::ethtool,
+};
+
+/// All of them. `attached`: whether an XDP program is at the port.
+pub fn checks(
+    args: &DoctorArgs,
+    lan: &Device,
+    running: Option<&Status>,
+    uplinks: &[Uplink],
+    attached: bool,
+) -> Vec<Check> {
+    let tree = Tree::of_this_machine();
+    let workers = workers(args, lan, running);
+    let mut checks = of_lan_port(&tree, args, lan, running, attached);
+    checks.push(interrupts::of_lan(&tree, &lan.name, &workers));
+    checks.extend(uplink::checks(&tree, uplinks, running, workers.number));
+    checks.extend(of_kernel(&tree));
+    checks.extend([
+        cores::placement(&tree, &workers, lan),
+        cores::frequency(&tree, &workers),
+        cores::idle_states(&tree, &workers),
+        cores::clock_source(&tree),
+        host::clock(SystemTime::now()),
+    ]);
+    checks
+}
+
+/// Those of the appliance that runs; else those that one would have.
+fn workers(args: &DoctorArgs, lan: &Device, running: Option<&Status>) -> Workers {
+    match running {
+        Some(status) => Workers {
+            number: status.workers.len(),
+            cpus: status.workers.iter().filter_map(|w| w.cpu).collect(),
+            usable: None,
+        },
+        None => Workers {
+            number: lan.queues as usize,
+            cpus: args.cpus.clone().map(|list| list.0).unwrap_or_default(),
+            usable: Some(placement::usable_cores()),
+        },
+    }
+}
+
+fn of_lan_port(
+    tree: &Tree,
+    args: &DoctorArgs,
+    lan: &Device,
+    running: Option<&Status>,
+    attached: bool,
+) -> Vec<Check> {
+    let name = &lan.name;
+    let tagged = |status: &Status| status.stations.keys().any(|name| name.contains('/'));
+    let features = netdev::xdp_features(lan.index);
+    let generic = matches!(features, Ok(bits) if bits.0 & netdev::BASIC == 0);
+    let offloads = Offloads {
+        flags: ethtool::flags(name).ok(),
+        merging: ethtool::feature(name, "rx-gro-hw").ok().flatten(),
+        merging_below: if generic {
+            merging_below(lan)
+        } else {
+            Vec::new()
+        },
+        attached,
+        tagged: args.vlan.is_some() || running.is_some_and(tagged),
+    };
+    vec![
+        nic::carrier(lan, &tree.text(format!("sys/class/net/{name}/carrier"))),
+        nic::xdp(lan, &features),
+        nic::queues(lan, ethtool::channels(name).ok()),
+        rss::of_lan(lan, &Spread::of(name)),
+        nic::offloads(lan, &offloads),
+        nic::mtu(lan),
+    ]
+}
+
+/// The devices below the LAN port that merge frames.
+fn merging_below(lan: &Device) -> Vec<String> {
+    let below = device::with_lower(lan.index);
+    let below = below.into_iter().filter(|index| *index != lan.index);
+    let merges = |name: &String| {
+        ethtool::gro(name).unwrap_or(false) || ethtool::flags(name).is_ok_and(|flags| flags.lro)
+    };
+    let mut names: Vec<_> = below.filter_map(device::name_of).filter(merges).collect();
+    names.sort();
+    names
+}
+
+fn of_kernel(tree: &Tree) -> Vec<Check> {
+    let (status, limits) = (tree.text("proc/self/status"), tree.text("proc/self/limits"));
+    vec![
+        host::kernel(
+            &tree.text("proc/sys/kernel/osrelease"),
+            &tree.text("proc/uptime"),
+        ),
+        host::btf(Path::new("/sys/kernel/btf/vmlinux").exists()),
+        host::capabilities(&status),
+        host::locked_memory(&limits, &status),
+        host::huge_pages(&tree.text("proc/meminfo")),
+    ]
+}
