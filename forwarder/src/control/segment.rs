@@ -26,9 +26,10 @@ use crate::{
     stations::{
         PeerIndex, Role, Station, StationKey, StationTable,
         injected::InjectedSources,
-        registry::{Changes, CloudRegistry, Frozen, PeerRules, Refusal, SiteRegistry},
+        registry::{Changes, CloudRegistry, Frozen, Memory, PeerRules, Refusal, SiteRegistry},
         state::StateFile,
     },
+    vlans::Vlans,
 };
 use keeper::Keeper;
 pub use listing::ListedStation;
@@ -86,9 +87,10 @@ impl Segment {
                 registry.set_gateways(config.gateways.site.clone());
                 if let Some(path) = &config.state {
                     let names = config.peers.iter().map(|p| p.name.clone()).collect();
-                    let (file, memory) = StateFile::open(path, names)?;
+                    let (mut file, mut memory) = StateFile::open(path, names)?;
+                    note_set_aside(&mut file, &mut memory, &config.vlans);
                     registry.restore(&memory, now);
-                    note_state(&registry, &file);
+                    note_state(&registry);
                     file.write(&file.text(&registry.memory()))?;
                     keeper = Some(Keeper::new(file));
                 }
@@ -153,15 +155,28 @@ fn site_rules(config: &Config) -> Vec<PeerRules> {
     config.peers.iter().enumerate().map(of).collect()
 }
 
-/// Says what the state file changes in the configuration.
-fn note_state(registry: &SiteRegistry, file: &StateFile) {
-    let memory = registry.memory();
+/// Says what of the state file waits for another configuration.
+fn note_set_aside(file: &mut StateFile, memory: &mut Memory, vlans: &Vlans) {
     if file.set_aside() > 0 {
         warn!(
             "the state file has {} stations behind peers that the configuration does not name: they wait for those to come back",
             file.set_aside()
         );
     }
+    let crosses = |station, peer| vlans.to_wire(peer, station).is_some();
+    let out = file.keep_aside(memory, crosses);
+    if let Some(first) = out.first() {
+        warn!(
+            "{} stations of the state file are in VLANs that do not cross to their peer now, {} first: see --vlans and --vlan-map; what was added or frozen waits until they do",
+            out.len(),
+            StationName(*first)
+        );
+    }
+}
+
+/// Says what the state file changes in the configuration.
+fn note_state(registry: &SiteRegistry) {
+    let memory = registry.memory();
     if !memory.removed.is_empty() {
         warn!(
             "{} stations were removed by `causeway station remove`, {} first: `causeway station clear` takes that back",

@@ -39,8 +39,8 @@ struct Document {
     frozen: BTreeMap<String, String>,
 }
 
-/// A state file and what it had for peers that the configuration does not name now: it is kept for when they are
-/// back.
+/// A state file and what it had for peers that the configuration does not name now, or in VLANs that do not cross to them:
+/// it is kept for when they are back.
 #[derive(Clone, Debug)]
 pub struct StateFile {
     path: PathBuf,
@@ -72,6 +72,32 @@ impl StateFile {
     /// Stations of peers that the configuration does not name: how many are kept aside.
     pub fn set_aside(&self) -> usize {
         self.others.added.len() + self.others.frozen.len()
+    }
+
+    /// Takes out of the memory what does not cross to its peer, and gives those stations. What the operator said of them is kept
+    /// aside; what was learnt would be learnt again.
+    pub fn keep_aside(
+        &mut self,
+        memory: &mut Memory,
+        crosses: impl Fn(StationKey, PeerIndex) -> bool,
+    ) -> Vec<StationKey> {
+        let mut out = Vec::new();
+        let mut split = |stations: &mut Vec<(StationKey, PeerIndex)>| {
+            let gone: Vec<_> = stations
+                .extract_if(.., |(station, peer)| !crosses(*station, *peer))
+                .collect();
+            out.extend(gone.iter().map(|(station, _)| *station));
+            let named = |(station, peer)| {
+                let peer: &String = &self.peers[usize::from(peer)];
+                (StationName(station).to_string(), peer.clone())
+            };
+            gone.into_iter().map(named).collect::<Vec<_>>()
+        };
+        let [added, frozen, _] =
+            [&mut memory.added, &mut memory.frozen, &mut memory.learnt].map(&mut split);
+        self.others.added.extend(added);
+        self.others.frozen.extend(frozen);
+        out
     }
 
     /// The text of the file for what is to be remembered.
@@ -263,6 +289,33 @@ pub(crate) mod tests {
         file.write(&file.text(&Memory::default())).unwrap();
         let (_, back) = StateFile::open(&folder.file(), peers()).unwrap();
         assert_eq!(back.added, [(key(1), 0)]);
+    }
+
+    #[test]
+    fn stations_whose_vlan_does_not_cross_now_wait_until_it_does() {
+        let folder = Folder::new("vlan");
+        let (mut file, _) = StateFile::open(&folder.file(), peers()).unwrap();
+        let all = Memory {
+            added: vec![(key(1), 0), (key(2), 1)],
+            removed: vec![key(3)],
+            learnt: vec![(key(4), 0), (key(5), 0)],
+            frozen: vec![(key(6), 1), (key(7), 0)],
+        };
+        let mut memory = all.clone();
+        // VLANs 2, 5 and 6 do not cross: see `key`.
+        let crosses = |station: StationKey, _| ![2, 5, 6].contains(&station.vlan);
+        let out = file.keep_aside(&mut memory, crosses);
+        assert_eq!(out, [key(2), key(6), key(5)]);
+        assert_eq!(memory.added, [(key(1), 0)]);
+        assert_eq!(
+            (&memory.learnt[..], &memory.frozen[..]),
+            (&[(key(4), 0)][..], &[(key(7), 0)][..])
+        );
+        file.write(&file.text(&memory)).unwrap();
+        let (_, mut back) = StateFile::open(&folder.file(), peers()).unwrap();
+        back.frozen.sort_unstable_by_key(|(key, _)| *key);
+        let learnt = vec![(key(4), 0)];
+        assert_eq!(back, Memory { learnt, ..all });
     }
 
     #[test]

@@ -258,6 +258,30 @@ fn misuse_is_refused_with_what_to_do() {
     );
 }
 
+/// What was added in a VLAN that is stretched no longer is no station until it is again.
+#[test]
+fn a_state_file_makes_no_station_of_a_vlan_that_does_not_cross() {
+    let lab = Lab::up(&[]);
+    let state = lab.dir().join("site.state");
+    let of_file = ["--state", state.to_str().unwrap()];
+    let tagged = format!("7/{VM1}");
+    lab.start_without_stations("site", &of_file);
+    done(&lab, &["add", &format!("{tagged}=cloud")]);
+    done(&lab, &["add", &format!("{VM2}=cloud")]);
+    lab.stop("site", "TERM");
+    for (vlans, there) in [("cloud=0,8", false), ("cloud=0,7", true)] {
+        lab.start_without_stations("site", &[&of_file[..], &["--vlans", vlans]].concat());
+        assert_eq!(has(&lab, "site", &tagged), there, "{vlans}");
+        assert!(has(&lab, "site", VM2));
+        let said = lab
+            .log("site")
+            .matches("do not cross to their peer")
+            .count();
+        assert_eq!(said, 1, "{}", lab.log("site"));
+        lab.stop("site", "TERM");
+    }
+}
+
 /// Frames of a station that has just appeared cross within 50 ms of its first; and frames of hosts at home that the
 /// cloud's switch sends back are none of a station there, though the range has them.
 #[test]
