@@ -173,13 +173,13 @@ impl Bindings {
             known.is_station = is_station;
             return if news { Learnt::News } else { Learnt::Known };
         }
-        // Another had it: whoever says so last has it, as for every host that listens (RFC 826).
-        self.unbind(address);
-        self.make_place(segment, station);
-        let is_full = self.by_address.len() >= MOST;
-        if is_full || !is_station && self.hosts >= MOST / 2 {
+        // Another had it: whoever says so last has it, as for every host that listens (RFC 826). And one that has as many
+        // addresses as it may loses that which was not heard of for longest.
+        let going = [Some(address), self.one_too_many(segment, station)];
+        if !self.has_room(is_station, &going) {
             return Learnt::Full;
         }
+        going.into_iter().flatten().for_each(|a| self.unbind(a));
         let binding = Binding {
             mac,
             router,
@@ -193,13 +193,22 @@ impl Bindings {
         Learnt::News
     }
 
-    /// One that has as many addresses as it may loses that which was not heard of for longest.
-    fn make_place(&mut self, segment: Segment, station: StationKey) {
-        let Some(of) = self.by_station.get(&(segment, station)) else {
-            return;
-        };
+    /// Whether there is room for one more when these are gone, as far as they are there.
+    fn has_room(&self, is_station: bool, going: &[Option<Address>]) -> bool {
+        let going = going.iter().flatten();
+        let (mut left, mut hosts) = (self.by_address.len(), self.hosts);
+        for binding in going.filter_map(|address| self.by_address.get(address)) {
+            left -= 1;
+            hosts -= usize::from(!binding.is_station);
+        }
+        left < MOST && (is_station || hosts < MOST / 2)
+    }
+
+    /// Of one that has as many addresses as it may, that which was not heard of for longest.
+    fn one_too_many(&self, segment: Segment, station: StationKey) -> Option<Address> {
+        let of = self.by_station.get(&(segment, station))?;
         if of.addresses.len() < MOST_OF_STATION {
-            return;
+            return None;
         }
         let vlan = station.vlan;
         let all = of.addresses.iter().map(|ip| Address {
@@ -207,10 +216,7 @@ impl Bindings {
             vlan,
             ip: *ip,
         });
-        let oldest = all.min_by_key(|a| self.by_address.get(a).map(|b| b.seen));
-        if let Some(oldest) = oldest {
-            self.unbind(oldest);
-        }
+        all.min_by_key(|a| self.by_address.get(a).map(|b| b.seen))
     }
 
     fn unbind(&mut self, address: Address) {

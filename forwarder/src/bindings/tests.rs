@@ -131,9 +131,48 @@ fn there_are_never_more_than_there_is_room_for() {
         assert_eq!(b.learn(0, who(n), is_station, one_more, now), Learnt::Full);
     }
     assert_eq!(b.len(), MOST);
+    // Who has an address keeps it when there is no room for who says that it has it now.
+    assert_eq!(
+        b.learn(0, who(100_000), false, has(v4(40)), now),
+        Learnt::News
+    );
+    assert_eq!((b.len(), b.hosts), (MOST, 1));
+    assert_eq!(
+        b.learn(0, who(100_000), true, has(v4(40)), now),
+        Learnt::Known
+    );
     // Of its own addresses a station may give up one.
     assert_eq!(b.learn(0, who(0), true, one_more, now), Learnt::News);
     assert_eq!(b.len(), MOST);
+}
+
+#[test]
+fn what_there_is_no_room_for_takes_nothing_away() {
+    let (mut b, now) = (Bindings::default(), Instant::now());
+    let who = |n: u32| StationKey::new(0, [2, 0, 0, (n >> 16) as u8, (n >> 8) as u8, n as u8]);
+    let station = StationKey::new(0, VM.mac);
+    b.learn(0, station, true, has(v4(1_000_000)), now);
+    for n in 0..MOST as u32 / 2 {
+        b.learn(0, who(n / 16), false, has(v4(n)), now);
+    }
+    // Hosts have their half: one more says that it has what the station has, and what it has besides stays too.
+    let many = StationKey::new(0, OTHER.mac);
+    for n in 0..MOST_OF_STATION as u32 {
+        b.learn(0, many, true, has(v4(2_000_000 + n)), now);
+    }
+    for host in [who(100_000), many] {
+        let learnt = b.learn(0, host, false, has(v4(1_000_000)), now);
+        assert_eq!(learnt, Learnt::Full);
+    }
+    assert_eq!(of(&b, station), [v4(1_000_000)]);
+    assert_eq!(of(&b, many).len(), MOST_OF_STATION);
+    assert_eq!(b.hosts, MOST / 2);
+    // A host's address can go to another host.
+    assert_eq!(
+        b.learn(0, who(100_000), false, has(v4(5)), now),
+        Learnt::News
+    );
+    assert_eq!(b.hosts, MOST / 2);
 }
 
 /// It may be where it was, and silent: a question for it has to cross. One that has come home says so.
