@@ -27,6 +27,7 @@ pub mod rss;
 pub mod switch;
 pub mod targets;
 pub mod tree;
+pub mod turn;
 pub mod uplink;
 
 use std::{
@@ -45,6 +46,7 @@ use self::{
     platform::Platform,
     port::Port,
     probe::{Mac, Probe},
+    turn::Turn,
 };
 use crate::{
     control::api, device::Device, lan_port::LanSpec, preflight, spec::parse_mac, status::Status,
@@ -74,9 +76,12 @@ pub fn run(args: &DoctorArgs) -> Result<Report, String> {
     let runtime = { runtime }.enable_all().build();
     let runtime = runtime.map_err(|e| format!("cannot wait for answers: {e}"))?;
     let program = runtime.block_on(attached::is_there(device.index));
+    // Before anything can be heard of another's probes.
+    let turn = Turn::wait(device.index, &device.name)?;
     let port = Port::open(&device)?;
     let targets = find_targets(args, running.as_ref(), &port)?;
     let (probes, foreign) = examine(args, &device, running.as_ref(), &port, &targets)?;
+    drop((port, turn));
     let known = running.is_some();
     let mut checks: Vec<_> = { attached::check(program, known, &args.control) }
         .into_iter()
