@@ -29,7 +29,7 @@ pub const STATION_AGE: Duration = Duration::from_secs(4 * 60 * 60);
 /// A DHCP server answers within this time, or the client asks again.
 const WANTS_AGE: Duration = Duration::from_secs(30);
 
-/// Addresses that the table holds: of hosts at most half of them.
+/// Addresses that the table holds: of hosts at most half of them, and of these each segment its share.
 pub const MOST: usize = 2 * causeway_ebpf::maps::MAX_STATIONS as usize;
 
 /// Addresses of one station, the one not heard of for longest goes for another: IPv6 hosts make new ones.
@@ -80,14 +80,28 @@ pub enum Learnt {
 }
 
 /// Who has which address.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Bindings {
     by_address: HashMap<Address, Binding>,
     by_station: HashMap<(Segment, StationKey), OfStation>,
-    hosts: usize,
+    /// How many addresses of hosts there are of each segment, …
+    hosts: Vec<usize>,
+    /// … and may be.
+    share: usize,
 }
 
 impl Bindings {
+    /// None, of so many segments.
+    pub fn new(segments: usize) -> Self {
+        let segments = segments.max(1);
+        Self {
+            by_address: HashMap::new(),
+            by_station: HashMap::new(),
+            hosts: vec![0; segments],
+            share: MOST / 2 / segments,
+        }
+    }
+
     /// Takes what the station was seen to say where it lives.
     pub fn learn(
         &mut self,
@@ -166,8 +180,8 @@ impl Bindings {
             known.seen = now;
             // It was heard as what it is now.
             match (known.is_station, is_station) {
-                (true, false) => self.hosts += 1,
-                (false, true) => self.hosts -= 1,
+                (true, false) => self.hosts[usize::from(segment)] += 1,
+                (false, true) => self.hosts[usize::from(segment)] -= 1,
                 _ => {}
             }
             known.is_station = is_station;
@@ -176,7 +190,7 @@ impl Bindings {
         // Another had it: whoever says so last has it, as for every host that listens (RFC 826). And one that has as many
         // addresses as it may loses that which was not heard of for longest.
         let going = [Some(address), self.one_too_many(segment, station)];
-        if !self.has_room(is_station, &going) {
+        if !self.has_room(segment, is_station, &going) {
             return Learnt::Full;
         }
         going.into_iter().flatten().for_each(|a| self.unbind(a));
@@ -187,21 +201,21 @@ impl Bindings {
             seen: now,
         };
         self.by_address.insert(address, binding);
-        self.hosts += usize::from(!is_station);
+        self.hosts[usize::from(segment)] += usize::from(!is_station);
         let of = self.by_station.entry((segment, station)).or_default();
         of.addresses.push(ip);
         Learnt::News
     }
 
     /// Whether there is room for one more when these are gone, as far as they are there.
-    fn has_room(&self, is_station: bool, going: &[Option<Address>]) -> bool {
+    fn has_room(&self, segment: Segment, is_station: bool, going: &[Option<Address>]) -> bool {
         let going = going.iter().flatten();
-        let (mut left, mut hosts) = (self.by_address.len(), self.hosts);
+        let (mut left, mut hosts) = (self.by_address.len(), self.hosts[usize::from(segment)]);
         for binding in going.filter_map(|address| self.by_address.get(address)) {
             left -= 1;
             hosts -= usize::from(!binding.is_station);
         }
-        left < MOST && (is_station || hosts < MOST / 2)
+        left < MOST && (is_station || hosts < self.share)
     }
 
     /// Of one that has as many addresses as it may, that which was not heard of for longest.
@@ -223,7 +237,7 @@ impl Bindings {
         let Some(binding) = self.by_address.remove(&address) else {
             return;
         };
-        self.hosts -= usize::from(!binding.is_station);
+        self.hosts[usize::from(address.segment)] -= usize::from(!binding.is_station);
         let station = StationKey::new(address.vlan, binding.mac);
         if let Entry::Occupied(mut of) = self.by_station.entry((address.segment, station)) {
             of.get_mut().addresses.retain(|ip| *ip != address.ip);
@@ -263,12 +277,12 @@ impl Bindings {
     /// took it for a host here would keep questions for it from crossing.
     pub fn age(&mut self, now: Instant, is_station: impl Fn(Segment, StationKey) -> bool) -> bool {
         let mut old = Vec::new();
-        self.hosts = 0;
+        self.hosts.fill(0);
         for (address, binding) in &mut self.by_address {
             let station = StationKey::new(address.vlan, binding.mac);
             let was_station = binding.is_station;
             binding.is_station = is_station(address.segment, station);
-            self.hosts += usize::from(!binding.is_station);
+            self.hosts[usize::from(address.segment)] += usize::from(!binding.is_station);
             let age = match binding.is_station {
                 true => STATION_AGE,
                 false => HOST_AGE,

@@ -20,7 +20,7 @@ fn of(bindings: &Bindings, station: StationKey) -> Vec<IpAddr> {
 
 #[test]
 fn who_says_it_last_has_it_and_who_only_tries_takes_nothing_away() {
-    let (mut b, now) = (Bindings::default(), Instant::now());
+    let (mut b, now) = (Bindings::new(2), Instant::now());
     assert_eq!(b.learn(0, VM, true, has(v4(1)), now), Learnt::News);
     assert_eq!(b.learn(0, VM, true, has(v4(1)), now), Learnt::Known);
     let tries = What::Tries(v4(1));
@@ -41,7 +41,7 @@ fn who_says_it_last_has_it_and_who_only_tries_takes_nothing_away() {
 
 #[test]
 fn what_a_server_gives_counts_if_it_was_asked_for() {
-    let (mut b, now) = (Bindings::default(), Instant::now());
+    let (mut b, now) = (Bindings::new(1), Instant::now());
     let address = Ipv4Addr::new(10, 0, 0, 9);
     assert_eq!(b.give(0, VM, true, address, now), Learnt::Nothing);
     b.learn(0, VM, true, What::Wants(address), now);
@@ -56,7 +56,7 @@ fn what_a_server_gives_counts_if_it_was_asked_for() {
 
 #[test]
 fn a_station_has_so_many_and_all_hosts_leave_room_for_stations() {
-    let (mut b, start) = (Bindings::default(), Instant::now());
+    let (mut b, start) = (Bindings::new(1), Instant::now());
     for n in 0..20 {
         let now = start + Duration::from_secs(u64::from(n));
         assert_eq!(b.learn(0, VM, true, has(v4(n)), now), Learnt::News);
@@ -90,7 +90,7 @@ fn a_station_has_so_many_and_all_hosts_leave_room_for_stations() {
 
 #[test]
 fn what_is_not_said_again_is_forgotten() {
-    let (mut b, start) = (Bindings::default(), Instant::now());
+    let (mut b, start) = (Bindings::new(1), Instant::now());
     b.learn(0, VM, true, has(v4(1)), start);
     b.learn(0, OTHER, false, has(v4(2)), start);
     let stations = |_, key| key == VM;
@@ -99,12 +99,12 @@ fn what_is_not_said_again_is_forgotten() {
     assert_eq!((of(&b, VM).len(), of(&b, OTHER).len()), (1, 0));
     // It is none any more.
     assert!(b.age(start + HOST_AGE, |_, _| false));
-    assert!(b.is_empty() && b.by_station.is_empty() && b.hosts == 0);
+    assert!(b.is_empty() && b.by_station.is_empty() && b.hosts[0] == 0);
 }
 
 #[test]
 fn whether_it_is_a_router_is_kept_until_it_says_otherwise() {
-    let (mut b, now) = (Bindings::default(), Instant::now());
+    let (mut b, now) = (Bindings::new(1), Instant::now());
     let ip = IpAddr::V6("fd77::1".parse().unwrap());
     let says = |router| What::Has {
         address: ip,
@@ -119,7 +119,7 @@ fn whether_it_is_a_router_is_kept_until_it_says_otherwise() {
 
 #[test]
 fn there_are_never_more_than_there_is_room_for() {
-    let (mut b, now) = (Bindings::default(), Instant::now());
+    let (mut b, now) = (Bindings::new(1), Instant::now());
     let who = |n: u32| StationKey::new(0, [2, 0, 0, (n >> 16) as u8, (n >> 8) as u8, n as u8]);
     for n in 0..MOST as u32 {
         let learnt = b.learn(0, who(n / 16), true, has(v4(n)), now);
@@ -136,7 +136,7 @@ fn there_are_never_more_than_there_is_room_for() {
         b.learn(0, who(100_000), false, has(v4(40)), now),
         Learnt::News
     );
-    assert_eq!((b.len(), b.hosts), (MOST, 1));
+    assert_eq!((b.len(), b.hosts[0]), (MOST, 1));
     assert_eq!(
         b.learn(0, who(100_000), true, has(v4(40)), now),
         Learnt::Known
@@ -148,7 +148,7 @@ fn there_are_never_more_than_there_is_room_for() {
 
 #[test]
 fn what_there_is_no_room_for_takes_nothing_away() {
-    let (mut b, now) = (Bindings::default(), Instant::now());
+    let (mut b, now) = (Bindings::new(1), Instant::now());
     let who = |n: u32| StationKey::new(0, [2, 0, 0, (n >> 16) as u8, (n >> 8) as u8, n as u8]);
     let station = StationKey::new(0, VM.mac);
     b.learn(0, station, true, has(v4(1_000_000)), now);
@@ -166,27 +166,43 @@ fn what_there_is_no_room_for_takes_nothing_away() {
     }
     assert_eq!(of(&b, station), [v4(1_000_000)]);
     assert_eq!(of(&b, many).len(), MOST_OF_STATION);
-    assert_eq!(b.hosts, MOST / 2);
+    assert_eq!(b.hosts[0], MOST / 2);
     // A host's address can go to another host.
     assert_eq!(
         b.learn(0, who(100_000), false, has(v4(5)), now),
         Learnt::News
     );
-    assert_eq!(b.hosts, MOST / 2);
+    assert_eq!(b.hosts[0], MOST / 2);
+}
+
+#[test]
+fn one_segments_hosts_leave_the_others_their_share() {
+    let (mut b, now) = (Bindings::new(4), Instant::now());
+    let host = |n: u32| StationKey::new(0, [2, 0, 0, (n >> 16) as u8, (n >> 8) as u8, n as u8]);
+    let taken = |b: &mut Bindings, segment, n| b.learn(segment, host(n), false, has(v4(n)), now);
+    let all = (0..MOST as u32).filter(|n| taken(&mut b, 1, *n) == Learnt::News);
+    assert_eq!(all.count(), MOST / 8);
+    for segment in [0, 2, 3] {
+        let first = (0..MOST as u32 / 8).filter(|n| taken(&mut b, segment, *n) == Learnt::News);
+        assert_eq!(first.count(), MOST / 8);
+    }
+    assert_eq!(b.learn(1, VM, true, has(v4(1)), now), Learnt::News);
+    b.age(now + HOST_AGE, |_, station| station == VM);
+    assert_eq!((b.len(), b.hosts), (1, vec![0; 4]));
 }
 
 /// It may be where it was, and silent: a question for it has to cross. One that has come home says so.
 #[test]
 fn who_is_a_station_no_more_is_known_when_it_is_heard_again() {
-    let (mut b, start) = (Bindings::default(), Instant::now());
+    let (mut b, start) = (Bindings::new(1), Instant::now());
     let later = start + Duration::from_secs(1);
     b.learn(0, VM, true, has(v4(1)), start);
     b.learn(0, OTHER, true, has(v4(2)), start);
     assert_eq!(b.learn(0, VM, false, has(v4(1)), later), Learnt::Known);
-    assert_eq!(b.hosts, 1);
+    assert_eq!(b.hosts[0], 1);
     assert!(b.age(later, |_, _| false));
     assert_eq!((of(&b, VM), of(&b, OTHER)), (vec![v4(1)], vec![]));
     assert_eq!(b.learn(0, VM, true, has(v4(1)), later), Learnt::Known);
     assert!(!b.age(later, |_, _| true));
-    assert_eq!((b.len(), b.hosts), (1, 0));
+    assert_eq!((b.len(), b.hosts[0]), (1, 0));
 }

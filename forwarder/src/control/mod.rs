@@ -221,7 +221,7 @@ impl Control {
         Self {
             context: Arc::new(context),
             peers: parts.config.peers.iter().cloned().map(Peer::new).collect(),
-            snooping: Snooping::default(),
+            snooping: Snooping::new(parts.config.role, parts.config.peers.len()),
             multicast: multicast::Multicast::new(parts.config.peers.len()),
             announcer: Announcer::default(),
             stations: parts.segment.table(),

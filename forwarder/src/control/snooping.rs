@@ -26,7 +26,6 @@ const LEAST_PAUSE: u64 = 100;
 const PER_MS: u64 = 100;
 
 /// What is known of addresses, and what was not taken.
-#[derive(Default)]
 pub(super) struct Snooping {
     pub(super) bindings: Bindings,
     aged: Option<Instant>,
@@ -36,6 +35,24 @@ pub(super) struct Snooping {
     publish_at: Option<Instant>,
     full: u64,
     not_theirs: u64,
+}
+
+impl Snooping {
+    /// For an end that is part of as many segments as it has peers, or a site, which is of one.
+    pub(super) fn new(role: Role, peers: usize) -> Self {
+        let segments = match role {
+            Role::Site => 1,
+            Role::Cloud => peers,
+        };
+        Self {
+            bindings: Bindings::new(segments),
+            aged: None,
+            is_news: false,
+            publish_at: None,
+            full: 0,
+            not_theirs: 0,
+        }
+    }
 }
 
 impl Control {
