@@ -3,7 +3,7 @@
 //! The control plane wants to see them, and flooding asks for them first.
 
 use crate::{
-    ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetHeader, HEADER_LEN},
+    ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetHeader},
     packet::Packet,
 };
 
@@ -33,28 +33,15 @@ const HOP_BY_HOP: u8 = 0;
 const IPV6_HEADER: usize = 40;
 
 impl Kind {
-    /// The kind of a frame, by its first 128 bytes at most; nearly all have none.
+    /// The kind of a frame with this header, by its first 128 bytes at most; nearly all have none.
     ///
     /// Fragments but the first have none, nor do IPv6 packets behind extension headers, but for the hop-by-hop
     /// header of MLD: neighbour discovery may not be fragmented (RFC 6980), and nobody sends it otherwise.
-    #[inline]
-    pub fn of(frame: &[u8]) -> Option<Self> {
-        let (ethertype, at) = match frame.load_u16(12)? {
-            untagged @ (ETHERTYPE_IPV4 | ETHERTYPE_IPV6 | ETHERTYPE_ARP) => (untagged, HEADER_LEN),
-            _ => {
-                let header = EthernetHeader::parse(frame)?;
-                (header.ethertype, header.len)
-            }
-        };
-        Self::of_payload(frame, ethertype, at)
-    }
-
-    /// The kind of a frame whose payload of this ethertype begins at `at`.
     #[inline(always)]
-    pub fn of_payload<P: Packet + ?Sized>(frame: &P, ethertype: u16, at: usize) -> Option<Self> {
-        match ethertype {
-            ETHERTYPE_IPV4 => Self::of_ipv4(frame, at),
-            ETHERTYPE_IPV6 => Self::of_ipv6(frame, at),
+    pub fn of<P: Packet + ?Sized>(frame: &P, header: &EthernetHeader) -> Option<Self> {
+        match header.ethertype {
+            ETHERTYPE_IPV4 => Self::of_ipv4(frame, header.len),
+            ETHERTYPE_IPV6 => Self::of_ipv6(frame, header.len),
             ETHERTYPE_ARP => Some(Self::Arp),
             _ => None,
         }
@@ -124,9 +111,13 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::cases::frames::{arp_request, dhcp_discover, dot1ad, dot1q, solicitation, tcp};
+    use crate::{cases::frames::{arp_request, dhcp_discover, dot1ad, dot1q, solicitation, tcp}, ethernet::HEADER_LEN};
 
     const VM: [u8; 6] = [0, 0x50, 0x56, 0, 0, 0x50];
+
+    fn kind(frame: &[u8]) -> Option<Kind> {
+        Kind::of(frame, &EthernetHeader::parse(frame)?)
+    }
 
     /// An IPv6 frame of this next header.
     fn ipv6(next: u8, payload: &[u8]) -> Vec<u8> {
@@ -141,10 +132,10 @@ mod tests {
         for tags in [&[][..], &[dot1q(7)], &[dot1ad(100), dot1q(7)]] {
             let arp = arp_request(VM, tags, [192, 0, 2, 9]);
             let ns = solicitation(VM, tags, [0xfd; 16]);
-            assert_eq!(Kind::of(&arp), Some(Kind::Arp));
-            assert_eq!(Kind::of(&ns), Some(Kind::Nd));
-            assert_eq!(Kind::of(&dhcp_discover(VM, tags)), Some(Kind::Dhcp4));
-            assert_eq!(Kind::of(&tcp(VM, [2; 6], tags)), None);
+            assert_eq!(kind(&arp), Some(Kind::Arp));
+            assert_eq!(kind(&ns), Some(Kind::Nd));
+            assert_eq!(kind(&dhcp_discover(VM, tags)), Some(Kind::Dhcp4));
+            assert_eq!(kind(&tcp(VM, [2; 6], tags)), None);
         }
     }
 
@@ -166,23 +157,23 @@ mod tests {
             (17, &[2, 34, 2], None),
             (44, &[58, 0, 0, 1, 0, 0, 0, 0, 135], None),
         ];
-        for (next, payload, kind) in table {
-            assert_eq!(Kind::of(&ipv6(*next, payload)), *kind, "{next} {payload:?}");
+        for (next, payload, expected) in table {
+            assert_eq!(kind(&ipv6(*next, payload)), *expected, "{next} {payload:?}");
         }
     }
 
     #[test]
     fn a_frame_that_ends_early_or_is_no_first_fragment_is_none() {
         let whole = dhcp_discover(VM, &[]);
-        assert_eq!(Kind::of(&whole[..HEADER_LEN + 24]), Some(Kind::Dhcp4));
+        assert_eq!(kind(&whole[..HEADER_LEN + 24]), Some(Kind::Dhcp4));
         for length in 0..HEADER_LEN + 24 {
-            assert_eq!(Kind::of(&whole[..length]), None, "{length}");
+            assert_eq!(kind(&whole[..length]), None, "{length}");
         }
         let mut fragment = whole;
         fragment[HEADER_LEN + 7] = 1;
-        assert_eq!(Kind::of(&fragment), None);
+        assert_eq!(kind(&fragment), None);
         let mut igmp = fragment;
         igmp[HEADER_LEN + 9] = 2;
-        assert_eq!(Kind::of(&igmp), Some(Kind::Igmp));
+        assert_eq!(kind(&igmp), Some(Kind::Igmp));
     }
 }

@@ -81,7 +81,7 @@ impl FloodGate {
         if audience == Audience::Policy && !self.policy.allows(frame, &header) {
             return Err(DropReason::FloodPolicy);
         }
-        let kind = Kind::of_payload(frame, header.ethertype, header.len);
+        let kind = Kind::of(frame, &header);
         let limit = match kind.is_some_and(Kind::is_essential) {
             true => &mut self.essential,
             false => &mut self.other,

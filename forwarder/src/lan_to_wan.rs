@@ -18,7 +18,7 @@ use crate::{
     counters::WorkerCounters,
     flood::FloodGate,
     multicast::Audience,
-    snoop::Snoop,
+    snoop::{Kind, Snoop},
     stations::{PeerIndex, Place, Role, StationKey, StationTable},
     traffic_class::{self, Marking},
     uplink::{Path, Uplink},
@@ -37,7 +37,7 @@ pub enum Destination {
     FloodTo(PeerIndex),
 }
 
-/// Decides where a frame from the LAN goes.
+/// Decides where a frame from the LAN goes, by its Ethernet header.
 ///
 /// The XDP program has asked the same questions. What it decides by the stations we ask again,
 /// because its table may be a moment older or newer than ours; what it decides by the frame alone
@@ -46,8 +46,12 @@ pub enum Destination {
 /// # Errors
 ///
 /// The reason to drop the frame.
-pub fn classify(frame: &[u8], stations: &StationTable) -> Result<Destination, DropReason> {
-    let header = EthernetHeader::parse(frame).ok_or(DropReason::BadFrameLength)?;
+// Out of line, the header would go through memory, written in parts and read as a whole: a stalled load for each frame.
+#[inline(always)]
+pub fn classify(
+    header: &EthernetHeader,
+    stations: &StationTable,
+) -> Result<Destination, DropReason> {
     let group = is_group(&header.destination);
     match stations.role {
         // A reflection: to send it back where it came from would be a loop.
@@ -136,10 +140,13 @@ impl<U: RunSink> LanToWan<'_, U> {
     }
 
     fn forward(&mut self, frame: &mut [u8]) -> Result<(), DropReason> {
-        let destination = classify(frame, self.stations)?;
+        let header = EthernetHeader::parse(frame).ok_or(DropReason::BadFrameLength)?;
+        let destination = classify(&header, self.stations)?;
         let flooded = !matches!(destination, Destination::Peer(_));
-        self.snoop
-            .from_lan(frame, flooded, self.stations, self.now, self.counters)?;
+        if let Some(kind) = Kind::of(frame, &header) {
+            self.snoop
+                .from_lan(kind, frame, flooded, self.stations, self.now, self.counters)?;
+        }
         let audience = match flooded {
             true => self.flood.pass(frame, self.now)?,
             false => Audience::Policy,

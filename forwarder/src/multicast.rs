@@ -127,7 +127,7 @@ impl Groups {
             return Audience::Policy;
         }
         let queriers = self.queriers.get(&header.vlan).copied();
-        match Kind::of_payload(frame, header.ethertype, header.len) {
+        match Kind::of(frame, &header) {
             Some(Kind::Igmp | Kind::Mld) => match queriers {
                 Some(queriers) if said::is_report(frame) => Audience::Only(queriers),
                 _ => Audience::Everybody,

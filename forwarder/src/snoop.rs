@@ -118,29 +118,28 @@ impl Snoop {
         }
     }
 
-    /// Looks at a frame from the LAN that is about to cross, to a `group` or not.
+    /// Looks at a frame of this kind from the LAN that is about to cross, to a `group` or not.
     ///
     /// # Errors
     ///
     /// Why it does not cross.
-    #[inline]
+    #[inline(never)]
     pub fn from_lan(
         &mut self,
+        kind: Kind,
         frame: &[u8],
         group: bool,
         stations: &StationTable,
         now: Instant,
         counters: &WorkerCounters,
     ) -> Result<(), DropReason> {
-        match (Kind::of(frame), &mut self.0) {
-            (Some(kind), Some(parts)) => {
-                parts.tell(kind, Origin::Lan, Frame::whole(frame), frame, now, counters);
-                match group || parts.stands_in(frame) {
-                    true => parts.question(kind, frame, stations, now),
-                    false => Ok(()),
-                }
-            }
-            _ => Ok(()),
+        let Some(parts) = &mut self.0 else {
+            return Ok(());
+        };
+        parts.tell(kind, Origin::Lan, Frame::whole(frame), frame, now, counters);
+        match group || parts.stands_in(frame) {
+            true => parts.question(kind, frame, stations, now),
+            false => Ok(()),
         }
     }
 
@@ -149,6 +148,7 @@ impl Snoop {
     pub fn from_peer(
         &mut self,
         frame: Frame<'_>,
+        header: &EthernetHeader,
         peer: PeerIndex,
         now: Instant,
         counters: &WorkerCounters,
@@ -157,7 +157,7 @@ impl Snoop {
             // Apart, so that others do not pay for its room.
             return self.cut_from_peer(frame, peer, now, counters);
         }
-        if let (Some(kind), Some(parts)) = (Kind::of(frame.head), &mut self.0) {
+        if let (Some(kind), Some(parts)) = (Kind::of(frame.head, header), &mut self.0) {
             parts.tell(kind, Origin::Peer(peer), frame, frame.head, now, counters);
         }
     }
@@ -172,7 +172,8 @@ impl Snoop {
     ) {
         let mut room = [0; TELLING];
         let beginning = beginning(&frame, &mut room);
-        if let (Some(kind), Some(parts)) = (Kind::of(beginning), &mut self.0) {
+        let kind = EthernetHeader::parse(beginning).and_then(|h| Kind::of(beginning, &h));
+        if let (Some(kind), Some(parts)) = (kind, &mut self.0) {
             parts.tell(kind, Origin::Peer(peer), frame, beginning, now, counters);
         }
     }

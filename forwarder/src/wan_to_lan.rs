@@ -26,14 +26,18 @@ use crate::{
     vlans::PeerVlans,
 };
 
-/// Decides whether a frame of an authenticated peer may enter the LAN, by its Ethernet header: `frame`
-/// may end anywhere behind it.
+/// Decides whether a frame of an authenticated peer may enter the LAN, by its Ethernet header.
 ///
 /// # Errors
 ///
 /// The reason to drop it.
-pub fn admit(frame: &[u8], peer: PeerIndex, stations: &StationTable) -> Result<(), DropReason> {
-    let header = EthernetHeader::parse(frame).ok_or(DropReason::BadFrameLength)?;
+// Out of line, the header would go through memory, written in parts and read as a whole: a stalled load for each frame.
+#[inline(always)]
+pub fn admit(
+    header: &EthernetHeader,
+    peer: PeerIndex,
+    stations: &StationTable,
+) -> Result<(), DropReason> {
     if is_group(&header.source) {
         return Err(DropReason::SpoofedSource);
     }
@@ -206,19 +210,18 @@ impl<P: FrameSink> WanToLan<'_, P> {
         let injected = stations.injected.as_deref();
         let injected = injected.map(|sources| (sources, sources.step(now)));
         let mut take = |frame: Frame<'_>| {
-            admit(frame.head, peer, stations)?;
-            if let Some((sources, step)) = injected
-                && let Some(header) = EthernetHeader::parse(frame.head)
-            {
+            let header = EthernetHeader::parse(frame.head).ok_or(DropReason::BadFrameLength)?;
+            admit(&header, peer, stations)?;
+            if let Some((sources, step)) = injected {
                 sources.note(header.source_station(), step);
             }
-            if is_flooded(frame) {
+            if is_group(&header.destination) {
                 flood.pass(snoop::beginning(&frame, &mut [0; TELLING]), now)?;
             }
             // Of what is in several parts the outer header says nothing (traffic_class).
             let outer = if frame.alone { from.ecn } else { 0 };
             transmit(frame, (peer, outer), port, clamp.as_deref_mut(), counters)?;
-            snoop.from_peer(frame, peer, now, counters);
+            snoop.from_peer(frame, &header, peer, now, counters);
             Ok(())
         };
         let mut deliver = |frame: Frame<'_>| match over_border(frame, vlans, &mut take) {
@@ -407,12 +410,6 @@ fn transmit_marked(
         counters.mss_clamped.add(1);
     }
     port.transmit(Frame::whole(copy)).map_err(reason)
-}
-
-/// Whether the frame, which has a header, is to a group.
-#[inline]
-fn is_flooded(frame: Frame<'_>) -> bool {
-    frame.head.first_chunk().is_some_and(is_group)
 }
 
 /// Why a frame is dropped that the LAN port does not take.

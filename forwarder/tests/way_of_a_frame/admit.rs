@@ -1,8 +1,8 @@
 //! What an authenticated peer may say.
 
 use causeway::{
-    stations::{PeerIndex, Role},
-    wan_to_lan::admit,
+    stations::{PeerIndex, Role, StationTable},
+    wan_to_lan,
 };
 use causeway_ebpf::cases::frames::tcp;
 use causeway_tunnel::DropReason::{self, BadFrameLength, LinkLocal, SplitHorizon, SpoofedSource};
@@ -15,6 +15,10 @@ const BPDU: [u8; 6] = [0x01, 0x80, 0xc2, 0, 0, 0];
 const LAST_RESERVED: [u8; 6] = [0x01, 0x80, 0xc2, 0, 0, 0x0f];
 const FIRST_ORDINARY: [u8; 6] = [0x01, 0x80, 0xc2, 0, 0, 0x10];
 const PVST: [u8; 6] = [0x01, 0x00, 0x0c, 0xcc, 0xcc, 0xcd];
+
+fn admit(frame: &[u8], peer: PeerIndex, stations: &StationTable) -> Result<(), DropReason> {
+    wan_to_lan::admit(&header(frame)?, peer, stations)
+}
 
 fn check(role: Role, tags: &[Vec<[u8; 4]>], rows: &[Row]) {
     let table = table(role);

@@ -2,10 +2,10 @@
 
 use causeway::{
     lan_to_wan::{
+        self,
         Destination::{self, FloodAll, FloodTo, Peer},
-        classify,
     },
-    stations::Role,
+    stations::{Role, StationTable},
 };
 use causeway_ebpf::cases::frames::tcp;
 use causeway_tunnel::DropReason::{self, BadFrameLength, NoStation, SourceNotOurs};
@@ -13,6 +13,10 @@ use causeway_tunnel::DropReason::{self, BadFrameLength, NoStation, SourceNotOurs
 use crate::*;
 
 type Row = ([u8; 6], [u8; 6], Result<Destination, DropReason>);
+
+fn classify(frame: &[u8], stations: &StationTable) -> Result<Destination, DropReason> {
+    lan_to_wan::classify(&header(frame)?, stations)
+}
 
 /// Checks every row with every one of the tags, and all truncations of its frame.
 fn check(role: Role, tags: &[Vec<[u8; 4]>], rows: &[Row]) {
@@ -28,9 +32,9 @@ fn check(role: Role, tags: &[Vec<[u8; 4]>], rows: &[Row]) {
             for cut in truncations(&frame, tags.len()) {
                 assert_eq!(classify(cut, &table), Err(BadFrameLength), "{cut:02x?}");
             }
-            let header = 14 + 4 * tags.len().min(2);
+            let length = 14 + 4 * tags.len().min(2);
             assert_eq!(
-                classify(&frame[..header], &table),
+                classify(&frame[..length], &table),
                 *expected,
                 "the header is enough"
             );

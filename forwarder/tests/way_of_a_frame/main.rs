@@ -12,7 +12,11 @@ mod verdicts;
 mod vlans;
 
 use causeway::stations::{PeerIndex, Place, Role, Station, StationKey, StationTable};
-use causeway_ebpf::cases::frames::{dot1ad, dot1q};
+use causeway_ebpf::{
+    cases::frames::{dot1ad, dot1q},
+    ethernet::EthernetHeader,
+};
+use causeway_tunnel::DropReason;
 
 /// Moved stations: the first behind peer 0, the second behind peer 1, the third in VLAN 10 only.
 const MOVED: [u8; 6] = [0x00, 0x50, 0x56, 0, 0, 0x10];
@@ -26,6 +30,11 @@ const SERVER: [u8; 6] = [0x00, 0x50, 0x56, 0, 0, 0x20];
 const STRANGER: [u8; 6] = [0x00, 0x50, 0x56, 0, 0, 0x30];
 const BROADCAST: [u8; 6] = [0xff; 6];
 const MULTICAST: [u8; 6] = [0x01, 0x00, 0x5e, 0, 0, 0xfb];
+
+/// The header, as each direction asks for it first.
+fn header(frame: &[u8]) -> Result<EthernetHeader, DropReason> {
+    EthernetHeader::parse(frame).ok_or(DropReason::BadFrameLength)
+}
 
 /// The stations as one end has them. Both ends number their peers alike: at the cloud, peer 0 and
 /// peer 1 are two sites whose stations live here.

@@ -102,7 +102,9 @@ impl FrameSink for Chunks {
         let room = &mut self.memory[at..][..frame.len()];
         let (head, tail) = room.split_at_mut(frame.head.len());
         head.copy_from_slice(frame.head);
-        tail.copy_from_slice(frame.tail);
+        if !tail.is_empty() {
+            tail.copy_from_slice(frame.tail);
+        }
         black_box(room);
         self.written.push(at);
         if frame.len() >= PREFETCH_FROM
