@@ -43,8 +43,8 @@ const BATCH: usize = 256;
 /// back soon are used again while they are in the cache; a whole ring of them is not.
 pub const FLUSH_EVERY: usize = 64;
 
-/// Length of frame from which on [`XskPort::transmit`] fetches the next chunk into the cache, for as long
-/// a frame: shorter ones are written before that could help.
+/// Length of frame from which on [`XskPort::transmit`] fetches the beginning of the next chunk into the cache, for as
+/// long a frame: shorter ones are written before that could help.
 pub const PREFETCH_FROM: usize = 512;
 
 /// How many received frames ahead [`XskPort::receive`] fetches from, and how many bytes of each: the headers, and the
@@ -353,7 +353,7 @@ impl XskPort {
         Ok(())
     }
 
-    /// Fetches as much of the chunk that is written next into the cache.
+    /// Fetches the beginning of the chunk that is written next into the cache.
     fn prefetch_next(&mut self, length: usize) {
         let Some(mut next) = self.free.last().copied() else {
             return;
