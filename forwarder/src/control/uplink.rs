@@ -15,7 +15,7 @@ use crate::{
     spec::MacName,
     status::{NextHopStatus, UplinkStatus, UplinkXdpStatus},
     sys::ethtool::UdpFlow,
-    uplink::{NextHop, NextHops, Path, Placement, Target},
+    uplink::{NextHop, NextHops, Path, Placement, Target, canonical},
     worker::Command,
 };
 
@@ -148,14 +148,14 @@ impl Control {
     }
 }
 
-/// A rule for each worker's own port.
+/// A rule for each worker's own port, from where the peer is: whose rule it is can be told by that.
 fn own_ports(session: &Session, workers: &[SocketAddr]) -> impl Iterator<Item = (UdpFlow, u32)> {
-    let ipv6 = session.remote_address().ip().to_canonical().is_ipv6();
+    let remote = canonical(session.remote_address());
     let to = move |(queue, worker): (usize, &SocketAddr)| {
         let flow = UdpFlow {
             to: worker.port(),
-            from: None,
-            ipv6,
+            from: Some(remote),
+            ipv6: remote.is_ipv6(),
         };
         (flow, queue as u32)
     };

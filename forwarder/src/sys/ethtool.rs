@@ -8,7 +8,7 @@ mod rules;
 pub use self::{
     features::{Feature, feature, turn_off},
     rss::{Channels, Rss, channels, hashes_udp_ports, rss},
-    rules::{UdpFlow, insert_rule, remove_rule},
+    rules::{Rule, UdpFlow, insert_rule, remove_rule, rules},
 };
 
 use std::{

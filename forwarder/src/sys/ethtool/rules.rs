@@ -1,11 +1,16 @@
 //! Rules by which a device with several receive queues chooses one ("ntuple", ethtool(8), `-N`).
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+};
 
 use super::exchange;
 
-/// `ETHTOOL_GRXCLSRLCNT`, `ETHTOOL_GRXCLSRLALL`: how many rules there are, and where.
+/// `ETHTOOL_GRXCLSRLCNT`, `ETHTOOL_GRXCLSRULE`, `ETHTOOL_GRXCLSRLALL`: how many rules there are, one of them, and where all
+/// are.
 const COUNT: u32 = 0x2e;
+const GET: u32 = 0x2f;
 const LIST: u32 = 0x30;
 /// `ETHTOOL_SRXCLSRLDEL`, `ETHTOOL_SRXCLSRLINS`.
 const REMOVE: u32 = 0x31;
@@ -75,6 +80,10 @@ impl Request {
         self.set_bytes(MASKS + at, &[0xff; 16][..bytes.len()]);
     }
 
+    fn bytes<const N: usize>(&self, at: usize) -> [u8; N] {
+        std::array::from_fn(|i| self.0[(at + i) / 4].to_ne_bytes()[(at + i) % 4])
+    }
+
     fn set_queue(&mut self, queue: u32) {
         self.set_bytes(4 * QUEUE, &u64::from(queue).to_ne_bytes());
     }
@@ -113,6 +122,60 @@ impl UdpFlow {
         }
         request.match_bytes(ports + 2, &self.to.to_be_bytes());
     }
+
+    /// The flow of a rule that the device has; `None` if it says anything else, or more, than such a flow does.
+    fn of(request: &Request) -> Option<Self> {
+        let ipv6 = match request.0[KIND] {
+            UDP_IPV4 => false,
+            UDP_IPV6 => true,
+            _ => return None,
+        };
+        let ports = VALUES + if ipv6 { 2 * 16 } else { 2 * 4 };
+        let port = |at| u16::from_be_bytes(request.bytes(at));
+        let address = match ipv6 {
+            true => Ipv6Addr::from(request.bytes::<16>(VALUES)).into(),
+            false => Ipv4Addr::from(request.bytes::<4>(VALUES)).into(),
+        };
+        let from = SocketAddr::new(address, port(ports));
+        let to = port(ports + 2);
+        let flows = [Some(from), None].map(|from| Self { to, from, ipv6 });
+        // What a mask leaves out may be anything.
+        let masks = &request.0[MASKS / 4..QUEUE];
+        flows.into_iter().find(|flow| {
+            let mut ours = Request::new(GET);
+            flow.fill(&mut ours);
+            ours.0[MASKS / 4..QUEUE] == *masks
+        })
+    }
+}
+
+/// A rule that a device has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its place.
+    pub place: u32,
+    /// What it is for.
+    pub flow: UdpFlow,
+}
+
+/// The rules of a device that are for nothing but a [`UdpFlow`]; others are left out.
+///
+/// # Errors
+///
+/// As [`insert_rule`].
+pub fn rules(device: &str) -> io::Result<Vec<Rule>> {
+    let mut rules = Vec::new();
+    for place in list(device, &count(device)?)?.0 {
+        let mut request = Request::new(GET);
+        request.0[PLACE] = place;
+        match request.send(device) {
+            Ok(()) => rules.extend(UdpFlow::of(&request).map(|flow| Rule { place, flow })),
+            // It has gone meanwhile.
+            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EINVAL)) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(rules)
 }
 
 /// Has the device put these datagrams on that queue. Returns the place of the rule, to [remove](remove_rule)
@@ -144,20 +207,31 @@ pub fn remove_rule(device: &str, place: u32) -> io::Result<()> {
 
 /// Where a rule can go: the driver's choice, or the last free place, where it is in nobody's way.
 fn place(device: &str) -> io::Result<u32> {
-    let mut request = Request::new(COUNT);
-    request.send(device)?;
-    if request.data() & FINDS_PLACE != 0 {
+    let count = count(device)?;
+    if count.data() & FINDS_PLACE != 0 {
         return Ok(ANY_PLACE);
     }
-    let mut list = Request::new(LIST);
-    // A few more, should some be added just now.
-    list.0[RULE_COUNT] = request.0[RULE_COUNT].saturating_add(64).min(MOST as u32);
-    list.send(device)?;
-    let taken = &list.0[PLACES..][..MOST.min(list.0[RULE_COUNT] as usize)];
-    let size = u32::try_from(list.data()).unwrap_or(u32::MAX);
+    let (taken, size) = list(device, &count)?;
     let mut free = (0..size).rev().filter(|place| !taken.contains(place));
     free.next()
         .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOSPC))
+}
+
+fn count(device: &str) -> io::Result<Request> {
+    let mut request = Request::new(COUNT);
+    request.send(device)?;
+    Ok(request)
+}
+
+/// The places of all rules, and how many places there are.
+fn list(device: &str, count: &Request) -> io::Result<(Vec<u32>, u32)> {
+    let mut list = Request::new(LIST);
+    // A few more, should some be added just now.
+    list.0[RULE_COUNT] = count.0[RULE_COUNT].saturating_add(64).min(MOST as u32);
+    list.send(device)?;
+    let taken = &list.0[PLACES..][..MOST.min(list.0[RULE_COUNT] as usize)];
+    let size = u32::try_from(list.data()).unwrap_or(u32::MAX);
+    Ok((taken.to_vec(), size))
 }
 
 #[cfg(test)]

@@ -102,11 +102,42 @@ fn rules_are_laid_out_as_ethtool_does() {
 }
 
 #[test]
+fn rules_are_read_as_they_were_written_and_others_are_none_of_ours() {
+    for (name, queue, _) in BY_ETHTOOL {
+        let mut written = Request::new(INSERT);
+        flow(name).fill(&mut written);
+        written.set_queue(queue);
+        assert_eq!(UdpFlow::of(&written), Some(flow(name)), "{name}");
+        // What is not masked means nothing.
+        let (address, ports) = if flow(name).ipv6 { (16, 32) } else { (4, 8) };
+        written.set_bytes(VALUES + address, &[9; 4]);
+        assert_eq!(UdpFlow::of(&written), Some(flow(name)), "{name}");
+        // A rule that says more or less: of one destination, of some ports, of a VLAN, of TCP.
+        for (at, value) in [
+            (MASKS + address, 0xff),
+            (MASKS + ports + 3, 0xfe),
+            (MASKS + ports + 4, 0xff),
+            (144, 0xff),
+            (16, 0x01),
+            (16 + 3, 0x80),
+        ] {
+            let mut other = Request(written.0.clone());
+            other.set_bytes(at, &[value]);
+            assert_eq!(UdpFlow::of(&other), None, "{name}: {at}");
+        }
+    }
+}
+
+#[test]
 fn a_device_without_rules_says_so() {
     let flow = flow("to 24500");
     let errno = |device| insert_rule(device, &flow, 0).unwrap_err().raw_os_error();
     assert_eq!(errno("lo"), Some(libc::EOPNOTSUPP));
     assert_eq!(errno("nosuch0"), Some(libc::ENODEV));
+    assert_eq!(
+        rules("lo").unwrap_err().raw_os_error(),
+        Some(libc::EOPNOTSUPP)
+    );
     let removed = remove_rule("lo", 0).unwrap_err().raw_os_error();
     assert_eq!(removed, Some(libc::EOPNOTSUPP));
 }
