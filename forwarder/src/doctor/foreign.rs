@@ -40,19 +40,23 @@ impl Foreign {
         }
     }
 
-    /// Looks at a frame.
-    pub fn take(&mut self, frame: &[u8]) {
+    /// Looks at a frame; tells whether others sent it.
+    pub fn take(&mut self, frame: &[u8]) -> bool {
         let Some(header) = EthernetHeader::parse(frame) else {
-            return;
+            return false;
         };
         let (to, from) = (Mac(header.destination), Mac(header.source));
-        if is_group(&header.destination) || self.ours.contains(&to) || self.ours.contains(&from) {
-            return;
+        if self.ours.contains(&from) {
+            return false;
+        }
+        if is_group(&header.destination) || self.ours.contains(&to) {
+            return true;
         }
         self.frames += 1;
         if self.by_source.len() < MOST || self.by_source.contains_key(&from) {
             *self.by_source.entry(from).or_default() += 1;
         }
+        true
     }
 
     /// It was looked for so long.

@@ -45,7 +45,7 @@ use self::{
     plan::{MOST_FRAMES, MOST_TARGETS, Plan},
     platform::Platform,
     port::Port,
-    probe::{Mac, Probe},
+    probe::Mac,
     turn::Turn,
 };
 use crate::{
@@ -80,13 +80,15 @@ pub fn run(args: &DoctorArgs) -> Result<Report, String> {
     let turn = Turn::wait(device.index, &device.name)?;
     let port = Port::open(&device)?;
     let targets = find_targets(args, running.as_ref(), &port)?;
-    let (probes, foreign) = examine(args, &device, running.as_ref(), &port, &targets)?;
+    let (plan, foreign) = examine(args, &device, running.as_ref(), &port, &targets)?;
     drop((port, turn));
+    let probes = plan.probes().to_vec();
+    let vlan = args.vlan.unwrap_or(0);
     let known = running.is_some();
     let mut checks: Vec<_> = { attached::check(program, known, &args.control) }
         .into_iter()
         .collect();
-    checks.extend(switch::checks(&probes, platform));
+    checks.extend(switch::checks(&probes, vlan, &plan.heard(), platform));
     checks.push(foreign);
     let uplinks = runtime.block_on(uplink::find(running.as_ref(), &args.peer, &device));
     let attached = program == Some(true);
@@ -176,13 +178,19 @@ fn stations(running: Option<&Status>) -> HashSet<Mac> {
     names.filter_map(mac).collect()
 }
 
+/// The VLANs of its stations.
+fn vlans(running: Option<&Status>) -> impl Iterator<Item = u16> {
+    let names = { running.into_iter() }.flat_map(|status| status.stations.keys());
+    names.filter_map(|name| name.split_once('/')?.0.parse().ok())
+}
+
 fn examine(
     args: &DoctorArgs,
     device: &Device,
     running: Option<&Status>,
     port: &Port,
     targets: &[Ipv4Addr],
-) -> Result<(Vec<Probe>, Check), String> {
+) -> Result<(Plan, Check), String> {
     let own = Mac(device.mac);
     let macs = fresh_macs(own, &stations(running))?;
     let _passed = running
@@ -190,13 +198,15 @@ fn examine(
         .transpose()?;
     let mut foreign = Foreign::new(macs.iter().copied().chain([own]));
     let mut plan = Plan::new(own, args.vlan.unwrap_or(0), targets, macs);
+    // A running appliance keeps frames of other VLANs from us, but says which it knows of.
+    vlans(running).for_each(|vlan| plan.overhear(vlan));
     port.follow(&mut plan, &mut foreign)?;
     let after = running.and_then(|_| running_at(&args.control, device));
     let check = match (running, &after) {
         (Some(before), Some(after)) => foreign::check_running(before, after),
         _ => foreign.check(),
     };
-    Ok((plan.probes().to_vec(), check))
+    Ok((plan, check))
 }
 
 /// An address for each frame, made up now: locally administered, and nobody's that we know.

@@ -1,16 +1,18 @@
 //! Which probe is sent when: no sockets and no clock, frames and `now` in, frames out.
 //!
 //! 1. A P2 to each target, then a P0 to each: P2 before any frame that could teach the switch a foreign address.
-//! 2. P0 again where nobody answered at all. If nobody ever does, that is the end: no frame with a foreign source
-//!    is sent for nothing.
+//! 2. P0 again where nobody answered at all. If nobody ever does, P0 once untagged and in VLANs whose frames come in,
+//!    and that is the end: no frame with a foreign source is sent for nothing.
 //! 3. P2, P1 and P3, in this order, each until it is answered or has been tried a few times, at targets that
 //!    have answered something.
 //! 4. If neither P1 nor P3 was answered, P0 again: a switch may shut a port that shows a foreign source.
 //!
 //! Never more than [`MOST_FRAMES`] frames, whatever is lost.
 
+mod elsewhere;
+
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     net::Ipv4Addr,
     time::{Duration, Instant},
 };
@@ -25,6 +27,8 @@ pub const MOST_TARGETS: usize = 3;
 const TRIES: usize = 5;
 /// How often each target is asked with the port's own addresses, while nobody answers.
 const ROUNDS: usize = 3;
+/// How long frames of other VLANs are waited for, once nobody has answered.
+const LISTEN: Duration = Duration::from_millis(1_500);
 /// Frames kept for the question whether the port is still alive.
 const LAST: usize = 2;
 /// How long an answer is waited for before the next attempt, at least and at most: 16 times what the slowest
@@ -51,6 +55,8 @@ enum Stage {
     Start,
     /// So many P0 have gone to each target.
     Rounds(usize),
+    /// So many P0 have gone to other VLANs last; more may be heard of.
+    Elsewhere(usize),
     /// This kind, until it was tried so often at those who answer; 0: that is not said yet.
     Asking(Kind, usize),
     /// So many last P0 have been sent.
@@ -69,12 +75,16 @@ pub struct Plan {
     probes: Vec<Probe>,
     stage: Stage,
     /// To be sent now, one right after the other.
-    queue: VecDeque<(Kind, Ipv4Addr)>,
+    queue: VecDeque<(Kind, Ipv4Addr, u16)>,
+    /// VLANs whose frames came in, and how many.
+    heard: BTreeMap<u16, u64>,
     /// When the newest was sent, and how long the slowest answer to a newest one took.
     sent: Instant,
     slowest: Option<Duration>,
     /// Until when the last ones may be answered, and how many they are.
     open: Option<(Instant, usize)>,
+    /// Until when other VLANs are listened for.
+    listened: Option<Instant>,
     done: Option<Instant>,
 }
 
@@ -97,9 +107,11 @@ impl Plan {
             probes: Vec::new(),
             stage: Stage::Start,
             queue: VecDeque::new(),
+            heard: BTreeMap::new(),
             sent: Instant::now(),
             slowest: None,
             open: None,
+            listened: None,
             done: None,
         }
     }
@@ -109,16 +121,30 @@ impl Plan {
         &self.probes
     }
 
-    /// Takes an ARP packet that has arrived at the port.
+    /// VLANs whose frames came in, the busiest first; 0: untagged.
+    pub fn heard(&self) -> Vec<u16> {
+        elsewhere::busiest(&self.heard)
+    }
+
+    /// Another's frame has come in, in this VLAN (0: untagged), or is known to.
+    pub fn overhear(&mut self, vlan: u16) {
+        *self.heard.entry(vlan).or_default() += 1;
+    }
+
+    /// Takes an ARP packet that has arrived at the port in this VLAN.
     ///
     /// Answers to P0 and to P1 look alike: one is taken for the newest probe that lacks one.
-    pub fn hear(&mut self, arp: &Arp, now: Instant) {
+    pub fn hear(&mut self, arp: &Arp, vlan: u16, now: Instant) {
         let own = self.own;
         let newest_first = self.probes.iter_mut().rev();
         if arp.is_reply {
             let matching = newest_first.filter(|p| arp.answers(p, own));
-            let probe = matching.min_by_key(|p| p.answered());
+            let probe = matching.min_by_key(|p| (p.vlan != vlan, p.answered()));
             if let Some(probe) = probe {
+                if probe.vlan != vlan {
+                    probe.strays.push(vlan);
+                    return;
+                }
                 probe.answers.push(arp.source);
                 let took = now.saturating_duration_since(self.sent);
                 self.slowest = self.slowest.max(Some(took));
@@ -139,10 +165,12 @@ impl Plan {
             self.open = None;
         }
         while self.queue.is_empty() && self.stage != Stage::End {
-            self.advance();
+            if let Some(until) = self.advance(now) {
+                return Step::Wait(until);
+            }
         }
-        if let Some((kind, target)) = self.queue.pop_front() {
-            return self.send(kind, target, now);
+        if let Some((kind, target, vlan)) = self.queue.pop_front() {
+            return self.send(kind, target, vlan, now);
         }
         match *self.done.get_or_insert(now + LINGER) {
             until if now < until => Step::Wait(until),
@@ -150,18 +178,19 @@ impl Plan {
         }
     }
 
-    fn send(&mut self, kind: Kind, target: Ipv4Addr, now: Instant) -> Step {
+    fn send(&mut self, kind: Kind, target: Ipv4Addr, vlan: u16, now: Instant) -> Step {
         let mac = match kind {
             Kind::P0 => self.own,
             _ => self.macs[self.probes.len()],
         };
-        let probe = Probe::new(kind, mac, target);
-        let frame = probe.frame(self.own, self.vlan);
+        let probe = Probe::new(kind, mac, target, vlan);
+        let frame = probe.frame(self.own);
         self.probes.push(probe);
         self.sent = now;
         if self.queue.is_empty() {
             let count = match self.stage {
                 Stage::Rounds(_) => self.targets.len(),
+                Stage::Elsewhere(sent) => sent,
                 _ => 1,
             };
             let patience = self.slowest.map_or(PATIENCE.1, |slowest| 16 * slowest);
@@ -170,8 +199,8 @@ impl Plan {
         Step::Send(frame)
     }
 
-    /// Fills the queue, or goes on to the next stage.
-    fn advance(&mut self) {
+    /// Fills the queue, or goes on to the next stage, or says until when there is nothing to do but to listen.
+    fn advance(&mut self, now: Instant) -> Option<Instant> {
         let alive = self.alive();
         self.stage = match self.stage {
             Stage::Start if self.targets.is_empty() => Stage::End,
@@ -180,8 +209,21 @@ impl Plan {
                 self.ask_all(Kind::P0);
                 Stage::Rounds(1)
             }
-            Stage::Rounds(_) if !alive.is_empty() => Stage::Asking(Kind::P2, 0),
-            Stage::Rounds(ROUNDS) => Stage::End,
+            // At last, it may be.
+            Stage::Rounds(_) | Stage::Elsewhere(_) if !alive.is_empty() => {
+                Stage::Asking(Kind::P2, 0)
+            }
+            Stage::Rounds(ROUNDS) => Stage::Elsewhere(0),
+            Stage::Elsewhere(_) if self.probes.iter().any(Probe::answered) => Stage::End,
+            Stage::Elsewhere(_) => {
+                self.ask_elsewhere();
+                let until = *self.listened.get_or_insert(now + LISTEN);
+                match self.queue.len() {
+                    0 if now < until => return Some(until),
+                    0 => Stage::End,
+                    sent => Stage::Elsewhere(sent),
+                }
+            }
             Stage::Rounds(n) => {
                 self.ask_all(Kind::P0);
                 Stage::Rounds(n + 1)
@@ -191,7 +233,7 @@ impl Plan {
                 let tried = self.tried(kind, &alive);
                 if !self.answered(kind) && tried < most {
                     let target = alive[tried % alive.len()];
-                    self.queue.push_back((kind, target));
+                    self.queue.push_back((kind, target, self.vlan));
                     self.stage
                 } else {
                     after(kind)
@@ -203,16 +245,28 @@ impl Plan {
                 if sent_out || lives || n == LAST {
                     Stage::End
                 } else {
-                    self.queue.push_back((Kind::P0, alive[0]));
+                    self.queue.push_back((Kind::P0, alive[0], self.vlan));
                     Stage::Last(n + 1)
                 }
             }
             Stage::End => Stage::End,
         };
+        None
     }
 
     fn ask_all(&mut self, kind: Kind) {
-        self.queue.extend(self.targets.iter().map(|t| (kind, *t)));
+        let asked = self.targets.iter().map(|t| (kind, *t, self.vlan));
+        self.queue.extend(asked);
+    }
+
+    /// P0 in the VLANs that the LAN may be in rather.
+    fn ask_elsewhere(&mut self) {
+        let others = elsewhere::others(&self.probes, &self.heard);
+        // Something is left for P1 and P3, should somebody answer late.
+        let room = MOST_FRAMES.saturating_sub(2 + LAST + self.probes.len());
+        let targets = self.targets.iter();
+        let all = targets.flat_map(|t| others.iter().map(|vlan| (Kind::P0, *t, *vlan)));
+        self.queue.extend(all.take(room));
     }
 
     /// How often a kind may be tried at those who answer, so that something is left for the kinds after it.
@@ -236,11 +290,11 @@ impl Plan {
         self.probes.iter().any(|p| p.kind == kind && p.answered())
     }
 
-    /// Targets that have answered something.
+    /// Targets that have answered something, in the VLAN that was named.
     fn alive(&self) -> Vec<Ipv4Addr> {
         let answered = |target: &&Ipv4Addr| {
             let mut of = self.probes.iter().filter(|p| p.target == **target);
-            of.any(Probe::answered)
+            of.any(|p| p.vlan == self.vlan && p.answered())
         };
         self.targets.iter().filter(answered).copied().collect()
     }

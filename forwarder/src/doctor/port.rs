@@ -12,7 +12,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    net::{RecvFlags, SendFlags, recv, send},
+    net::{SendFlags, send},
 };
 
 use super::{
@@ -53,10 +53,12 @@ impl Port {
                 device.name
             )
         };
+        let all = packet::open(device.index).map_err(cannot)?;
+        packet::tell_tags(&all).map_err(cannot)?;
         Ok(Self {
             name: device.name.clone(),
-            arp: packet::open_for(device.index, packet::ETH_P_ARP).map_err(cannot)?,
-            all: packet::open(device.index).map_err(cannot)?,
+            arp: packet::open_for_arp(device.index).map_err(cannot)?,
+            all,
             _promiscuous: Promiscuous::enable(device.index).map_err(cannot)?,
         })
     }
@@ -71,8 +73,8 @@ impl Port {
         let mut found = Vec::new();
         while found.len() < most && Instant::now() < until {
             self.wait(until)?;
-            drain(&self.all, |_| {}).map_err(|e| self.explain(e))?;
-            let note = |frame: &[u8]| {
+            drain(&self.all, |_, _| {}).map_err(|e| self.explain(e))?;
+            let note = |frame: &[u8], _| {
                 let sender = Arp::parse(frame).map(|arp| arp.sender.1);
                 let usable = sender.filter(|ip| !ip.is_unspecified() && !found.contains(ip));
                 found.extend(usable);
@@ -101,9 +103,17 @@ impl Port {
             };
             self.wait(until)?;
             let now = Instant::now();
-            let hear = |frame: &[u8]| Arp::parse(frame).iter().for_each(|arp| plan.hear(arp, now));
+            let hear = |frame: &[u8], vlan| {
+                let arp = Arp::parse(frame);
+                arp.iter().for_each(|arp| plan.hear(arp, vlan, now));
+            };
             drain(&self.arp, hear).map_err(|e| self.explain(e))?;
-            drain(&self.all, |frame| foreign.take(frame)).map_err(|e| self.explain(e))?;
+            let overhear = |frame: &[u8], vlan| {
+                if foreign.take(frame) {
+                    plan.overhear(vlan);
+                }
+            };
+            drain(&self.all, overhear).map_err(|e| self.explain(e))?;
         }
         foreign.end(start.elapsed());
         Ok(())
@@ -133,14 +143,16 @@ impl Port {
     }
 }
 
-/// Gives what has arrived to `take`, up to a batch.
-fn drain(socket: &OwnedFd, mut take: impl FnMut(&[u8])) -> Result<(), Errno> {
+/// Gives what has arrived to `take`, with its VLAN, up to a batch.
+fn drain(socket: &OwnedFd, mut take: impl FnMut(&[u8], u16)) -> Result<(), Errno> {
     let mut buffer = [0; SNAP];
     for _ in 0..BATCH {
-        match recv(socket, &mut buffer[..], RecvFlags::empty()) {
-            Ok((length, _)) => take(&buffer[..length]),
-            Err(Errno::AGAIN | Errno::INTR) => break,
-            Err(e) => return Err(e),
+        match packet::receive(socket, &mut buffer) {
+            Ok((length, vlan)) => take(&buffer[..length], vlan),
+            Err(e) => match Errno::from_io_error(&e) {
+                Some(Errno::AGAIN | Errno::INTR) => break,
+                other => return Err(other.unwrap_or(Errno::IO)),
+            },
         }
     }
     Ok(())

@@ -75,25 +75,31 @@ pub struct Probe {
     pub mac: Mac,
     /// Who is asked.
     pub target: Ipv4Addr,
+    /// VLAN that it is asked in; 0: untagged.
+    pub vlan: u16,
     /// Who answered, once for each answer.
     pub answers: Vec<Mac>,
+    /// VLANs (0: untagged) that answers came in, where they are others.
+    pub strays: Vec<u16>,
     /// How often the probe itself came back.
     pub returned: u32,
 }
 
 impl Probe {
     /// A probe that is about to be sent.
-    pub fn new(kind: Kind, mac: Mac, target: Ipv4Addr) -> Self {
+    pub fn new(kind: Kind, mac: Mac, target: Ipv4Addr, vlan: u16) -> Self {
         Self {
             kind,
             mac,
             target,
+            vlan,
             answers: Vec::new(),
+            strays: Vec::new(),
             returned: 0,
         }
     }
 
-    /// Whether anybody answered.
+    /// Whether anybody answered, in the VLAN that was asked in.
     pub fn answered(&self) -> bool {
         !self.answers.is_empty()
     }
@@ -114,14 +120,14 @@ impl Probe {
         }
     }
 
-    /// The frame, from a port whose address is `own`, in VLAN `vlan` (0: untagged).
-    pub fn frame(&self, own: Mac, vlan: u16) -> Vec<u8> {
+    /// The frame, from a port whose address is `own`.
+    pub fn frame(&self, own: Mac) -> Vec<u8> {
         let mut frame = Vec::with_capacity(SHORTEST + 4);
         frame.extend([0xff; 6]);
         frame.extend(self.source(own).0);
-        if vlan != 0 {
+        if self.vlan != 0 {
             frame.extend(TPID_CUSTOMER.to_be_bytes());
-            frame.extend(vlan.to_be_bytes());
+            frame.extend(self.vlan.to_be_bytes());
         }
         frame.extend(ETHERTYPE_ARP.to_be_bytes());
         frame.extend(ARP_IPV4);
@@ -198,9 +204,9 @@ mod tests {
     const FRESH: Mac = Mac([0x0a, 1, 2, 3, 4, 5]);
     const TARGET: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
 
-    fn probe(kind: Kind) -> Probe {
+    fn probe(kind: Kind, vlan: u16) -> Probe {
         let mac = if kind == Kind::P0 { OWN } else { FRESH };
-        Probe::new(kind, mac, TARGET)
+        Probe::new(kind, mac, TARGET, vlan)
     }
 
     #[test]
@@ -212,14 +218,14 @@ mod tests {
             (Kind::P3, FRESH, FRESH),
         ] {
             for vlan in [0, 7] {
-                let frame = probe(kind).frame(OWN, vlan);
+                let frame = probe(kind, vlan).frame(OWN);
                 let header = EthernetHeader::parse(&frame[..]).unwrap();
                 assert_eq!((header.vlan, frame.len()), (vlan, SHORTEST));
                 let arp = Arp::parse(&frame).unwrap();
                 assert_eq!(arp.source, source);
                 assert_eq!(arp.sender, (sender, Ipv4Addr::UNSPECIFIED));
                 assert_eq!(arp.target, (Mac([0; 6]), TARGET));
-                assert!(arp.is(&probe(kind), OWN) && !arp.answers(&probe(kind), OWN));
+                assert!(arp.is(&probe(kind, 0), OWN) && !arp.answers(&probe(kind, 0), OWN));
             }
         }
     }
@@ -227,8 +233,8 @@ mod tests {
     #[test]
     fn an_answer_goes_to_the_sender() {
         for kind in Kind::ALL {
-            let probe = probe(kind);
-            let asked = Arp::parse(&probe.frame(OWN, 0)).unwrap();
+            let probe = probe(kind, 0);
+            let asked = Arp::parse(&probe.frame(OWN)).unwrap();
             let answer = Arp {
                 source: Mac([6; 6]),
                 is_reply: true,
@@ -261,7 +267,7 @@ mod tests {
 
     #[test]
     fn what_is_cut_or_something_else_is_no_arp() {
-        let whole = probe(Kind::P3).frame(OWN, 7);
+        let whole = probe(Kind::P3, 7).frame(OWN);
         for length in 0..46 {
             assert_eq!(Arp::parse(&whole[..length]), None, "{length}");
         }

@@ -1,5 +1,7 @@
 //! What the switch does, by the pattern of the probes that were answered.
 
+mod vlan;
+
 use super::{
     check::{Check, failing, ok, unknown},
     platform::{Fault, Platform},
@@ -46,9 +48,10 @@ const TABLE: [([bool; 3], Diagnosis); 8] = [
     ([true, true, false], Diagnosis::OnlyTogetherBlocked),
 ];
 
-/// The meaning of what was answered; `None` if nobody answered at all.
+/// The meaning of what was answered; `None` if nobody answered at all, or too late to be asked on.
 pub fn diagnose(probes: &[Probe]) -> Option<Diagnosis> {
-    if !probes.iter().any(Probe::answered) {
+    let asked_on = probes.iter().any(|p| p.kind.foreign_source());
+    if !asked_on || !probes.iter().any(Probe::answered) {
         return None;
     }
     let answered = |kind| probes.iter().any(|p| p.kind == kind && p.answered());
@@ -57,10 +60,14 @@ pub fn diagnose(probes: &[Probe]) -> Option<Diagnosis> {
     row.map(|(_, diagnosis)| *diagnosis)
 }
 
-/// The checks of the switch port.
-pub fn checks(probes: &[Probe], platform: Platform) -> Vec<Check> {
+/// The checks of the switch port, asked in VLAN `vlan` (0: untagged); frames of the VLANs `heard` came in.
+pub fn checks(all: &[Probe], vlan: u16, heard: &[u16], platform: Platform) -> Vec<Check> {
+    let (probes, elsewhere): (Vec<_>, Vec<_>) =
+        { all.iter().cloned() }.partition(|p| p.vlan == vlan);
+    let probes = &probes[..];
     let Some(diagnosis) = diagnose(probes) else {
-        return vec![nobody(probes)];
+        let wrong = vlan::wrong(ANSWERS, vlan, probes, &elsewhere);
+        return vec![wrong.unwrap_or_else(|| nobody(probes, &vlan::heard(vlan, heard)))];
     };
     let mut checks = vec![somebody(probes)];
     checks.push(receives(diagnosis, probes, platform));
@@ -71,7 +78,8 @@ pub fn checks(probes: &[Probe], platform: Platform) -> Vec<Check> {
     checks
 }
 
-fn nobody(probes: &[Probe]) -> Check {
+/// `heard`: what is to be said of VLANs.
+fn nobody(probes: &[Probe], heard: &str) -> Check {
     let mut targets: Vec<_> = probes.iter().map(|p| p.target.to_string()).collect();
     targets.dedup();
     targets.sort();
@@ -80,7 +88,7 @@ fn nobody(probes: &[Probe]) -> Check {
         [] => "there is nobody to ask: give --target IP, a host in this LAN such as its gateway"
             .into(),
         _ => format!(
-            "{} did not answer ARP from the port's own address: give --target IP of a host that is up in this LAN, and --vlan N if the port is a trunk; else the port has no link to it",
+            "{} did not answer ARP from the port's own address: give --target IP of a host that is up in this LAN, and --vlan N if the port is a trunk{heard}; else the port has no link to it",
             targets.join(", ")
         ),
     };

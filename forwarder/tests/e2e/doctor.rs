@@ -2,6 +2,7 @@
 
 mod machine;
 mod several;
+mod vlan;
 
 use std::process::{Command, Output};
 

@@ -8,7 +8,7 @@ const HOST: Mac = Mac([0x02, 0x77, 0, 0, 0, 1]);
 const FRESH: Mac = Mac([0x0a, 0, 0, 0, 0, 1]);
 
 fn probe(kind: Kind, answers: usize) -> Probe {
-    let mut probe = Probe::new(kind, FRESH, Ipv4Addr::new(192, 0, 2, 1));
+    let mut probe = Probe::new(kind, FRESH, Ipv4Addr::new(192, 0, 2, 1), 0);
     probe.answers = vec![HOST; answers];
     probe
 }
@@ -21,6 +21,11 @@ fn probes(p0: bool, p2: bool, p1: bool, p3: bool) -> Vec<Probe> {
         (Kind::P3, p3),
     ];
     kinds.map(|(kind, yes)| probe(kind, yes.into())).into()
+}
+
+/// Asked untagged.
+fn checks(probes: &[Probe], platform: Platform) -> Vec<Check> {
+    super::checks(probes, 0, &[], platform)
 }
 
 /// The first check that fails or that is not known.
@@ -122,6 +127,8 @@ fn silence_is_no_verdict() {
         assert_eq!((is, checks.len()), ("unknown", 1));
         assert!(text.contains("--target IP"), "{text}");
     }
+    // An answer when it was too late to go on.
+    assert_eq!(diagnose(&[probe(Kind::P2, 0), probe(Kind::P0, 1)]), None);
     // Only the port's own address is not answered: that much is chance.
     assert_eq!(
         diagnose(&probes(false, true, true, true)),
@@ -175,4 +182,48 @@ fn a_port_that_dies_of_a_foreign_source_is_named() {
         alive(&[0, 0]).unwrap().verdict,
         Verdict::Failing { .. }
     ));
+}
+
+#[test]
+fn another_vlan_is_named() {
+    let silent = |vlan| Probe {
+        vlan,
+        ..probe(Kind::P0, 0)
+    };
+    let there = |vlan| Probe {
+        vlan,
+        ..probe(Kind::P0, 1)
+    };
+    let ask = |probes: &[Probe], vlan, heard: &[u16]| {
+        let checks = super::checks(probes, vlan, heard, Platform::Unknown);
+        let (is, of, text) = first_bad(&checks);
+        assert_eq!((of, checks.len()), (ANSWERS, 1));
+        (is, text)
+    };
+    for (asked, lives, words) in [
+        (
+            21,
+            20,
+            "does not answer in VLAN 21, but does in VLAN 20 `--vlan 20` here",
+        ),
+        (21, 0, "but does untagged no `--vlan` here"),
+        (0, 20, "does not answer untagged, but does in VLAN 20"),
+    ] {
+        let (is, text) = ask(&[silent(asked), there(lives)], asked, &[lives]);
+        assert!(is == "failing" && text.contains(words), "{is}: {text}");
+    }
+    let stray = Probe {
+        strays: vec![0],
+        ..silent(20)
+    };
+    let (is, text) = ask(&[stray, silent(0)], 20, &[]);
+    assert!(
+        is == "failing" && text.contains("in VLAN 20 and answers untagged"),
+        "{text}"
+    );
+    let (is, text) = ask(&[silent(21), silent(0)], 21, &[20, 0, 21, 30]);
+    assert!(
+        is == "unknown" && text.contains("(frames of VLAN 20, 30 come in)"),
+        "{text}"
+    );
 }
