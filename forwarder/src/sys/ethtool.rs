@@ -19,13 +19,17 @@ use std::{
 use libc::c_char;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
+/// A command for which the kernel reads and writes a `struct ethtool_value` and nothing else.
+#[derive(Clone, Copy)]
+struct ValueCommand(u32);
+
 /// `ETHTOOL_GGRO` and `ETHTOOL_SGRO`: whether the kernel merges what arrives, asked and set.
-const GET_GRO: u32 = 0x2b;
-const SET_GRO: u32 = 0x2c;
+const GET_GRO: ValueCommand = ValueCommand(0x2b);
+const SET_GRO: ValueCommand = ValueCommand(0x2c);
 
 /// `ETHTOOL_GFLAGS` and `ETHTOOL_SFLAGS`, and three of the flags they tell and set.
-const GET_FLAGS: u32 = 0x25;
-const SET_FLAGS: u32 = 0x26;
+const GET_FLAGS: ValueCommand = ValueCommand(0x25);
+const SET_FLAGS: ValueCommand = ValueCommand(0x26);
 const FLAG_TX_VLAN: u32 = 1 << 7;
 const FLAG_RX_VLAN: u32 = 1 << 8;
 const FLAG_LRO: u32 = 1 << 15;
@@ -89,17 +93,20 @@ pub fn sends_vlan_beside(device: &str) -> io::Result<bool> {
     call(device, GET_FLAGS, 0).map(|flags| flags & FLAG_TX_VLAN != 0)
 }
 
-fn call(device: &str, command: u32, data: u32) -> io::Result<u32> {
-    let mut value = [command, data];
-    // Of the layout of `struct ethtool_value`.
-    exchange(device, &mut value)?;
+fn call(device: &str, command: ValueCommand, data: u32) -> io::Result<u32> {
+    let mut value = [command.0, data];
+    // SAFETY: two words are a `struct ethtool_value`, all that the kernel uses for such a command.
+    unsafe { exchange(device, &mut value)? };
     Ok(value[1])
 }
 
 /// Hands a structure of the command in its first word to the kernel, which answers in its place.
 ///
-/// The words must be all that the kernel reads and writes for this command: it goes by the numbers in them.
-fn exchange(device: &str, words: &mut [u32]) -> io::Result<()> {
+/// # Safety
+///
+/// The kernel reads and writes what the command says, and as many elements as numbers in the words say: all of that must lie
+/// within the words.
+unsafe fn exchange(device: &str, words: &mut [u32]) -> io::Result<()> {
     let mut name: [c_char; libc::IFNAMSIZ] = [0; libc::IFNAMSIZ];
     // The last byte stays zero.
     if device.is_empty() || device.len() >= name.len() {
@@ -122,7 +129,7 @@ fn exchange(device: &str, words: &mut [u32]) -> io::Result<()> {
         None,
     )?;
     // SAFETY: the kernel reads the request, whose name ends with a zero, and reads and writes the words
-    // that it points to, of the layout that their command has; both live until the call returns.
+    // that it points to and, by the caller's promise, nothing behind them; both live until the call returns.
     let rc = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as _, &mut request) };
     match rc {
         0.. => Ok(()),

@@ -9,7 +9,7 @@ use std::{
 use libc::{c_int, c_ushort};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
-use super::sockopt::set;
+use super::sockopt::set_raw;
 
 /// A socket for memberships at one device.
 #[derive(Debug)]
@@ -81,6 +81,7 @@ impl Memberships {
             mr_alen: if mac.is_some() { 6 } else { 0 },
             mr_address,
         };
-        set(self.socket.as_fd(), libc::SOL_PACKET, option, &membership)
+        // SAFETY: numbers without padding between them.
+        unsafe { set_raw(self.socket.as_fd(), libc::SOL_PACKET, option, &membership) }
     }
 }

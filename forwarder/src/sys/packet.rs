@@ -42,15 +42,11 @@ pub fn open_for_arp(ifindex: u32) -> io::Result<OwnedFd> {
         op(RETURN, 0, 0, u32::MAX),
         op(RETURN, 0, 0, 0),
     ];
-    let filter = libc::sock_fprog {
-        len: program.len() as u16,
-        filter: program.as_mut_ptr(),
-    };
     let socket = unbound()?;
     let fd = socket.as_fd();
-    sockopt::set(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)?;
-    sockopt::set(fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &1_i32)?;
-    sockopt::set(fd, libc::SOL_PACKET, libc::PACKET_AUXDATA, &1_i32)?;
+    sockopt::attach_program(fd, libc::SO_ATTACH_FILTER, &mut program)?;
+    sockopt::set(fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1)?;
+    sockopt::set(fd, libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)?;
     bind(&socket, ifindex)?;
     Ok(socket)
 }
@@ -61,12 +57,7 @@ pub fn open_for_arp(ifindex: u32) -> io::Result<OwnedFd> {
 ///
 /// What `setsockopt` answers.
 pub fn tell_tags(socket: &OwnedFd) -> io::Result<()> {
-    sockopt::set(
-        socket.as_fd(),
-        libc::SOL_PACKET,
-        libc::PACKET_AUXDATA,
-        &1_i32,
-    )
+    sockopt::set(socket.as_fd(), libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)
 }
 
 /// Takes a frame off a socket: how many of its bytes are in `buffer`, without the outermost VLAN tag, and that tag's VLAN;

@@ -12,9 +12,27 @@ use libc::{c_int, c_void, socklen_t};
 /// `XDP_MAX_TX_SKB_BUDGET` (include/uapi/linux/if_xdp.h, Linux 6.18).
 const XDP_MAX_TX_SKB_BUDGET: c_int = 9;
 
-pub(super) fn set<T>(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) -> io::Result<()> {
+/// Sets an option to a number. One that is something else has another size, which the kernel refuses.
+pub(super) fn set(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+    // SAFETY: all bytes of a number are initialised, and none of them is a pointer.
+    unsafe { set_raw(fd, level, name, &value) }
+}
+
+/// Sets an option.
+///
+/// # Safety
+///
+/// The kernel may read all bytes of the value, so they are initialised; and where the option has a pointer in it, it is to as
+/// much as the option says.
+pub(super) unsafe fn set_raw<T>(
+    fd: BorrowedFd<'_>,
+    level: c_int,
+    name: c_int,
+    value: &T,
+) -> io::Result<()> {
     let value: *const T = value;
-    // SAFETY: the pointer and the length describe `value`, which the kernel only reads.
+    // SAFETY: the pointer and the length describe `value`, which the kernel only reads; what is in it is the caller's
+    // promise.
     let rc = unsafe {
         libc::setsockopt(
             fd.as_raw_fd(),
@@ -31,11 +49,12 @@ pub(super) fn set<T>(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) -
     }
 }
 
-fn get<T>(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &mut T) -> io::Result<()> {
-    let mut length = size_of::<T>() as socklen_t;
-    let value: *mut T = value;
-    // SAFETY: the pointer and the length describe `value`, which the kernel writes; every type that
-    // this is called with is plain numbers, for which any bytes are valid.
+/// Reads an option that is numbers, as many as there are.
+fn get<const N: usize>(fd: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<[u32; N]> {
+    let mut numbers = [0_u32; N];
+    let mut length = size_of_val(&numbers) as socklen_t;
+    let value: *mut u32 = numbers.as_mut_ptr();
+    // SAFETY: the pointer and the length describe the numbers, which the kernel writes; any bytes are valid for them.
     let rc = unsafe {
         libc::getsockopt(
             fd.as_raw_fd(),
@@ -46,10 +65,25 @@ fn get<T>(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &mut T) -> io::R
         )
     };
     if rc == 0 {
-        Ok(())
+        Ok(numbers)
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// Attaches a program of classic BPF: `SO_ATTACH_FILTER` or its like.
+pub(super) fn attach_program(
+    fd: BorrowedFd<'_>,
+    name: c_int,
+    program: &mut [libc::sock_filter],
+) -> io::Result<()> {
+    let len = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: all zero is a valid `sock_fprog`, of no instruction; so its padding is initialised too.
+    let mut whole: libc::sock_fprog = unsafe { std::mem::zeroed() };
+    (whole.len, whole.filter) = (len, program.as_mut_ptr());
+    // SAFETY: the pointer is to `program`, the length is its number of instructions. Options of
+    // SOL_SOCKET that are something else follow no pointer.
+    unsafe { set_raw(fd, libc::SOL_SOCKET, name, &whole) }
 }
 
 /// Raises the number of frames that one `sendto` transmits in copy mode from 32 to `frames`.
@@ -58,7 +92,8 @@ fn get<T>(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &mut T) -> io::R
 ///
 /// ENOPROTOOPT before Linux 6.18, EACCES when `frames` is below 32 or above the TX ring's size.
 pub fn set_xdp_max_tx_budget(fd: BorrowedFd<'_>, frames: u32) -> io::Result<()> {
-    set(fd, libc::SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &frames)
+    let frames = c_int::try_from(frames).unwrap_or(c_int::MAX);
+    set(fd, libc::SOL_XDP, XDP_MAX_TX_SKB_BUDGET, frames)
 }
 
 /// Sets the send buffer in bytes, beyond `net.core.wmem_max` if we may (CAP_NET_ADMIN).
@@ -68,8 +103,8 @@ pub fn set_xdp_max_tx_budget(fd: BorrowedFd<'_>, frames: u32) -> io::Result<()> 
 /// What `setsockopt` answers.
 pub fn force_send_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX / 2);
-    set(fd, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &bytes)
-        .or_else(|_| set(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, &bytes))
+    set(fd, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, bytes)
+        .or_else(|_| set(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes))
 }
 
 /// Bytes of the send buffer as the kernel counts them: twice what was asked for.
@@ -78,9 +113,8 @@ pub fn force_send_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
 ///
 /// What `getsockopt` answers.
 pub fn send_buffer(fd: BorrowedFd<'_>) -> io::Result<usize> {
-    let mut bytes: c_int = 0;
-    get(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, &mut bytes)?;
-    Ok(usize::try_from(bytes).unwrap_or(0))
+    let [bytes] = get(fd, libc::SOL_SOCKET, libc::SO_SNDBUF)?;
+    Ok(bytes as usize)
 }
 
 /// Has system calls on the socket poll the device, instead of interrupts: for `time` microseconds and
@@ -94,9 +128,9 @@ pub fn prefer_busy_poll(fd: BorrowedFd<'_>, time: u32, budget: u16) -> io::Resul
         c_int::try_from(time).unwrap_or(c_int::MAX),
         c_int::from(budget),
     );
-    set(fd, libc::SOL_SOCKET, libc::SO_PREFER_BUSY_POLL, &1_i32)?;
-    set(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL, &time)?;
-    set(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL_BUDGET, &budget)
+    set(fd, libc::SOL_SOCKET, libc::SO_PREFER_BUSY_POLL, 1)?;
+    set(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL, time)?;
+    set(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL_BUDGET, budget)
 }
 
 /// Whether the socket prefers busy polling, and for how many microseconds: what [`prefer_busy_poll`] has
@@ -106,15 +140,9 @@ pub fn prefer_busy_poll(fd: BorrowedFd<'_>, time: u32, budget: u16) -> io::Resul
 ///
 /// What `getsockopt` answers.
 pub fn busy_poll(fd: BorrowedFd<'_>) -> io::Result<(bool, u32)> {
-    let (mut preferred, mut time): (c_int, c_int) = (0, 0);
-    get(
-        fd,
-        libc::SOL_SOCKET,
-        libc::SO_PREFER_BUSY_POLL,
-        &mut preferred,
-    )?;
-    get(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL, &mut time)?;
-    Ok((preferred != 0, time.unsigned_abs()))
+    let [preferred] = get(fd, libc::SOL_SOCKET, libc::SO_PREFER_BUSY_POLL)?;
+    let [time] = get(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL)?;
+    Ok((preferred != 0, time))
 }
 
 /// Sets the receive buffer in bytes, beyond `net.core.rmem_max` if we may (CAP_NET_ADMIN).
@@ -124,8 +152,8 @@ pub fn busy_poll(fd: BorrowedFd<'_>) -> io::Result<(bool, u32)> {
 /// What `setsockopt` answers.
 pub fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX / 2);
-    set(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &bytes)
-        .or_else(|_| set(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, &bytes))
+    set(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, bytes)
+        .or_else(|_| set(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, bytes))
 }
 
 /// Ends the message that the kernel adds to each datagram received: the address that it came to.
@@ -136,8 +164,8 @@ pub fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> 
 pub fn stop_telling_address(fd: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
     let off: c_int = 0;
     match ipv6 {
-        false => set(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, &off),
-        true => set(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, &off),
+        false => set(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, off),
+        true => set(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, off),
     }
 }
 
@@ -167,16 +195,7 @@ pub fn attach_reuseport_selector(fd: BorrowedFd<'_>) -> io::Result<()> {
         op(RETURN_A, 0, 0, 0),
         op(RETURN, 0, 0, 0),
     ];
-    let filter = libc::sock_fprog {
-        len: program.len() as u16,
-        filter: program.as_mut_ptr(),
-    };
-    set(
-        fd,
-        libc::SOL_SOCKET,
-        libc::SO_ATTACH_REUSEPORT_CBPF,
-        &filter,
-    )
+    attach_program(fd, libc::SO_ATTACH_REUSEPORT_CBPF, &mut program)
 }
 
 /// Promiscuous reception on a device for as long as this value lives.
@@ -207,12 +226,9 @@ impl Promiscuous {
             mr_alen: 0,
             mr_address: [0; 8],
         };
-        set(
-            socket.as_fd(),
-            libc::SOL_PACKET,
-            libc::PACKET_ADD_MEMBERSHIP,
-            &membership,
-        )?;
+        let (level, name) = (libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP);
+        // SAFETY: numbers without padding between them.
+        unsafe { set_raw(socket.as_fd(), level, name, &membership)? };
         Ok(Self { _socket: socket })
     }
 }
@@ -225,7 +241,6 @@ impl Promiscuous {
 /// What `getsockopt` answers.
 pub fn receive_drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
     const SK_MEMINFO_DROPS: usize = 8;
-    let mut values = [0_u32; SK_MEMINFO_DROPS + 1];
-    get(fd, libc::SOL_SOCKET, libc::SO_MEMINFO, &mut values)?;
+    let values = get::<{ SK_MEMINFO_DROPS + 1 }>(fd, libc::SOL_SOCKET, libc::SO_MEMINFO)?;
     Ok(values[SK_MEMINFO_DROPS])
 }

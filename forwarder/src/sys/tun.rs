@@ -47,7 +47,7 @@ pub fn open(name: &str) -> io::Result<File> {
 ///
 /// What the kernel answers.
 pub fn set_persistent(tap: &File, stay: bool) -> io::Result<()> {
-    set(tap, libc::TUNSETPERSIST as _, stay.into())
+    set(tap, NumberCommand(libc::TUNSETPERSIST as _), stay.into())
 }
 
 /// From now on only this user may open the tap, and who has CAP_NET_ADMIN.
@@ -56,12 +56,15 @@ pub fn set_persistent(tap: &File, stay: bool) -> io::Result<()> {
 ///
 /// What the kernel answers.
 pub fn set_owner(tap: &File, uid: u32) -> io::Result<()> {
-    set(tap, libc::TUNSETOWNER as _, uid.into())
+    set(tap, NumberCommand(libc::TUNSETOWNER as _), uid.into())
 }
 
-fn set(tap: &File, command: c_ulong, value: c_ulong) -> io::Result<()> {
-    // SAFETY: both commands take a number in place of a pointer (drivers/net/tun.c, `__tun_chr_ioctl`).
-    let rc = unsafe { libc::ioctl(tap.as_raw_fd(), command as _, value) };
+/// A command that takes a number in place of a pointer (drivers/net/tun.c, `__tun_chr_ioctl`).
+struct NumberCommand(c_ulong);
+
+fn set(tap: &File, command: NumberCommand, value: c_ulong) -> io::Result<()> {
+    // SAFETY: such a command takes a number.
+    let rc = unsafe { libc::ioctl(tap.as_raw_fd(), command.0 as _, value) };
     answer(rc)
 }
 

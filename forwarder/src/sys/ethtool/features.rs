@@ -38,7 +38,8 @@ pub fn turn_off(device: &str, names: &[&str]) -> io::Result<()> {
         words[2 + 2 * (bit / 32)] |= 1 << (bit % 32);
     }
     // More than zero: some had been asked for and were not on, or cannot be turned; nobody minds here.
-    exchange(device, &mut words)
+    // SAFETY: the kernel reads as many blocks as the second word says, and there are as many.
+    unsafe { exchange(device, &mut words) }
 }
 
 /// How a feature stands.
@@ -65,7 +66,8 @@ pub fn feature(device: &str, name: &str) -> io::Result<Option<Feature>> {
     // asked for, are on, and can never be changed.
     let mut words = vec![0; 2 + 4 * blocks];
     (words[0], words[1]) = (GET_FEATURES, blocks as u32);
-    exchange(device, &mut words)?;
+    // SAFETY: the kernel writes no more blocks than the second word says, and there are as many.
+    unsafe { exchange(device, &mut words)? };
     let is = |which: usize| words[2 + 4 * (bit / 32) + which] & 1 << (bit % 32) != 0;
     Ok(Some(Feature {
         on: is(2),
@@ -81,13 +83,18 @@ fn feature_names(device: &str) -> io::Result<Vec<String>> {
     for (word, bytes) in info[2..4].iter_mut().zip(mask.chunks_exact(4)) {
         *word = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     }
-    exchange(device, &mut info)?;
-    let count = (info[4] as usize).min(MOST);
-    // struct ethtool_gstrings: the command, which set, its length, and the names. The kernel writes as many as it
-    // has, whatever we say; so there is room for more than that.
+    // SAFETY: one bit is set in the mask, so the kernel writes one length behind it, for which there is a word.
+    unsafe { exchange(device, &mut info)? };
+    let count = info[4] as usize;
+    if count > MOST {
+        return Err(io::Error::other("more features than there can be"));
+    }
+    // struct ethtool_gstrings: the command, which set, its length, and the names.
     let mut strings = vec![0; 3 + MOST * NAME_WORDS];
     (strings[0], strings[1], strings[2]) = (GET_STRINGS, FEATURES, count as u32);
-    exchange(device, &mut strings)?;
+    // SAFETY: the kernel writes as many names as it has, whatever we say (net/ethtool/ioctl.c, `ethtool_get_strings`): as
+    // many as it has just said, a constant of its, for which there is room.
+    unsafe { exchange(device, &mut strings)? };
     let name = |words: &[u32]| {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());

@@ -3,12 +3,14 @@
 
 use std::io;
 
-use super::{exchange, rules::Request};
+use super::{
+    exchange,
+    rules::{GET_FIELDS, Request},
+};
 
-/// `ETHTOOL_GCHANNELS`, `ETHTOOL_GRSSH`, `ETHTOOL_GRXFH`.
+/// `ETHTOOL_GCHANNELS`, `ETHTOOL_GRSSH`.
 const GET_CHANNELS: u32 = 0x3c;
 const GET_RSS: u32 = 0x46;
-const GET_FIELDS: u32 = 0x29;
 
 /// `UDP_V4_FLOW`, `UDP_V6_FLOW`.
 const UDP_IPV4: u32 = 0x02;
@@ -44,7 +46,8 @@ pub fn channels(device: &str) -> io::Result<Channels> {
     // struct ethtool_channels: the command, the most of rx, tx, other, combined, and the same of now.
     let mut words = [0; 9];
     words[0] = GET_CHANNELS;
-    exchange(device, &mut words)?;
+    // SAFETY: the nine words are all of the structure.
+    unsafe { exchange(device, &mut words)? };
     let [_, rx, _, _, combined, rx_now, _, _, combined_now] = words;
     Ok(Channels {
         now: rx_now.saturating_add(combined_now),
@@ -71,15 +74,17 @@ pub fn rss(device: &str) -> io::Result<Rss> {
     // byte of a word, one more, and what is asked for. With lengths of zero the kernel tells them.
     let mut lengths = [0; HEADER];
     lengths[0] = GET_RSS;
-    exchange(device, &mut lengths)?;
+    // SAFETY: with lengths of zero the kernel reads and writes the header alone.
+    unsafe { exchange(device, &mut lengths)? };
     let (entries, key) = (lengths[2], lengths[3]);
     if entries > MOST || key > MOST {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let mut words = vec![0; HEADER + entries as usize + key.div_ceil(4) as usize];
     (words[0], words[2], words[3]) = (GET_RSS, entries, key);
-    // Lengths that are others by now are refused (net/ethtool/ioctl.c, `ethtool_get_rxfh`).
-    exchange(device, &mut words)?;
+    // SAFETY: behind the header is room for as many entries and bytes of the key as the lengths say. Lengths that are others
+    // by now are refused (net/ethtool/ioctl.c, `ethtool_get_rxfh`).
+    unsafe { exchange(device, &mut words)? };
     Ok(read(&words))
 }
 

@@ -16,6 +16,12 @@ const LIST: u32 = 0x30;
 const REMOVE: u32 = 0x31;
 const INSERT: u32 = 0x32;
 
+/// `ETHTOOL_GRXFH`: which fields are hashed.
+pub(super) const GET_FIELDS: u32 = 0x29;
+
+/// Commands that go with a `struct ethtool_rxnfc`.
+const OF_THIS_FORM: [u32; 6] = [COUNT, GET, LIST, REMOVE, INSERT, GET_FIELDS];
+
 /// `UDP_V4_FLOW`, `UDP_V6_FLOW`.
 const UDP_IPV4: u32 = 0x02;
 const UDP_IPV6: u32 = 0x06;
@@ -88,9 +94,14 @@ impl Request {
         self.set_bytes(4 * QUEUE, &u64::from(queue).to_ne_bytes());
     }
 
-    /// The kernel writes no more places than the count says, which is set to no more than there are.
     pub(super) fn send(&mut self, device: &str) -> io::Result<()> {
-        exchange(device, &mut self.0)
+        let of_this_form = OF_THIS_FORM.contains(&self.0[COMMAND]);
+        if !of_this_form || self.0.len() < PLACES + MOST || self.0[RULE_COUNT] as usize > MOST {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        // SAFETY: for each of these the kernel reads and writes a `struct ethtool_rxnfc`, and behind it no more places
+        // than its rule count says, for which there is room.
+        unsafe { exchange(device, &mut self.0) }
     }
 }
 

@@ -129,6 +129,22 @@ fn rules_are_read_as_they_were_written_and_others_are_none_of_ours() {
 }
 
 #[test]
+fn no_more_is_asked_for_than_there_is_room_for() {
+    let refused = |mut request: Request| {
+        let error = request.send("lo").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    };
+    let mut list = Request::new(LIST);
+    list.0[RULE_COUNT] = MOST as u32 + 1;
+    refused(list);
+    let mut short = Request::new(LIST);
+    short.0.pop();
+    refused(short);
+    // ETHTOOL_GREGS: its answer is as long as the device likes.
+    refused(Request::new(0x04));
+}
+
+#[test]
 fn a_device_without_rules_says_so() {
     let flow = flow("to 24500");
     let errno = |device| insert_rule(device, &flow, 0).unwrap_err().raw_os_error();
