@@ -100,6 +100,14 @@ impl Snoop {
         self
     }
 
+    /// The port has this MAC address now.
+    pub fn set_port(&mut self, mac: [u8; 6]) {
+        let breakout = self.0.as_mut().and_then(|parts| parts.breakout.as_mut());
+        if let Some(breakout) = breakout {
+            breakout.set_port(mac);
+        }
+    }
+
     /// From now on these are who has which address.
     pub fn set_neighbours(&mut self, neighbours: Arc<Neighbours>) {
         if let Some(parts) = &mut self.0 {

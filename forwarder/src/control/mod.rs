@@ -357,6 +357,7 @@ impl Control {
                 .configure(&config)
                 .map_err(|e| e.to_string())?;
             self.parts.segment.set_own_mac(device.mac);
+            self.tell_all(|| Command::OwnMac(device.mac));
             self.parts.lan = device;
         }
         Ok(())

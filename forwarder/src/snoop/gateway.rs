@@ -60,6 +60,11 @@ impl Breakout {
         })
     }
 
+    /// Our port has this MAC address now.
+    pub(super) fn set_port(&mut self, mac: [u8; 6]) {
+        self.port = mac;
+    }
+
     /// What becomes of a unicast frame of a machine that lives here, in this segment.
     pub(super) fn turn(&self, frame: &[u8], segment: Segment, known: &Neighbours) -> Turn {
         let Some(header) = EthernetHeader::parse(frame) else {
@@ -172,6 +177,11 @@ mod tests {
         let mut out = Vec::new();
         it.outbox.empty(|frame| out.push(frame.to_vec()));
         assert_eq!(out, [[&ROUTER[..], &PORT, &frame[12..]].concat()]);
+        // The port may be given another address.
+        it.set_port([2, 0, 0, 0, 0, 4]);
+        assert!(it.hand_over(&frame, ROUTER));
+        it.outbox
+            .empty(|out| assert_eq!(out[6..12], [2, 0, 0, 0, 0, 4]));
     }
 
     #[test]

@@ -133,6 +133,8 @@ pub enum Command {
     SendTo(PeerIndex, Vec<Vec<u8>>),
     /// A new snapshot of who has which address.
     Neighbours(Arc<Neighbours>),
+    /// The LAN port has this MAC address now.
+    OwnMac([u8; 6]),
     /// Where frames by AF_XDP leave; what is not in it goes through the socket.
     NextHops(Arc<NextHops>),
     /// From now on note what is injected, or nothing more. Told when the worker does so.

@@ -108,6 +108,7 @@ impl Worker {
             Command::Inject(frames) => self.inject(&frames, now),
             Command::SendTo(peer, frames) => self.send_to(peer, &frames, now),
             Command::Neighbours(all) => self.config.snoop.set_neighbours(all),
+            Command::OwnMac(mac) => self.config.snoop.set_port(mac),
             Command::NextHops(hops) => self.config.uplink.set_next_hops(hops),
             Command::CloseUplinkXdp => self.config.uplink.close_xdp(),
             Command::Note(recorder, done) => {

@@ -125,6 +125,14 @@ fn a_moved_machine_leaves_by_the_clouds_router_and_keeps_its_gateway() {
     let frames = |name: &str| lab.status("cloud").workers[0].counters[name];
     assert!(frames("local_gateway") >= 1);
 
+    // What is handed to the router comes from the port's address, also when that is another.
+    let new = "02:77:00:00:00:bb";
+    run(&lab, "cloud", &format!("ip link set dev lan address {new}"));
+    assert!(within(PATIENCE, || lab.status("cloud").lan.mac == new));
+    let at_router = Listening::at(&lab, "vm2", "lan", &format!("icmp and ether src {new}"));
+    vm1_reaches(&lab, SERVER);
+    at_router.expect(&["10.77.0.50 > 192.0.2.1"]);
+
     // Its neighbours, the gateway itself and what is the site's are where they were.
     vm1_reaches(&lab, "10.77.0.1");
     lab.exec(
