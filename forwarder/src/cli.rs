@@ -12,7 +12,10 @@ use crate::{
     appliance,
     config::Config,
     control::api,
-    doctor::{self, options::DoctorArgs},
+    doctor::{
+        self,
+        options::{DoctorArgs, Wanted},
+    },
     keys,
     options::RunOptions,
     stations::Role,
@@ -159,6 +162,7 @@ fn run(args: RunArgs) -> Result<(), Failure> {
     start_log(args.log);
     let config = load(args)?;
     let key = config.private_key().map_err(Failure::usage)?;
+    let _in_use = keys::InUse::mark(&config.key);
     appliance::run(config, &key).map_err(Failure::running)
 }
 
@@ -196,7 +200,8 @@ fn status(args: &StatusArgs) -> Result<(), Failure> {
 
 /// Gives the exit code.
 fn examine(args: &DoctorArgs) -> Result<u8, Failure> {
-    let report = doctor::run(args).map_err(Failure::running)?;
+    let wanted = Wanted::load(args).map_err(Failure::usage)?;
+    let report = doctor::run(args, &wanted).map_err(Failure::running)?;
     if args.json {
         print_line(&serde_json::to_string_pretty(&report).map_err(Failure::running)?)?;
     } else {

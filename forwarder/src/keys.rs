@@ -1,13 +1,17 @@
 //! The private key's file.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{ErrorKind, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
 use causeway_tunnel::identity::PrivateKey;
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
 
 /// Why a key file could not be used; the text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +59,27 @@ pub fn read(path: &Path) -> Result<PrivateKey, KeyFileError> {
     text.trim()
         .parse()
         .map_err(|e| KeyFileError(format!("key file {shown}: {e}")))
+}
+
+/// That a program works with a key file, for as long as this lives: an advisory lock (flock(2)) of any number of
+/// holders, which the kernel takes back when they end.
+#[derive(Debug)]
+pub struct InUse(#[expect(dead_code, reason = "held, not read")] Option<File>);
+
+impl InUse {
+    /// Marks the file. What cannot be locked is not.
+    pub fn mark(path: &Path) -> Self {
+        let file = File::open(path).ok();
+        Self(file.filter(|file| flock(file, FlockOperation::NonBlockingLockShared).is_ok()))
+    }
+}
+
+/// Whether a program of this machine works with the key file.
+pub fn is_in_use(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else {
+        return false;
+    };
+    flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
 }
 
 /// Writes a private key to a new file of mode 0600.
@@ -114,6 +139,19 @@ mod tests {
         let error = write_new(&path, &PrivateKey::generate()).unwrap_err();
         assert!(error.to_string().contains("not overwritten"));
         assert_eq!(read(&path).unwrap().public(), key.public());
+    }
+
+    #[test]
+    fn whoever_works_with_a_key_is_known() {
+        let dir = Dir::new("keys-in-use");
+        let path = dir.0.join("site.key");
+        assert!(!is_in_use(&path), "there is none");
+        write_new(&path, &PrivateKey::generate()).unwrap();
+        assert!(!is_in_use(&path) && !is_in_use(&path));
+        let both = [InUse::mark(&path), InUse::mark(&path)];
+        assert!(is_in_use(&path));
+        drop(both);
+        assert!(!is_in_use(&path));
     }
 
     #[test]

@@ -12,9 +12,11 @@ use crate::stations::Stations;
 mod allow;
 mod bye;
 mod heard;
+mod train;
 pub use allow::{Allow, AllowedRange};
 pub use bye::{Bye, ByeReason};
 pub use heard::{Heard, HeardLane, SeenAt};
+pub use train::{FEATURE_TRAINS, Train};
 
 /// Version of the control protocol. Both ends must have the same.
 pub const PROTOCOL_VERSION: u16 = 1;
@@ -82,7 +84,7 @@ pub struct Hello {
     /// Largest Ethernet frame that the sender accepts, in bytes, without FCS.
     #[n(3)]
     pub max_frame: u16,
-    /// Bits of optional abilities; unknown bits are ignored. None are defined yet.
+    /// Bits of optional abilities, [`FEATURE_TRAINS`] for one; unknown bits are ignored.
     #[n(4)]
     pub features: u64,
     /// The sender's clock, in seconds since 1970 (UTC); 0 if it does not know the time.
@@ -147,6 +149,8 @@ pub enum Message {
     Heard(Heard),
     /// Type 5, from a site.
     Allow(Allow),
+    /// Type 6.
+    Train(Train),
 }
 
 /// Message types on the wire.
@@ -157,6 +161,7 @@ mod kind {
     pub(super) const BYE: u32 = 3;
     pub(super) const HEARD: u32 = 4;
     pub(super) const ALLOW: u32 = 5;
+    pub(super) const TRAIN: u32 = 6;
 }
 
 impl Message {
@@ -188,6 +193,7 @@ impl Message {
             Message::Bye(body) => cbor.u32(kind::BYE)?.encode(body)?,
             Message::Heard(body) => cbor.u32(kind::HEARD)?.encode(body)?,
             Message::Allow(body) => cbor.u32(kind::ALLOW)?.encode(body)?,
+            Message::Train(body) => cbor.u32(kind::TRAIN)?.encode(body)?,
         };
         Ok(())
     }
@@ -215,6 +221,7 @@ impl Message {
             kind::BYE => Message::Bye(cbor.decode()?),
             kind::HEARD => Message::Heard(cbor.decode()?),
             kind::ALLOW => Message::Allow(cbor.decode()?),
+            kind::TRAIN => Message::Train(cbor.decode()?),
             _ => return Ok(None),
         };
         Ok(Some(message))

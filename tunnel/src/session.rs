@@ -11,6 +11,7 @@ mod control;
 mod counters;
 mod endpoint;
 mod error;
+mod filler;
 mod gate;
 mod handshake;
 mod options;
@@ -34,6 +35,7 @@ use error::Explainer;
 pub use counters::{CounterSnapshot, SessionCounter};
 pub use endpoint::Endpoint;
 pub use error::SessionError;
+pub use filler::Filled;
 pub use options::{MAX_UDP_PAYLOAD, MIN_UDP_PAYLOAD, SessionOptions};
 
 /// Label of the TLS exporter (RFC 8446 section 7.5) for the keys of security associations. RFC

@@ -367,3 +367,31 @@ fn frames_of_other_lengths_are_refused() {
     lane.flush(&mut |_: Run<'_>| panic!("nothing to send"));
     assert_eq!(lane.sequence(), 0);
 }
+
+/// Dummies have the size that was asked for, whatever that of other datagrams is, and are received and nothing more.
+#[test]
+fn dummies_have_their_size() {
+    let now = Instant::now();
+    let (mut tx, mut rx) = (tx_lane(ENDLESS, now, 1_200, RUN), rx_lane(ENDLESS, now));
+    let mut sent: Vec<Vec<u8>> = Vec::new();
+    let mut out = |run: Run<'_>| sent.extend(run.datagrams().map(<[u8]>::to_vec));
+    let asked = [
+        0, 35, 36, 37, 39, 40, 41, 100, 1_200, 1_472, 1_475, 9_000, 60_000,
+    ];
+    for size in asked {
+        tx.dummy(size, now, &mut out).unwrap();
+    }
+    let sizes: Vec<_> = sent.iter().map(Vec::len).collect();
+    assert_eq!(
+        sizes,
+        [
+            36, 36, 36, 36, 36, 40, 40, 100, 1_200, 1_472, 1_472, 9_000, 9_000
+        ]
+    );
+    for datagram in &mut sent {
+        let received = rx
+            .receive(datagram, now, &mut |_| panic!("no frame"))
+            .unwrap();
+        assert_eq!((received.frames, received.newest), (0, true));
+    }
+}

@@ -9,7 +9,7 @@ use std::{
 use causeway_tunnel::{
     aead::Cipher,
     identity::PublicKey,
-    message::{Applied, Hello, PROTOCOL_VERSION, Role as HelloRole},
+    message::{Applied, FEATURE_TRAINS, Hello, PROTOCOL_VERSION, Role as HelloRole},
 };
 
 use crate::stations::Role;
@@ -71,7 +71,7 @@ impl Hellos {
             role: self.role,
             lanes: self.lanes,
             max_frame: self.max_frame,
-            features: 0,
+            features: FEATURE_TRAINS,
             unix_time: unix_time(),
             cipher: self.cipher,
             software: concat!("causeway ", env!("CARGO_PKG_VERSION")).into(),

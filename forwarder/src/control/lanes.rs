@@ -7,12 +7,12 @@
 
 use std::{
     net::SocketAddr,
-    sync::PoisonError,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
 use causeway_tunnel::{
-    message::{Heard, HeardLane, Message, SeenAt},
+    message::{Heard, HeardLane, Message, SeenAt, Train},
     session::Session,
 };
 use tokio::time::{MissedTickBehavior, interval};
@@ -32,6 +32,12 @@ use crate::{
 
 /// How often the peer is told how far we have received.
 const REPORT: Duration = Duration::from_secs(1);
+
+/// Bytes of datagrams that a peer may ask for: in a session, those of all lanes together, and at once for each lane, as
+/// the worker does nothing else meanwhile. A datagram costs it as much as so many bytes before there is anything in it.
+const MOST_TRAINED: usize = 8 << 20;
+const MOST_AT_ONCE: usize = 1 << 20;
+const FOR_EACH: usize = 300;
 
 impl Peer {
     /// Where our lane goes if it carries an SPI of the peer's worker `worker` and the session was accepted.
@@ -135,6 +141,23 @@ impl Control {
                 ),
             }
         }
+    }
+
+    /// The peer would like to see what arrives of datagrams of these sizes.
+    pub(super) fn train(&mut self, index: PeerIndex, id: SessionId, train: &Train) {
+        let peer = &mut self.peers[usize::from(index)];
+        let Some(live) = peer.live.as_mut().filter(|live| live.id == id) else {
+            return;
+        };
+        let sizes = train.sizes.iter();
+        let bytes: usize = sizes.map(|size| usize::from(*size) + FOR_EACH).sum();
+        let in_all = live.trained.saturating_add(bytes * live.send.len());
+        if bytes > MOST_AT_ONCE || in_all > MOST_TRAINED {
+            return debug!("peer {}: it asks for too many datagrams", peer.spec.name);
+        }
+        live.trained = in_all;
+        let sizes: Arc<[u16]> = train.sizes.as_slice().into();
+        self.tell_all(|| Command::Train(index, Arc::clone(&sizes)));
     }
 
     fn move_lane(&mut self, index: PeerIndex, lane: usize, now: Instant) {

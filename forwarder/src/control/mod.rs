@@ -368,6 +368,7 @@ impl Control {
             Message::Stations(stations) => self.take_stations(peer, id, stations),
             Message::Heard(heard) => self.heard(peer, id, &heard),
             Message::Allow(allow) => self.take_allow(peer, id, allow),
+            Message::Train(train) => self.train(peer, id, &train),
             Message::Bye(_) => {}
             Message::Hello(_) | Message::Lanes(_) => {
                 let name = &self.peers[usize::from(peer)].spec.name;

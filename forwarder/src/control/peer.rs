@@ -48,6 +48,8 @@ pub(super) struct Live {
     pub(super) connected: bool,
     /// How often the peer has said what it allows: each time costs a walk through all that was seen.
     pub(super) allows: u32,
+    /// Bytes of datagrams that the peer has asked for.
+    pub(super) trained: usize,
 }
 
 impl Live {

@@ -135,6 +135,7 @@ impl Control {
             send,
             connected: true,
             allows: 0,
+            trained: 0,
         };
         let before = peer.replace(live, now);
         if let Some(call) = peer.call.take() {

@@ -7,7 +7,7 @@ use super::{
     cores::{self, Workers},
     host, interrupts, netdev,
     nic::{self, Offloads},
-    options::DoctorArgs,
+    options::{DoctorArgs, Wanted},
     rss::{self, Spread},
     tree::Tree,
     uplink::{self, Uplink},
@@ -21,14 +21,14 @@ use crate::{
 
 /// All of them. `attached`: whether an XDP program is at the port.
 pub fn checks(
-    args: &DoctorArgs,
+    (args, wanted): (&DoctorArgs, &Wanted),
     lan: &Device,
     running: Option<&Status>,
     uplinks: &[Uplink],
     attached: bool,
 ) -> Vec<Check> {
     let tree = Tree::of_this_machine();
-    let workers = workers(args, lan, running);
+    let workers = workers(wanted, lan, running);
     let mut checks = of_lan_port(&tree, args, lan, running, attached);
     checks.push(interrupts::of_lan(&tree, &lan.name, &workers));
     checks.extend(uplink::checks(&tree, uplinks, running, workers.number));
@@ -44,7 +44,7 @@ pub fn checks(
 }
 
 /// Those of the appliance that runs; else those that one would have.
-fn workers(args: &DoctorArgs, lan: &Device, running: Option<&Status>) -> Workers {
+fn workers(wanted: &Wanted, lan: &Device, running: Option<&Status>) -> Workers {
     match running {
         Some(status) => Workers {
             number: status.workers.len(),
@@ -53,7 +53,7 @@ fn workers(args: &DoctorArgs, lan: &Device, running: Option<&Status>) -> Workers
         },
         None => Workers {
             number: lan.queues as usize,
-            cpus: args.cpus.clone().map(|list| list.0).unwrap_or_default(),
+            cpus: wanted.cpus.clone(),
             usable: Some(placement::usable_cores()),
         },
     }

@@ -18,12 +18,14 @@ pub mod netdev;
 pub mod nic;
 pub mod options;
 pub mod path;
+pub mod peers;
 pub mod plan;
 pub mod platform;
 pub mod port;
 pub mod probe;
 pub mod reach;
 pub mod rss;
+pub mod session;
 pub mod switch;
 pub mod targets;
 pub mod tree;
@@ -41,7 +43,7 @@ use std::{
 use self::{
     check::{Check, Report},
     foreign::Foreign,
-    options::DoctorArgs,
+    options::{DoctorArgs, Wanted},
     plan::{MOST_FRAMES, MOST_TARGETS, Plan},
     platform::Platform,
     port::Port,
@@ -60,9 +62,9 @@ const OVERHEAR: Duration = Duration::from_secs(2);
 /// # Errors
 ///
 /// One line that says why it cannot be examined, and what to do.
-pub fn run(args: &DoctorArgs) -> Result<Report, String> {
+pub fn run(args: &DoctorArgs, wanted: &Wanted) -> Result<Report, String> {
     let start = Instant::now();
-    let device = find_device(args)?;
+    let device = find_device(&wanted.lan)?;
     may_probe()?;
     if !device.is_up {
         return Err(format!(
@@ -71,7 +73,7 @@ pub fn run(args: &DoctorArgs) -> Result<Report, String> {
         ));
     }
     let platform = args.platform.unwrap_or_else(|| detect(&device));
-    let running = running_at(&args.control, &device);
+    let running = running_at(&wanted.control, &device);
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build();
     let runtime = runtime.map_err(|e| format!("cannot wait for answers: {e}"))?;
@@ -79,29 +81,28 @@ pub fn run(args: &DoctorArgs) -> Result<Report, String> {
     // Before anything can be heard of another's probes.
     let turn = Turn::wait(device.index, &device.name)?;
     let port = Port::open(&device)?;
-    let targets = find_targets(args, running.as_ref(), &port)?;
-    let (plan, foreign) = examine(args, &device, running.as_ref(), &port, &targets)?;
+    let targets = find_targets(args, wanted, running.as_ref(), &port)?;
+    let (plan, foreign) = examine((args, wanted), &device, running.as_ref(), &port, &targets)?;
     drop((port, turn));
     let probes = plan.probes().to_vec();
     let vlan = args.vlan.unwrap_or(0);
     let known = running.is_some();
-    let mut checks: Vec<_> = { attached::check(program, known, &args.control) }
+    let mut checks: Vec<_> = { attached::check(program, known, &wanted.control) }
         .into_iter()
         .collect();
     checks.extend(switch::checks(&probes, vlan, &plan.heard(), platform));
     checks.push(foreign);
-    let uplinks = runtime.block_on(uplink::find(running.as_ref(), &args.peer, &device));
+    let uplinks = runtime.block_on(uplink::find(running.as_ref(), &wanted.peers, &device));
     let attached = program == Some(true);
     checks.extend(machine::checks(
-        args,
+        (args, wanted),
         &device,
         running.as_ref(),
         &uplinks,
         attached,
     ));
-    let paths = |status: &Status| path::checks(status, path::local_address);
-    checks.extend(running.iter().flat_map(paths));
-    checks.extend(runtime.block_on(reach::checks(&args.peer)));
+    let paths = peers::checks(args, wanted, running.as_ref(), &device);
+    checks.extend(runtime.block_on(paths));
     Ok(Report {
         interface: device.name,
         platform: platform.name(),
@@ -111,13 +112,10 @@ pub fn run(args: &DoctorArgs) -> Result<Report, String> {
     })
 }
 
-fn find_device(args: &DoctorArgs) -> Result<Device, String> {
-    Device::find(&args.lan.interface()).map_err(|e| match args.lan {
+fn find_device(lan: &LanSpec) -> Result<Device, String> {
+    Device::find(&lan.interface()).map_err(|e| match lan {
         LanSpec::Interface(_) => e.to_string(),
-        _ => format!(
-            "{e}; causeway makes the port of --lan {} when it runs: start it first",
-            args.lan
-        ),
+        _ => format!("{e}; causeway makes the port of --lan {lan} when it runs: start it first"),
     })
 }
 
@@ -149,6 +147,7 @@ fn running_at(control: &str, device: &Device) -> Option<Status> {
 
 fn find_targets(
     args: &DoctorArgs,
+    wanted: &Wanted,
     running: Option<&Status>,
     port: &Port,
 ) -> Result<Vec<Ipv4Addr>, String> {
@@ -156,7 +155,7 @@ fn find_targets(
         return Ok(args.target.clone());
     }
     let read = |file| fs::read_to_string(file).unwrap_or_default();
-    let interface = args.lan.interface();
+    let interface = wanted.lan.interface();
     let mut targets = targets::gateways(&read("/proc/net/route"), &interface);
     // A moved VM would be asked through the tunnel.
     let moved = stations(running);
@@ -185,7 +184,7 @@ fn vlans(running: Option<&Status>) -> impl Iterator<Item = u16> {
 }
 
 fn examine(
-    args: &DoctorArgs,
+    (args, wanted): (&DoctorArgs, &Wanted),
     device: &Device,
     running: Option<&Status>,
     port: &Port,
@@ -194,14 +193,14 @@ fn examine(
     let own = Mac(device.mac);
     let macs = fresh_macs(own, &stations(running))?;
     let _passed = running
-        .map(|_| Passed::new(&args.control, &macs))
+        .map(|_| Passed::new(&wanted.control, &macs))
         .transpose()?;
     let mut foreign = Foreign::new(macs.iter().copied().chain([own]));
     let mut plan = Plan::new(own, args.vlan.unwrap_or(0), targets, macs);
     // A running appliance keeps frames of other VLANs from us, but says which it knows of.
     vlans(running).for_each(|vlan| plan.overhear(vlan));
     port.follow(&mut plan, &mut foreign)?;
-    let after = running.and_then(|_| running_at(&args.control, device));
+    let after = running.and_then(|_| running_at(&wanted.control, device));
     let check = match (running, &after) {
         (Some(before), Some(after)) => foreign::check_running(before, after),
         _ => foreign.check(),

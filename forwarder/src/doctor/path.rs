@@ -1,9 +1,13 @@
 //! The path to each peer, by the status of the appliance that runs at the port.
 
 mod counted;
+mod measured;
+mod nat;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
+pub use self::measured::{checks as measured, not_measured};
+pub use self::nat::{Seen, mapping};
 use super::check::{Check, failing, ok, unknown};
 use crate::status::{LaneStatus, PeerStatus, SessionStatus, Status};
 
@@ -36,11 +40,18 @@ pub fn checks(status: &Status, local: impl Fn(SocketAddr) -> Option<IpAddr>) -> 
         checks.extend(of_peer(peer));
         if let Some(session) = &peer.session {
             let ours = session.remote.parse().ok().and_then(&local);
-            checks.extend(counted::nat(peer, session, ours, &ports));
             checks.push(counted::loss(peer, session));
+            checks.extend(nat::kind(peer, session, ours, &ports));
+            checks.extend(nat::kept(peer, session, ours, &ports));
             checks.push(counted::throughput(peer, session, &status.aead));
         }
     }
+    let seen = status.peers.iter().filter_map(|peer| {
+        let session = peer.session.as_ref()?;
+        let ours = session.remote.parse().ok().and_then(&local);
+        Some(Seen::of(&peer.name, session, ours, &ports))
+    });
+    checks.extend(mapping(&seen.collect::<Vec<_>>()));
     checks
 }
 
@@ -96,6 +107,10 @@ fn path_mtu(peer: &PeerStatus, session: &SessionStatus) -> Check {
     if found > SMALLEST || session.age_s < SETTLED {
         return ok(PATH_MTU, format!("{name}: {found} bytes of UDP payload"));
     }
+    least(name, found)
+}
+
+fn least(name: &str, found: u16) -> Check {
     failing(
         PATH_MTU,
         format!(
@@ -138,6 +153,16 @@ fn esp(peer: &PeerStatus, session: &SessionStatus) -> Check {
         return unknown(
             ESP,
             format!("{name}: the other end does not say what it has received (an older release?)"),
+        );
+    }
+    let here = session.rx_lanes.iter().position(|lane| lane.sequence == 0);
+    if let Some(lane) = here.filter(|_| session.age_s > SETTLED) {
+        return failing(
+            ESP,
+            format!(
+                "{name}: of the other end's lane {lane} nothing arrives here, though QUIC does, and our own arrive there"
+            ),
+            "a firewall that lets only QUIC or only some UDP ports back in: match on addresses and the listening end's port alone",
         );
     }
     let sent: u64 = lanes.iter().map(|lane| lane.sequence).sum();
@@ -188,7 +213,7 @@ mod tests {
         let checks = checks(&status, |_| None);
         let path = checks
             .into_iter()
-            .filter(|c| !matches!(c.name, "loss" | "NAT" | "throughput"));
+            .filter(|c| matches!(c.name, SESSION | PATH_MTU | ESP));
         let words = path.map(|c| match c.verdict {
             Verdict::Ok { .. } => "ok",
             Verdict::Failing { .. } => "failing",

@@ -5,7 +5,8 @@
 //! comes of it that could meddle with one that there is.
 
 use std::{
-    net::{SocketAddr, ToSocketAddrs as _, UdpSocket},
+    net::{SocketAddr, UdpSocket},
+    path::Path,
     time::Duration,
 };
 
@@ -15,7 +16,10 @@ use causeway_tunnel::{
     session::{Endpoint, SessionError, SessionOptions},
 };
 
-use super::check::{Check, failing, ok, unknown};
+use super::{
+    check::{Check, failing, ok, unknown},
+    session::resolve,
+};
 use crate::{control::Hellos, spec::PeerSpec, stations::Role};
 
 const NAME: &str = "handshake";
@@ -39,14 +43,46 @@ pub async fn checks(peers: &[PeerSpec]) -> Vec<Check> {
     checks
 }
 
+/// What else there is to know of a path takes a key that the peer takes.
+pub fn without_key(name: &str) -> Check {
+    unknown(
+        "path",
+        format!(
+            "{name}: path MTU, ESP, loss, NAT and throughput are found out by a session: give --config FILE, or --key FILE, with the key that the other end knows"
+        ),
+    )
+}
+
+/// A session of ours would take the place of that which an appliance has.
+pub fn in_use(name: &str, key: &Path) -> Check {
+    unknown(
+        "path",
+        format!(
+            "{name}: a causeway on this machine works with {}: give --lan and --control (and the network namespace) that it runs with, or stop it first",
+            key.display()
+        ),
+    )
+}
+
+/// An end that listens has nobody to dial.
+pub fn waits(name: &str, listen: Option<SocketAddr>) -> Check {
+    let listen = listen.map_or_else(|| "here".into(), |at| format!("at {at}"));
+    unknown(
+        "session",
+        format!(
+            "{name}: it is the other end that dials, and no causeway listens {listen}: start it, then run `causeway doctor` at the other end, or here again when `causeway status` says that it is up"
+        ),
+    )
+}
+
+/// Something could not be found out.
+pub fn nothing(name: &'static str, why: String) -> Check {
+    unknown(name, why)
+}
+
 async fn dial(peer: &PeerSpec) -> Result<Result<(), SessionError>, String> {
     let address = peer.address.as_deref().ok_or("no address to dial")?;
-    let mut resolved = address
-        .to_socket_addrs()
-        .map_err(|e| format!("{address}: {e}"))?;
-    let to = resolved
-        .next()
-        .ok_or_else(|| format!("{address} has no address"))?;
+    let to = resolve(address).await?;
     let any = match to {
         SocketAddr::V4(_) => "0.0.0.0:0",
         SocketAddr::V6(_) => "[::]:0",

@@ -169,6 +169,20 @@ pub fn stop_telling_address(fd: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
     }
 }
 
+/// The path MTU that the kernel knows for where the socket is connected to, in bytes of the IP packet: that of the
+/// device or of the route, or less if a router has said so by ICMP (ip(7), `IP_MTU`).
+///
+/// # Errors
+///
+/// ENOTCONN if it is not connected.
+pub fn path_mtu(fd: BorrowedFd<'_>, ipv6: bool) -> io::Result<u32> {
+    let [mtu] = match ipv6 {
+        false => get(fd, libc::IPPROTO_IP, libc::IP_MTU)?,
+        true => get(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU)?,
+    };
+    Ok(mtu)
+}
+
 /// Attaches the program that chooses among the sockets of a reuseport group.
 ///
 /// QUIC has the bit 0x40 set in its first byte (RFC 9000, section 17.2, the fixed bit) and goes

@@ -116,6 +116,8 @@ pub enum Command {
     ClearTx(PeerIndex),
     /// Send the peer a few keepalives, a tick apart.
     Probe(PeerIndex),
+    /// Send the peer a dummy of each of these sizes, in bytes of UDP payload, at once.
+    Train(PeerIndex, Arc<[u16]>),
     /// Send and receive at this socket instead of the one before.
     ReplaceSocket(Box<UdpUplink>),
     /// A path learnt by another worker whose lane ends at the same place.

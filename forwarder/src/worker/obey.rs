@@ -90,6 +90,7 @@ impl Worker {
             }
             Command::ClearTx(peer) => self.peers[usize::from(peer)].lane = None,
             Command::Probe(peer) => self.keepalives[usize::from(peer)].opening = OPENING_KEEPALIVES,
+            Command::Train(peer, sizes) => self.train(peer, &sizes, now),
             Command::ReplaceSocket(socket) => self.replace_socket(*socket, now),
             Command::SetPath(peer, path) => self.peers[usize::from(peer)].path = Some(path),
             Command::SetDatagramSize(peer, bytes) => {

@@ -78,6 +78,31 @@ impl Worker {
     }
 }
 
+impl Worker {
+    /// Sends dummies of these sizes.
+    pub(super) fn train(&mut self, peer: PeerIndex, sizes: &[u16], now: Instant) {
+        let tx = &mut self.peers[usize::from(peer)];
+        let (Some(lane), Some(path)) = (&mut tx.lane, &tx.path) else {
+            return;
+        };
+        let (uplink, counters) = (&mut self.config.uplink, &self.counters);
+        let mut out = ToPeer {
+            lone_frame: None,
+            uplink,
+            peer,
+            path,
+            counters,
+        };
+        for size in sizes {
+            if lane.dummy(usize::from(*size), now, &mut out).is_ok() {
+                counters.keepalives.add(1);
+            }
+        }
+        let sent = &counters.peers[usize::from(peer)].tx_datagrams;
+        sent.set(lane.sequence());
+    }
+}
+
 fn copy(statistics: io::Result<XskStatistics>, counters: &[Counter; 4]) {
     let Ok(s) = statistics else { return };
     let values = [

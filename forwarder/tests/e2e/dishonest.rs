@@ -247,6 +247,7 @@ fn a_station_table_out_of_turn_ends_the_session() {
                         | Message::Hello(_)
                         | Message::Heard(_)
                         | Message::Allow(_)
+                        | Message::Train(_)
                         | Message::Bye(_),
                     ) => {}
                     Err(error) => return error.to_string(),
@@ -298,4 +299,42 @@ fn a_late_datagram_of_an_earlier_session_moves_no_lane() {
     // The sender itself may move, as behind a NAT that gives it another port.
     elsewhere.send(&current.seal(&[], NextHeader::Dummy));
     assert!(within(PATIENCE, || path() != Some(address.clone())));
+}
+
+/// A peer gets the datagrams that it asks for, but not so many that others would have to wait.
+#[test]
+fn a_peer_that_asks_for_too_many_datagrams_gets_none() {
+    let lab = Lab::up(&[]);
+    lab.start("cloud", &[]);
+    let site = Insider::new(&lab, "site", "198.51.100.2:0", hello(Role::Site));
+    let way = Way::new(
+        socket(&lab, "site", "198.51.100.2:0"),
+        CLOUD.parse().unwrap(),
+    );
+    let session = site.dial().unwrap();
+    let mut lane = site.lane(&session).unwrap();
+    way.send(&lane.seal(&[], NextHeader::Dummy));
+    let sent = || lab.status("cloud").workers[0].counters["keepalives"];
+    // Those that open the lane.
+    assert!(within(PATIENCE, || sent() == 3));
+    let ask = |sizes: Vec<u16>| {
+        let train = causeway_tunnel::message::Train { sizes };
+        site.wait(session.send(&Message::Train(train))).unwrap();
+    };
+    ask(vec![0; 900_000]);
+    ask(vec![1_000; 100]);
+    assert!(within(PATIENCE, || sent() >= 103));
+    assert_eq!(sent(), 103);
+    for _ in 0..20 {
+        ask(vec![200; 2_000]);
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    // Eight million bytes, 300 counted for each datagram.
+    let most = (8 << 20) / 500;
+    assert!((2_000..most + 200).contains(&sent()), "{}", sent());
+    let status = lab.status("cloud");
+    assert_eq!(
+        (status.peers[0].state.as_str(), status.drops["uplink_full"]),
+        ("up", 0)
+    );
 }

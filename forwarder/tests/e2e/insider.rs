@@ -122,9 +122,9 @@ impl Insider {
 
     /// Names lanes to each other; the one that we send on.
     pub(crate) fn lane(&self, session: &Session) -> Result<Lane, SessionError> {
-        let ours = Spi::new(u32::from_ne_bytes(random()), 0);
+        let ours = |_| u32::from(Spi::new(u32::from_ne_bytes(random()), 0));
         let lanes = Message::Lanes(Lanes {
-            spis: vec![u32::from(ours)],
+            spis: (0..session.hello().lanes).map(ours).collect(),
         });
         let theirs = self.wait(async {
             session.send(&lanes).await?;

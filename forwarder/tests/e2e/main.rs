@@ -13,6 +13,7 @@ mod dead_lanes;
 mod dialling;
 mod dishonest;
 mod doctor;
+mod doctor_path;
 mod duplicates;
 mod flows;
 mod gateway;

@@ -4,7 +4,8 @@ use super::{DatagramSink, Run, RunLimits};
 use crate::bundle::Bundle;
 use crate::sa::{Limits, OutboundSa, SaKeys};
 use crate::wire::{
-    self, BUNDLE_OFFSET, ESP_HEADER, FRAME_LENGTH, MAX_DATAGRAM_SIZE, MIN_ESP, NextHeader,
+    self, ALIGNMENT, BUNDLE_OFFSET, ESP_HEADER, FRAME_LENGTH, MAX_DATAGRAM_SIZE, MIN_ESP,
+    NextHeader,
 };
 use crate::{DropReason, Spi, esp};
 use std::time::Instant;
@@ -160,9 +161,37 @@ impl TxLane {
             self.flush(out);
             return Ok(());
         }
+        self.dummy(MIN_ESP, now, out)
+    }
+
+    /// Sends a dummy of this many bytes of UDP payload, brought to a multiple of 4 from [`MIN_ESP`] to
+    /// [`MAX_DATAGRAM_SIZE`], whatever the size of other datagrams; after what is open, if there is something.
+    ///
+    /// # Errors
+    /// [`DropReason::KeyWorn`] if the key may seal no more.
+    pub fn dummy(
+        &mut self,
+        size: usize,
+        now: Instant,
+        out: &mut impl DatagramSink,
+    ) -> Result<(), DropReason> {
+        self.flush(out);
         self.sa.admit(now, 1)?;
-        seal(&mut self.sa, &mut self.buffer, 0, NextHeader::Dummy);
-        self.hand_out(MIN_ESP, out);
+        let size = size.clamp(MIN_ESP, MAX_DATAGRAM_SIZE);
+        let payload = esp::payload_capacity(size - size % ALIGNMENT);
+        // Padding follows; the smallest has no payload at all.
+        let payload = if size < MIN_ESP + ALIGNMENT {
+            0
+        } else {
+            payload
+        };
+        self.buffer[ESP_HEADER..][..payload].fill(0);
+        let length = seal(&mut self.sa, &mut self.buffer, payload, NextHeader::Dummy);
+        out.send_run(Run {
+            bytes: &self.buffer[..length],
+            segment_size: length,
+        });
+        self.begin_run();
         Ok(())
     }
 

@@ -102,6 +102,11 @@ fn documented_examples() {
         }),
         "000000248204a100818419100119012c19012b825000000000000000000000ffffc0000201195fb4",
     );
+    let sizes = vec![36, 1_200, 1_472];
+    check(
+        Message::Train(Train { sizes }),
+        "0000000d8206a1008318241904b01905c0",
+    );
     let range = AllowedRange {
         first_vlan: 0,
         last_vlan: 100,
@@ -194,6 +199,7 @@ fn any_message() -> impl Strategy<Value = Message> {
         any_allow().prop_map(Message::Allow),
         (any::<u32>(), ".{0,40}").prop_map(|(code, text)| Message::Bye(Bye { code, text })),
         vec(any_heard_lane(), 0..9).prop_map(|lanes| Message::Heard(Heard { lanes })),
+        vec(any::<u16>(), 0..600).prop_map(|sizes| Message::Train(Train { sizes })),
     ]
 }
 
@@ -209,7 +215,7 @@ proptest! {
     #[test]
     fn garbage_is_an_error_or_a_message_but_no_panic(bytes in vec(any::<u8>(), 0..200)) {
         let _ = Message::decode(&bytes);
-        for kind in 0..=5 {
+        for kind in 0..=6 {
             let _ = Message::decode(&[&[0x82, kind][..], &bytes].concat());
         }
     }

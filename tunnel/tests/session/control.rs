@@ -235,3 +235,25 @@ async fn a_dialer_that_moves_keeps_its_session() {
     accepted.send(&lanes(8)).await.unwrap();
     assert_eq!(within(dialed.recv()).await.unwrap(), lanes(8));
 }
+
+/// What fills the path is nobody's message, and the session goes on.
+#[tokio::test]
+async fn a_filled_path_disturbs_no_message() {
+    let (site, cloud) = pair(V4);
+    let (dialed, accepted) = connect(&site, &cloud).await;
+    within(async {
+        let filled = dialed.fill(300_000, Duration::from_secs(10)).await.unwrap();
+        assert!(filled.bytes >= 300_000, "{filled:?}");
+        assert!(filled.time > Duration::ZERO);
+        accepted.send(&lanes(7)).await.unwrap();
+        assert_eq!(dialed.recv().await.unwrap(), lanes(7));
+        drop(accepted);
+        dialed.closed().await;
+        let ended = dialed.fill(300_000, Duration::from_secs(10)).await;
+        assert!(
+            matches!(ended, Err(SessionError::ClosedByPeer(_))),
+            "{ended:?}"
+        );
+    })
+    .await;
+}

@@ -1,17 +1,16 @@
-//! What the ends count on each lane: loss, and the NAT between.
+//! What the ends count on each lane.
 
-use std::net::{IpAddr, SocketAddr};
-
-use super::super::check::{Check, failing, ok, unknown};
+use super::super::check::{Check, failing, ok};
 use crate::status::{AeadStatus, LaneStatus, PeerStatus, SessionStatus};
 
-const LOSS: &str = "loss";
-const NAT: &str = "NAT";
-const THROUGHPUT: &str = "throughput";
+pub(super) const LOSS: &str = "loss";
+pub(super) const THROUGHPUT: &str = "throughput";
 
 /// Lost datagrams above this part of all are worth a look; below 100 datagrams nothing is said.
 const MUCH: f64 = 0.01;
 const ENOUGH: u64 = 100;
+
+pub(super) const LESS_LOSS: &str = "a path with less loss: every lost datagram takes all frames in it along, and TCP inside slows down. Where `xsk_rx_ring_full` or `wan_rx_overflow` grow in `causeway status`, it is this machine";
 
 /// Lost and sent datagrams of all lanes of one direction.
 fn lost(lanes: &[LaneStatus], highest: impl Fn(&LaneStatus) -> Option<u64>) -> Option<(u64, u64)> {
@@ -46,66 +45,9 @@ pub(super) fn loss(peer: &PeerStatus, session: &SessionStatus) -> Check {
         way.is_some_and(|(lost, sent)| sent >= ENOUGH && lost as f64 > MUCH * sent as f64)
     };
     if much(out) || much(back) {
-        return failing(
-            LOSS,
-            seen,
-            "a path with less loss: every lost datagram takes all frames in it along, and TCP inside slows down. Where `xsk_rx_ring_full` or `socket_drops` grow in `causeway status`, it is this machine",
-        );
+        return failing(LOSS, seen, LESS_LOSS);
     }
     ok(LOSS, seen)
-}
-
-/// Whether a NAT is between, by where the peer sees each lane come from. `local` is our address on the way
-/// there, `ports` those of our workers. Nothing to say at a listening end, whose address the peer dialled.
-pub(super) fn nat(
-    peer: &PeerStatus,
-    session: &SessionStatus,
-    local: Option<IpAddr>,
-    ports: &[u16],
-) -> Option<Check> {
-    if !session.dialled {
-        return None;
-    }
-    let name = &peer.name;
-    let seen = session.tx_lanes.iter().map(|lane| {
-        let at: SocketAddr = lane.seen_at.as_deref()?.parse().ok()?;
-        Some((at, *ports.get(lane.worker)?))
-    });
-    let seen: Option<Vec<_>> = seen.collect();
-    let Some(seen) = seen.filter(|seen| !seen.is_empty()) else {
-        // The first report comes within a second, of an older release never.
-        return (session.age_s > super::SETTLED).then(|| {
-            unknown(
-                NAT,
-                format!("{name}: the other end does not say where it sees us (an older release?)"),
-            )
-        });
-    };
-    let first = seen[0].0;
-    let one_address = seen.iter().all(|(at, _)| at.ip() == first.ip());
-    let same_ports = seen.iter().all(|(at, port)| at.port() == *port);
-    let what = match (local == Some(first.ip()), one_address, same_ports) {
-        (true, true, true) => "none: the other end sees our own address and ports".to_owned(),
-        (_, true, true) => format!(
-            "it changes the address to {} and keeps the ports",
-            first.ip()
-        ),
-        (_, true, false) => format!("it changes the address to {} and the ports", first.ip()),
-        (_, false, _) => {
-            let mut all: Vec<_> = seen.iter().map(|(at, _)| at.ip().to_string()).collect();
-            all.sort();
-            all.dedup();
-            format!("it spreads our ports over addresses: {}", all.join(", "))
-        }
-    };
-    let kept = "whether it would map another destination alike, one peer cannot tell; it does not matter, as we dial";
-    Some(ok(
-        NAT,
-        match what.starts_with("none") {
-            true => format!("{name}: {what}"),
-            false => format!("{name}: {what} ({kept})"),
-        },
-    ))
 }
 
 /// What one worker and one connection can do at most, by what is known without sending anything.
@@ -194,41 +136,6 @@ mod tests {
         };
         let check = loss(&peer, &session(vec![old], vec![]));
         assert!(seen(&check).contains("does not count"), "{check:?}");
-    }
-
-    #[test]
-    fn a_nat_is_told_by_what_it_changes() {
-        let ours = Some(IpAddr::from([192, 168, 1, 5]));
-        for (lanes, word) in [
-            (["192.168.1.5:4001", "192.168.1.5:4002"], "none"),
-            (
-                ["203.0.113.9:4001", "203.0.113.9:4002"],
-                "to 203.0.113.9 and keeps the ports",
-            ),
-            (
-                ["203.0.113.9:1024", "203.0.113.9:4002"],
-                "to 203.0.113.9 and the ports",
-            ),
-            (
-                ["203.0.113.9:4001", "203.0.113.8:4002"],
-                "over addresses: 203.0.113.8, 203.0.113.9",
-            ),
-        ] {
-            let lanes = lanes.iter().enumerate().map(|(worker, at)| LaneStatus {
-                worker,
-                ..lane(1, 1, at)
-            });
-            let session = session(lanes.collect(), vec![]);
-            let check = nat(&PeerStatus::default(), &session, ours, &[4_001, 4_002]).unwrap();
-            assert!(seen(&check).contains(word), "{check:?}");
-        }
-        let mut untold = session(vec![LaneStatus::default()], vec![]);
-        assert_eq!(nat(&PeerStatus::default(), &untold, ours, &[1]), None);
-        untold.age_s = 60.0;
-        let check = nat(&PeerStatus::default(), &untold, ours, &[1]).unwrap();
-        assert!(matches!(check.verdict, Verdict::Unknown { .. }));
-        untold.dialled = false;
-        assert_eq!(nat(&PeerStatus::default(), &untold, ours, &[1]), None);
     }
 
     #[test]

@@ -1,0 +1,193 @@
+//! A session with a peer, made by the doctor in the place of the appliance that is to run with the same key.
+//!
+//! It is made like any other, with lanes of its own, and ends by Bye after some seconds; the peer need not know the
+//! difference. Frames that it sends on the lanes are not looked at, and none is sent to it: what goes there are dummies
+//! (RFC 4303, section 2.6), which every end ignores and counts. What arrived of them it tells in `Heard`; what is to
+//! come back it is asked for by `Train`, which earlier releases ignore. `script` has the order of things.
+
+mod lanes;
+mod script;
+
+use std::{
+    net::{SocketAddr, UdpSocket},
+    os::fd::AsFd as _,
+    time::Duration,
+};
+
+use causeway_tunnel::{
+    message::{Bye, ByeReason, FEATURE_TRAINS},
+    session::{Endpoint, Filled, Session, SessionError, SessionOptions},
+};
+use tokio::net::lookup_host;
+
+use self::lanes::Lanes;
+pub use self::lanes::Sockets;
+use super::options::Own;
+use crate::{
+    control::Hellos,
+    spec::PeerSpec,
+    stations::Role,
+    status::SessionStatus,
+    sys::sockopt,
+    uplink::{bind, wildcard},
+};
+
+/// How long the handshake may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Lanes that we send on, each with a UDP port of its own, as a dialling end with so many workers has them.
+pub const LANES: u8 = 2;
+
+/// UDP payload that the protocol allows at most, and what it is short of an IP packet: IPv4, IPv6.
+const MOST_PAYLOAD: u32 = 9_188;
+const HEADERS: [u32; 2] = [28, 48];
+
+/// Why nothing could be measured.
+#[derive(Debug)]
+pub enum Failed {
+    /// There is no session.
+    Session(SessionError),
+    /// Something here: a name, a socket.
+    Here(String),
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    /// Session and lanes, as a running appliance would show them.
+    pub session: SessionStatus,
+    /// Our UDP port of each lane.
+    pub ports: Vec<u16>,
+    /// The largest UDP payload that our link allows, or the configuration.
+    pub ceiling: u16,
+    /// What routers have said of the path by ICMP, in UDP payload: not above the ceiling.
+    pub told: u16,
+    /// The largest dummies that arrived, each way; none: none did, or nobody tells.
+    pub largest: [Option<u16>; 2],
+    /// Dummies sent to see what is lost, and those of them that arrived; each way, by lane.
+    pub trains: [Vec<Train>; 2],
+    /// Whether the peer sends what it is asked for.
+    pub answers: bool,
+    /// What QUIC sent to fill the path.
+    pub filled: Option<Filled>,
+    /// Of a train at once, what came back, and from its first to its last.
+    pub returned: Option<Filled>,
+    /// After which silence of a lane the peer's datagrams still came in to it, or did not.
+    pub silence: Option<(Duration, bool)>,
+}
+
+/// Datagrams of a lane that were sent, and those of them that arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Train {
+    /// Sent.
+    pub sent: u64,
+    /// Arrived.
+    pub arrived: u64,
+}
+
+/// Dials the peer with our key and measures the path; `mtu` is that of our link, in bytes of the IP packet. The
+/// sockets are [`LANES`].
+///
+/// # Errors
+///
+/// Why there is no session.
+pub async fn measure(
+    own: &Own,
+    peer: &PeerSpec,
+    mtu: u32,
+    sockets: &Sockets,
+) -> Result<Measured, Failed> {
+    let address = peer.address.as_deref();
+    let address = address.ok_or_else(|| Failed::Here("no address to dial".into()))?;
+    let to = resolve(address).await.map_err(Failed::Here)?;
+    let mtu = own.max_path_mtu.map_or(mtu, |most| mtu.min(most.into()));
+    let headers = HEADERS[usize::from(to.ip().to_canonical().is_ipv6())];
+    let ceiling = mtu.saturating_sub(headers).clamp(1_200, MOST_PAYLOAD) as u16;
+    let options = SessionOptions {
+        handshake_timeout: PATIENCE,
+        max_udp_payload: ceiling,
+        ..SessionOptions::default()
+    };
+    let (endpoint, session) = dial(own, peer, to, &options).await?;
+    let result = run(&session, sockets, ceiling, own.lane_keepalive).await;
+    let bye = Bye::new(ByeReason::Shutdown, "causeway doctor has seen enough");
+    session.close(bye.clone()).await;
+    endpoint.close(bye).await;
+    result
+}
+
+/// As the role that it is configured for, or whichever the peer does not have.
+async fn dial(
+    own: &Own,
+    peer: &PeerSpec,
+    to: SocketAddr,
+    options: &SessionOptions,
+) -> Result<(Endpoint, Session), Failed> {
+    let role = own.role.unwrap_or(Role::Site);
+    match dial_as(role, own, peer, to, options).await {
+        Err(Failed::Session(SessionError::SameRole { .. })) if own.role.is_none() => {
+            dial_as(Role::Cloud, own, peer, to, options).await
+        }
+        outcome => outcome,
+    }
+}
+
+async fn dial_as(
+    role: Role,
+    own: &Own,
+    peer: &PeerSpec,
+    to: SocketAddr,
+    options: &SessionOptions,
+) -> Result<(Endpoint, Session), Failed> {
+    let socket = bind(wildcard(0), false);
+    let socket = socket.map_err(|e| Failed::Here(format!("no UDP socket: {e}")))?;
+    let hellos = Hellos::new(role, LANES, 1_522, own.cipher).map_err(Failed::Here)?;
+    let hello = move |peer: &_| {
+        let mut hello = hellos.to(peer);
+        hello.software.push_str(" doctor");
+        hello.features &= !FEATURE_TRAINS;
+        hello
+    };
+    let endpoint = Endpoint::new(socket, &own.key, [peer.key], options.clone(), hello);
+    let endpoint = endpoint.map_err(Failed::Session)?;
+    let session = endpoint.dial(to, &peer.key).await;
+    Ok((endpoint, session.map_err(Failed::Session)?))
+}
+
+async fn run(
+    session: &Session,
+    sockets: &Sockets,
+    ceiling: u16,
+    silence: Duration,
+) -> Result<Measured, Failed> {
+    let lanes = Lanes::open(session, sockets).await?;
+    let measured = tokio::select! {
+        measured = script::play(session, &lanes, ceiling, silence) => measured?,
+        why = lanes.work(session) => return Err(why),
+    };
+    let told = told_mtu(session.remote_address()).unwrap_or(u32::MAX);
+    Ok(Measured {
+        told: told.min(ceiling.into()) as u16,
+        ..measured
+    })
+}
+
+/// The first address of a name.
+pub(super) async fn resolve(name: &str) -> Result<SocketAddr, String> {
+    let mut addresses = { lookup_host(name).await }.map_err(|e| format!("{name}: {e}"))?;
+    addresses
+        .next()
+        .ok_or_else(|| format!("{name} has no address"))
+}
+
+/// What the kernel has been told of the path by ICMP, in bytes of UDP payload. Nothing is sent.
+pub(super) fn told_mtu(remote: SocketAddr) -> Option<u32> {
+    let any = match remote {
+        SocketAddr::V4(_) => "0.0.0.0:0",
+        SocketAddr::V6(_) => "[::]:0",
+    };
+    let socket = UdpSocket::bind(any).ok()?;
+    socket.connect(remote).ok()?;
+    let mtu = sockopt::path_mtu(socket.as_fd(), remote.is_ipv6()).ok()?;
+    Some(mtu.saturating_sub(HEADERS[usize::from(remote.is_ipv6())]))
+}

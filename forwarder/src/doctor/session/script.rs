@@ -1,0 +1,310 @@
+//! What is sent when, and what is noted of it.
+//!
+//! 1. Dummies on each lane, until the peer says that it has received on them, for [`SETTLE`] at most.
+//! 2. A hundred small ones on each lane, and as many asked for: what is lost of those is loss.
+//! 3. On the first lane, dummies that become longer and longer, until none arrives: the path MTU for ESP. The highest
+//!    sequence number that the peer tells is the longest. A few are asked for.
+//! 4. The path is filled for a moment, by QUIC; and a long train at once is asked for.
+//! 5. Behind a NAT: nothing is sent on the second lane for as long as the appliance would be silent there, and
+//!    then the peer is asked to send to it.
+//!
+//! Less than 1 MB goes each way.
+
+use std::time::{Duration, Instant};
+
+use causeway_tunnel::{
+    message::{FEATURE_TRAINS, Message, Train as TrainMessage},
+    session::{Filled, Session},
+    wire::MIN_ESP,
+};
+use tokio::time::sleep;
+
+use super::{Failed, Measured, Train, lanes::Lanes};
+use crate::{doctor::path::local_address, status::SessionStatus};
+
+/// How long the first datagrams may take to be heard: the appliance has three opening keepalives in less.
+const SETTLE: Duration = Duration::from_millis(5_100);
+/// Between two of them.
+const OPENING: Duration = Duration::from_millis(250);
+
+/// Datagrams of a lane to see what is lost, their size, and the pause between two.
+const MANY: u64 = 100;
+const SMALL: usize = 100;
+const PACE: Duration = Duration::from_millis(5);
+
+/// Bytes of the longer and longer ones, how often each is sent, and the pause between two: mostly 200 kB in a third
+/// of a second.
+const SIZES: usize = 400_000;
+const TIMES: usize = 2;
+const SIZE_PACE: Duration = Duration::from_millis(2);
+
+/// Bytes that fill the path, there and back, and for how long at most.
+const FILL: usize = 500_000;
+const FILL_TIME: Duration = Duration::from_secs(2);
+
+/// How long an answer may take beyond the round trip.
+const SLACK: Duration = Duration::from_millis(150);
+
+/// Plays it.
+pub(super) async fn play(
+    session: &Session,
+    lanes: &Lanes<'_>,
+    ceiling: u16,
+    silence: Duration,
+) -> Result<Measured, Failed> {
+    let begun = Instant::now();
+    let answers = session.hello().features & FEATURE_TRAINS != 0;
+    let count = lanes.ports().len();
+    open(session, lanes, count, begun, answers).await?;
+    let mut measured = Measured {
+        ports: lanes.ports(),
+        ceiling,
+        answers,
+        ..Measured::default()
+    };
+    let arrives = |lane: &_| matches!(lane, Some(highest) if *highest > 0);
+    let mut sending = lanes.sending();
+    let passes = sending.iter().any(|lane| arrives(&lane.heard));
+    if passes {
+        measured.trains = loss(session, lanes, count, answers).await?;
+        // Of what comes next most may be too long for the path.
+        sending = lanes.sending();
+        measured.largest = sizes(session, lanes, ceiling, answers).await?;
+        if answers {
+            measured.returned = returned(session, lanes, measured.largest[0]).await?;
+        }
+    }
+    let filled = session.fill(FILL, FILL_TIME).await;
+    measured.filled = Some(filled.map_err(Failed::Session)?);
+    if !passes {
+        // What QUIC finds is all that there is.
+        sleep(Duration::from_secs(2)).await;
+    }
+    measured.session = SessionStatus {
+        tx_lanes: sending,
+        ..status(session, lanes, begun)
+    };
+    if answers && passes && is_behind_nat(session, lanes) {
+        measured.silence = Some((silence, outlives(session, lanes, silence).await?));
+    }
+    Ok(measured)
+}
+
+async fn ask(session: &Session, sizes: Vec<u16>) -> Result<(), Failed> {
+    let train = Message::Train(TrainMessage { sizes });
+    session.send(&train).await.map_err(Failed::Session)
+}
+
+async fn open(
+    session: &Session,
+    lanes: &Lanes<'_>,
+    count: usize,
+    begun: Instant,
+    answers: bool,
+) -> Result<(), Failed> {
+    loop {
+        for lane in 0..count {
+            lanes.send(lane, MIN_ESP);
+        }
+        if answers {
+            // It can answer when it knows where to; of three keepalives of its own all may be lost.
+            ask(session, vec![MIN_ESP as u16]).await?;
+        }
+        sleep(OPENING).await;
+        let heard = |lane: &Option<_>| lane.is_some_and(|highest: u64| highest > 0);
+        let there = lanes.sending().iter().all(|lane| heard(&lane.heard));
+        let back = lanes.receiving().iter().all(|lane| lane.sequence > 0);
+        if there && back || begun.elapsed() > SETTLE {
+            return Ok(());
+        }
+    }
+}
+
+/// Has the peer know where our last lane is, to which it sends all of its own: a NAT may have forgotten it since.
+async fn wake(session: &Session, lanes: &Lanes<'_>) {
+    lanes.send(lanes.ports().len() - 1, MIN_ESP);
+    sleep(session.rtt() + SLACK).await;
+}
+
+/// Waits until the peer has told after what was sent until now has arrived, or will not; false: it does not tell.
+async fn told(session: &Session, lanes: &Lanes<'_>) -> bool {
+    let from = Instant::now() + session.rtt() + SLACK;
+    let until = from + Duration::from_millis(2_500);
+    while lanes.told().at.is_none_or(|at| at < from) {
+        if Instant::now() > until {
+            return false;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    true
+}
+
+async fn loss(
+    session: &Session,
+    lanes: &Lanes<'_>,
+    count: usize,
+    answers: bool,
+) -> Result<[Vec<Train>; 2], Failed> {
+    // What came before is none of it.
+    told(session, lanes).await;
+    let (there, back) = (lanes.sending(), lanes.receiving());
+    for round in 0..MANY {
+        for lane in 0..count {
+            lanes.send(lane, SMALL);
+        }
+        if answers && round % 10 == 0 {
+            ask(session, vec![SMALL as u16; 10]).await?;
+        }
+        sleep(PACE).await;
+    }
+    told(session, lanes).await;
+    let after = lanes.sending();
+    let counted = |(before, after): (&_, &_)| counts(before, after);
+    let there = there
+        .iter()
+        .zip(&after)
+        .map(counted)
+        .collect::<Option<Vec<_>>>();
+    let received = lanes.receiving();
+    let asked = if answers { MANY } else { 0 };
+    let back = back.iter().zip(&received).map(|(before, after)| Train {
+        // What got lost at the end leaves no gap in the numbers.
+        sent: (after.sequence - before.sequence).max(asked),
+        arrived: after.received.unwrap_or(0) - before.received.unwrap_or(0),
+    });
+    let there = there.unwrap_or_default();
+    let there = there.into_iter().map(|arrived| Train {
+        sent: MANY,
+        arrived,
+    });
+    Ok([there.collect(), back.collect()])
+}
+
+/// How many datagrams of ours arrived between two looks, if the peer counts.
+fn counts(before: &crate::status::LaneStatus, after: &crate::status::LaneStatus) -> Option<u64> {
+    Some(after.received?.saturating_sub(before.received?))
+}
+
+async fn sizes(
+    session: &Session,
+    lanes: &Lanes<'_>,
+    ceiling: u16,
+    answers: bool,
+) -> Result<[Option<u16>; 2], Failed> {
+    let mut sent = Vec::new();
+    for size in steps(ceiling) {
+        for _ in 0..TIMES {
+            sent.push((lanes.send(0, size), size));
+            sleep(SIZE_PACE).await;
+        }
+    }
+    let mut largest = [None; 2];
+    if told(session, lanes).await {
+        let highest = lanes.sending()[0].heard.unwrap_or(0);
+        let arrived = sent.iter().rev().find(|(sequence, _)| *sequence <= highest);
+        largest[0] = arrived.map(|(_, size)| *size as u16);
+    }
+    if answers {
+        wake(session, lanes).await;
+        lanes.watch();
+        let there = largest[0].unwrap_or(1_200);
+        ask(session, [1_200, there, ceiling].repeat(3)).await?;
+        sleep(session.rtt() + 2 * SLACK).await;
+        largest[1] = match lanes.watched().largest {
+            0 => None,
+            size => Some(size as u16),
+        };
+    }
+    Ok(largest)
+}
+
+/// Sizes from what every path carries to the ceiling, which is among them.
+fn steps(ceiling: u16) -> impl Iterator<Item = usize> {
+    let (least, most) = (1_200, usize::from(ceiling) / 4 * 4);
+    let steps = SIZES / (TIMES * (least + most) / 2);
+    let step = (most - least).div_ceil(steps).next_multiple_of(4).max(4);
+    (least..most).step_by(step).chain([most])
+}
+
+/// What comes back of a long train.
+async fn returned(
+    session: &Session,
+    lanes: &Lanes<'_>,
+    size: Option<u16>,
+) -> Result<Option<Filled>, Failed> {
+    let size = size.unwrap_or(1_200);
+    let count = FILL / usize::from(size) / lanes.receiving().len();
+    wake(session, lanes).await;
+    lanes.watch();
+    ask(session, vec![size; count]).await?;
+    let until = Instant::now() + FILL_TIME;
+    let mut before = 0;
+    loop {
+        sleep(session.rtt() + SLACK).await;
+        let bytes = lanes.watched().bytes;
+        if bytes > 0 && bytes == before || Instant::now() > until {
+            break;
+        }
+        before = bytes;
+    }
+    let watched = lanes.watched();
+    Ok(watched.time.map(|(first, last)| Filled {
+        bytes: watched.bytes,
+        time: last - first,
+    }))
+}
+
+fn is_behind_nat(session: &Session, lanes: &Lanes<'_>) -> bool {
+    let ours = local_address(session.remote_address());
+    let seen = lanes.sending().into_iter().zip(lanes.ports());
+    let mut seen = seen.filter_map(|(lane, port)| Some((lane.seen_at?, port)));
+    ours.is_some_and(|ip| {
+        seen.any(|(at, port)| at != std::net::SocketAddr::new(ip, port).to_string())
+    })
+}
+
+/// Whether the peer still reaches a lane of ours that was silent for so long.
+async fn outlives(session: &Session, lanes: &Lanes<'_>, silence: Duration) -> Result<bool, Failed> {
+    wake(session, lanes).await;
+    // The peer's own keepalives would keep the mapping as well as ours; it sends them when it was silent as long.
+    sleep(silence).await;
+    lanes.watch();
+    ask(session, vec![MIN_ESP as u16; 3]).await?;
+    sleep(session.rtt() + 2 * SLACK).await;
+    Ok(lanes.watched().bytes > 0)
+}
+
+/// The session and the peer's lanes.
+fn status(session: &Session, lanes: &Lanes<'_>, begun: Instant) -> SessionStatus {
+    let software = session.hello().software.escape_debug();
+    SessionStatus {
+        age_s: begun.elapsed().as_secs_f64(),
+        dialled: session.is_dialer(),
+        remote: session.remote_address().to_string(),
+        rtt_s: session.rtt().as_secs_f64(),
+        path_mtu: session.path_mtu(),
+        cipher: session.cipher().to_string(),
+        software: software.take(64).collect(),
+        tx_lanes: Vec::new(),
+        rx_lanes: lanes.receiving(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sizes_are_few_and_the_ceiling_is_among_them() {
+        for ceiling in [1_200, 1_201, 1_252, 1_472, 4_000, 9_188] {
+            let all: Vec<_> = steps(ceiling).collect();
+            assert_eq!(*all.last().unwrap(), usize::from(ceiling) / 4 * 4);
+            assert!(all.iter().all(|size| size % 4 == 0));
+            assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "{all:?}");
+            let bytes: usize = all.iter().sum::<usize>() * TIMES;
+            assert!(bytes + FILL < 1_000_000, "{ceiling}: {bytes}");
+            let fine = ceiling < 1_500;
+            assert!(!fine || all.windows(2).all(|pair| pair[1] - pair[0] == 4));
+        }
+    }
+}
