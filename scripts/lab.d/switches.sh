@@ -3,10 +3,10 @@
 # `site` is the appliance's port in the namespace `old`.
 
 SWITCHES=(hub learning esx esx-promisc-off esx-forged-off esx-both-off esx-learning esx-learning-no-flood reflect
-  libvirt hyperv sriov port-security arp-inspection noisy silent lossy)
+  libvirt hyperv sriov port-security port-shut arp-inspection noisy silent lossy)
 
 # Those that learn; the others forget at once and flood, as a port group in promiscuous mode does.
-LEARNING=(learning esx-learning esx-learning-no-flood libvirt hyperv sriov port-security arp-inspection)
+LEARNING=(learning esx-learning esx-learning-no-flood libvirt hyperv sriov port-security port-shut arp-inspection)
 
 SITE_MAC=02:77:00:00:00:02
 
@@ -56,6 +56,7 @@ shape_switch() {
       site_port learning off
       site_port locked on
       ;;
+    port-shut) shut_at_foreign ;;
     arp-inspection) # as `ip arp inspection validate src-mac`, for what the doctor sends
       filter "iifname site ether saddr $SITE_MAC ether type arp arp saddr ether != $SITE_MAC drop"
       filter "iifname site ether saddr != $SITE_MAC ether type arp arp saddr ether $SITE_MAC drop"
@@ -81,6 +82,7 @@ change_switch() {
   ip -n "$LAB-old" link set br0 type bridge fdb_flush
   set_sysctl dc net/ipv4/conf/eth0/arp_ignore=0
   stop_noise
+  open_port
   shape_switch
   sed -i "s/^SWITCH=.*/SWITCH=$SWITCH/; s/^REFLECT=.*/REFLECT=$REFLECT/" "$LAB_DIR/options"
 }
@@ -108,6 +110,45 @@ table bridge lab {
 }
 add rule bridge lab $hook $1
 END
+}
+
+# Port security that shuts the port (`violation shutdown`): from the first frame with another source on nothing passes,
+# that frame included, and a moment later the link is down.
+shut_at_foreign() {
+  need nft setsid
+  ip netns exec "$LAB-old" nft -f - <<END
+table bridge lab {
+  set shut { type iface_index; size 4; flags dynamic; }
+  chain prerouting {
+    type filter hook prerouting priority -250;
+    meta iif @shut drop
+    iifname site ether saddr != $SITE_MAC add @shut { meta iif } drop
+  }
+  chain forward {
+    type filter hook forward priority -250;
+    meta oif @shut drop
+  }
+}
+END
+  # shellcheck disable=SC2016 # expanded by the inner shell
+  setsid ip netns exec "$LAB-old" sh -c \
+    'until nft list set bridge lab shut | grep -q elements; do sleep 0.02; done; ip link set site down' \
+    >/dev/null 2>&1 </dev/null 9>&- &
+  printf '%s\n' $! >"$LAB_DIR/shut.pid"
+}
+
+open_port() {
+  [[ -f $LAB_DIR/shut.pid ]] || return 0
+  kill -- "-$(<"$LAB_DIR/shut.pid")" 2>/dev/null || true
+  rm -f "$LAB_DIR/shut.pid"
+  ip -n "$LAB-old" link set site up
+  within 5 port_is_up || die "the port of lab '$LAB' does not come up again"
+}
+
+# Both ends have been told, and the bridge forwards.
+port_is_up() {
+  [[ $(ip -n "$LAB-site" -brief link show lan) != *DOWN* ]] &&
+    [[ $(ip netns exec "$LAB-old" bridge link show dev site) == *LOWER_UP*' state forwarding '* ]]
 }
 
 # Some hundred frames a second between two hosts that have nothing to do with the appliance.

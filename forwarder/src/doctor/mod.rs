@@ -48,6 +48,8 @@ use self::{
     platform::Platform,
     port::Port,
     probe::Mac,
+    switch::Meanwhile,
+    tree::Tree,
     turn::Turn,
 };
 use crate::{
@@ -82,15 +84,21 @@ pub fn run(args: &DoctorArgs, wanted: &Wanted) -> Result<Report, String> {
     let turn = Turn::wait(device.index, &device.name)?;
     let port = Port::open(&device)?;
     let targets = find_targets(args, wanted, running.as_ref(), &port)?;
+    let carrier = || Tree::of_this_machine().text(format!("sys/class/net/{}/carrier", device.name));
+    let linked = carrier() == "1";
     let (plan, foreign) = examine((args, wanted), &device, running.as_ref(), &port, &targets)?;
     drop((port, turn));
     let probes = plan.probes().to_vec();
     let vlan = args.vlan.unwrap_or(0);
+    let meanwhile = Meanwhile {
+        heard: plan.heard(),
+        link_lost: linked && carrier() == "0",
+    };
     let known = running.is_some();
     let mut checks: Vec<_> = { attached::check(program, known, &wanted.control) }
         .into_iter()
         .collect();
-    checks.extend(switch::checks(&probes, vlan, &plan.heard(), platform));
+    checks.extend(switch::checks(&probes, vlan, &meanwhile, platform));
     checks.push(foreign);
     let uplinks = runtime.block_on(uplink::find(running.as_ref(), &wanted.peers, &device));
     let attached = program == Some(true);

@@ -94,8 +94,11 @@ impl Port {
         loop {
             let until = match plan.step(Instant::now()) {
                 Step::Send(frame) => {
-                    send(&self.arp, &frame, SendFlags::empty()).map_err(|e| self.explain(e))?;
-                    continue;
+                    match send(&self.arp, &frame, SendFlags::empty()) {
+                        // Without a link the kernel drops it at once: a lost probe, as any.
+                        Ok(_) | Err(Errno::NOBUFS) => continue,
+                        Err(e) => return Err(self.explain(e)),
+                    }
                 }
                 Step::Wait(until) => until,
                 Step::Done if start.elapsed() < SAMPLE => start + SAMPLE,

@@ -3,7 +3,7 @@
 mod vlan;
 
 use super::{
-    check::{Check, failing, ok, unknown},
+    check::{Check, Verdict, failing, ok, unknown},
     platform::{Fault, Platform},
     probe::{Kind, Mac, Probe},
 };
@@ -60,19 +60,39 @@ pub fn diagnose(probes: &[Probe]) -> Option<Diagnosis> {
     row.map(|(_, diagnosis)| *diagnosis)
 }
 
-/// The checks of the switch port, asked in VLAN `vlan` (0: untagged); frames of the VLANs `heard` came in.
-pub fn checks(all: &[Probe], vlan: u16, heard: &[u16], platform: Platform) -> Vec<Check> {
+/// What happened at the port meanwhile.
+#[derive(Clone, Debug, Default)]
+pub struct Meanwhile {
+    /// VLANs whose frames came in (0: untagged).
+    pub heard: Vec<u16>,
+    /// The link was there when the first probe was sent, and is gone now.
+    pub link_lost: bool,
+}
+
+/// The checks of the switch port, asked in VLAN `vlan` (0: untagged).
+pub fn checks(all: &[Probe], vlan: u16, meanwhile: &Meanwhile, platform: Platform) -> Vec<Check> {
     let (probes, elsewhere): (Vec<_>, Vec<_>) =
         { all.iter().cloned() }.partition(|p| p.vlan == vlan);
     let probes = &probes[..];
     let Some(diagnosis) = diagnose(probes) else {
         let wrong = vlan::wrong(ANSWERS, vlan, probes, &elsewhere);
-        return vec![wrong.unwrap_or_else(|| nobody(probes, &vlan::heard(vlan, heard)))];
+        return vec![wrong.unwrap_or_else(|| nobody(probes, &vlan::heard(vlan, &meanwhile.heard)))];
     };
     let mut checks = vec![somebody(probes)];
-    checks.push(receives(diagnosis, probes, platform));
-    checks.push(sends(diagnosis, probes, platform));
-    checks.extend(stays_open(probes, platform));
+    let (shut, open): (Vec<_>, Vec<_>) = stays_open(probes, meanwhile.link_lost, platform)
+        .into_iter()
+        .partition(is_failing);
+    // What was asked after the port was shut says nothing of why.
+    let sends = match shut.is_empty() {
+        true => sends(diagnosis, probes, platform),
+        false => unknown(
+            SENDS,
+            "the port was shut when it showed one: open it, and run this again",
+        ),
+    };
+    checks.extend(shut);
+    checks.extend([receives(diagnosis, probes, platform), sends]);
+    checks.extend(open);
     checks.push(reflects(probes, platform));
     checks.extend(two_hosts(probes));
     checks
@@ -186,7 +206,7 @@ fn sends(diagnosis: Diagnosis, probes: &[Probe], platform: Platform) -> Check {
 }
 
 /// Whether the port still carries its own frames after foreign ones; only asked if none of these passed.
-fn stays_open(probes: &[Probe], platform: Platform) -> Option<Check> {
+fn stays_open(probes: &[Probe], link_lost: bool, platform: Platform) -> Option<Check> {
     let last_foreign = probes.iter().rposition(|p| p.kind == Kind::P3)?;
     let (before, after) = probes.split_at(last_foreign);
     let own = |probes: &[Probe]| {
@@ -196,6 +216,12 @@ fn stays_open(probes: &[Probe], platform: Platform) -> Option<Check> {
     let (before, after) = (own(before), own(after));
     if after.is_empty() {
         None
+    } else if link_lost {
+        Some(failing(
+            ALIVE,
+            "since a frame with a foreign source went out the link is down",
+            platform.mend(Fault::Shut),
+        ))
     } else if after.contains(&true) {
         Some(ok(
             ALIVE,
@@ -213,6 +239,10 @@ fn stays_open(probes: &[Probe], platform: Platform) -> Option<Check> {
             platform.mend(Fault::Shut),
         ))
     }
+}
+
+fn is_failing(check: &Check) -> bool {
+    matches!(check.verdict, Verdict::Failing { .. })
 }
 
 fn reflects(probes: &[Probe], platform: Platform) -> Check {

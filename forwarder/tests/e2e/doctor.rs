@@ -53,6 +53,8 @@ const SWITCHES: &[Row<'_>] = &[
     ("hyperv", "hyperv", ONE, 1, "MacAddressSpoofing On"),
     ("sriov", "sriov", ONE, 1, "spoofchk off"),
     ("port-security", "physical", ONE, 1, "no switchport port-security"),
+    ("port-shut", "physical", ONE, 1, "FAILING  the port stays open"),
+    ("port-shut", "vsphere", BOTH, 1, "FAILING  the port stays open"),
     ("arp-inspection", "physical", ONE, 3, "a filter drops ARP whose sender is not the frame's source"),
     ("noisy", "vsphere", ONE, 0, ""),
     ("silent", "vsphere", ONE, 3, "10.77.0.1 did not answer"),

@@ -1,7 +1,7 @@
 //! What the doctor says of the machine: settings that can be wrong in a lab.
 
 use super::{CAUSEWAY, ONE, doctor};
-use crate::lab::{Lab, shown};
+use crate::lab::{Lab, PATIENCE, shown, within};
 
 /// The exit code, and the line of one check.
 fn line(lab: &Lab, prefix: &[&str], arguments: &[&str], check: &str) -> (i32, String) {
@@ -26,6 +26,7 @@ fn each_setting_of_the_machine_has_its_line() {
     let lab = Lab::up(&["--queues", "2"]);
     everything_is_looked_at(&lab);
     sizes(&lab);
+    no_link(&lab);
     cores_that_may_not_be_used(&lab);
     merging_below_the_port(&lab);
 }
@@ -74,6 +75,22 @@ fn sizes(lab: &Lab) {
         assert!(is == code && line.contains(words), "{is}: {line}");
         link(lab, &format!("ip link set {port} mtu 1500"));
     }
+}
+
+fn no_link(lab: &Lab) {
+    let port = |state| {
+        let set = ["ip", "link", "set", "site", state];
+        lab.exec("old", &set);
+    };
+    port("down");
+    let (code, line) = line(lab, &[], &[], "link");
+    assert!(
+        code == 1 && line.contains("no carrier. Mend: connect the network adapter"),
+        "{line}"
+    );
+    port("up");
+    let up = || doctor(lab, &[], ONE).status.success();
+    assert!(within(PATIENCE, up));
 }
 
 /// As a container's cpuset or the systemd unit would leave it.
