@@ -229,7 +229,7 @@ pub struct LanConfig {
     /// The [`Role`], as a byte, since a map can hold any.
     role: u8,
     /// Bit 0: whether the set of probes is to be asked, while `causeway doctor` works. Bits 1 and 2: the
-    /// [`FloodPolicy`].
+    /// [`FloodPolicy`]. Bit 3: whether at the cloud end strangers are told of.
     flags: u8,
     /// MAC address of the lan port itself.
     mac: [u8; 6],
@@ -261,15 +261,29 @@ impl LanConfig {
     /// The same with this policy.
     pub const fn with_flood(self, policy: FloodPolicy) -> Self {
         Self {
-            flags: self.flags & 1 | (policy as u8) << 1,
+            flags: self.flags & !6 | (policy as u8) << 1,
             ..self
         }
+    }
+
+    /// The same with stations that nobody granted told of, or not: at the cloud end, as long as somebody wants to hear of
+    /// any.
+    pub const fn with_strangers(self, told: bool) -> Self {
+        Self {
+            flags: self.flags & !8 | (told as u8) << 3,
+            ..self
+        }
+    }
+
+    /// The same of a lan port with this address.
+    pub const fn with_mac(self, mac: [u8; 6]) -> Self {
+        Self { mac, ..self }
     }
 
     /// Which broadcasts and multicasts may cross.
     #[inline(always)]
     pub const fn flood(&self) -> FloodPolicy {
-        FloodPolicy::from_bits(self.flags >> 1)
+        FloodPolicy::from_bits(self.flags >> 1 & 3)
     }
 
     /// The same in another epoch.
@@ -287,6 +301,12 @@ impl LanConfig {
     #[inline(always)]
     pub const fn probing(&self) -> bool {
         self.flags & 1 != 0
+    }
+
+    /// Whether stations that nobody granted are told of.
+    #[inline(always)]
+    pub const fn strangers(&self) -> bool {
+        self.flags & 8 != 0
     }
 
     /// Which end this is.
@@ -401,6 +421,13 @@ mod tests {
             assert!(strict.probing() && !strict.with_probes(false).probing());
             assert_eq!(strict.with_probes(false).flood(), FloodPolicy::Nothing);
             assert_eq!(config.flood(), FloodPolicy::All);
+            let told = strict.with_strangers(true);
+            assert!(told.strangers() && told.probing() && !strict.strangers());
+            assert_eq!(told.flood(), FloodPolicy::Nothing);
+            assert!(told.with_flood(FloodPolicy::All).strangers());
+            assert_eq!(told.with_strangers(false), strict);
+            let moved = told.with_mac([9; 6]);
+            assert_eq!((moved.mac(), moved.with_mac(*told.mac())), (&[9; 6], told));
         }
     }
 }

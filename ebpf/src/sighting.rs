@@ -150,6 +150,7 @@ const _: () = assert!(size_of::<SightingPrefix>() == Sighting::HEAD_AT);
 
 /// What is to be told of a frame that had `verdict`, if anything, and of whom.
 ///
+/// Of a stranger only if somebody wants to hear of any: each entry costs the program and user space time.
 /// Of a station that is watched, the frame decides which kind of [`Returned`](SightingKind::Returned) it is: see
 /// [`injected`](crate::injected). Nothing of the lan port's own frames: those alone can have its address.
 #[inline(always)]
@@ -159,7 +160,7 @@ pub fn sighting_of<P: Packet + ?Sized>(
     verdict: Verdict,
 ) -> Option<(SightingKind, StationKey)> {
     let kind = match verdict {
-        Verdict::NotGranted => SightingKind::Unknown,
+        Verdict::NotGranted if config.strangers() => SightingKind::Unknown,
         Verdict::Reflection => SightingKind::Returned,
         _ => return None,
     };

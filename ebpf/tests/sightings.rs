@@ -25,6 +25,12 @@ fn strangers_at_the_cloud_and_away_stations_at_the_site_are_told_of_and_nobody_e
             assert_eq!(case.frame[6..12], station.mac, "{}", case.name);
         }
     }
+    let stranger = tcp(SERVER, STRANGER, &[]);
+    let [nobody, somebody] = [false, true].map(|told| {
+        let config = cases::config(Role::Cloud).with_strangers(told);
+        sighting_of(&stranger[..], &config, Verdict::NotGranted)
+    });
+    assert!(nobody.is_none() && somebody.is_some(), "wants to hear");
     let ours = tcp(SERVER, LAN_PORT, &[]);
     let config = cases::config(Role::Cloud);
     assert_eq!(sighting_of(&ours[..], &config, Verdict::Reflection), None);

@@ -99,7 +99,9 @@ pub fn all() -> Vec<Case> {
 
 /// What the program is told of the lan port in every case.
 pub fn config(role: Role) -> LanConfig {
-    LanConfig::new(role, LAN_PORT).with_probes(true)
+    LanConfig::new(role, LAN_PORT)
+        .with_probes(true)
+        .with_strangers(true)
 }
 
 /// The host's own addresses in every case.

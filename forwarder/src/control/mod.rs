@@ -351,11 +351,8 @@ impl Control {
                 "interface {name} has a new MAC address, {}",
                 MacName(device.mac)
             );
-            let config = self.parts.config.of_lan(device.mac);
-            self.parts
-                .program
-                .configure(&config)
-                .map_err(|e| e.to_string())?;
+            let program = &mut self.parts.program;
+            program.set_mac(device.mac).map_err(|e| e.to_string())?;
             self.parts.segment.set_own_mac(device.mac);
             self.tell_all(|| Command::OwnMac(device.mac));
             self.parts.lan = device;

@@ -238,6 +238,10 @@ impl Control {
         };
         let allow = border::allow_inward(&self.parts.config.vlans, index, allow);
         let changes = cloud.allow(index, allow, now);
+        let strangers = (0..self.peers.len()).any(|p| !cloud.ranges(p as PeerIndex).is_empty());
+        if let Err(e) = self.parts.program.tell_of_strangers(strangers) {
+            warn!("stations that are not granted are not seen: {e}");
+        }
         if self.stations.injected.is_none() && !cloud.ranges(index).is_empty() {
             self.stations.injected = Some(Arc::new(InjectedSources::new(now)));
             self.publish(now);

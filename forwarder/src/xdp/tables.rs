@@ -92,6 +92,30 @@ impl LanProgram {
         }
         self.configure(&config.with_probes(!macs.is_empty()))
     }
+
+    /// Has the program tell of stations that nobody granted, or not: at the cloud end, as long as somebody wants to hear of
+    /// any.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set_probes`](Self::set_probes).
+    pub fn tell_of_strangers(&mut self, told: bool) -> Result<(), XdpError> {
+        let config = self.lan_config.ok_or(XdpError::NotConfigured)?;
+        match config.strangers() == told {
+            true => Ok(()),
+            false => self.configure(&config.with_strangers(told)),
+        }
+    }
+
+    /// The lan port has this MAC address now; all else is as it was.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set_probes`](Self::set_probes).
+    pub fn set_mac(&mut self, mac: [u8; 6]) -> Result<(), XdpError> {
+        let config = self.lan_config.ok_or(XdpError::NotConfigured)?;
+        self.configure(&config.with_mac(mac))
+    }
 }
 
 /// Makes `addresses` what is in the `set`, of which `known` is a copy.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use causeway::status::Status;
+
 use crate::lab::{DC, Lab, PATIENCE, VM1, within};
 
 const VM2: &str = "00:50:56:00:00:51";
@@ -121,6 +123,20 @@ fn without_a_range_nothing_is_learnt() {
     for end in ["site", "cloud"] {
         assert!(lab.status(end).stations.is_empty());
     }
+    // As long as a site wants to hear of any stations its cloud ends look at strangers, else not.
+    assert!(lab.status("cloud").sightings["told"] > 0);
+    lab.stop("site", "TERM");
+    lab.start_without_stations("site", &[]);
+    lab.wait_for_session();
+    let ask = ["arping", "-c", "3", "-w", "1", "-I", "eth0", "10.77.0.1"];
+    assert!(within(PATIENCE, || {
+        let before = lab.status("cloud");
+        assert!(!lab.succeeds("vm1", &ask));
+        let after = lab.status("cloud");
+        let grown = |of: fn(&Status) -> u64| of(&after) > of(&before);
+        assert!(grown(|status| status.verdicts["not_granted"]));
+        !grown(|status| status.sightings.values().sum())
+    }));
 }
 
 /// Stations come and go at the control socket, and those of others do not notice.
