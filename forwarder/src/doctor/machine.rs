@@ -5,7 +5,7 @@ use std::{path::Path, time::SystemTime};
 use super::{
     check::Check,
     cores::{self, Workers},
-    host, interrupts, netdev,
+    host, interrupts, made, netdev,
     nic::{self, Offloads},
     options::{DoctorArgs, Wanted},
     rss::{self, Spread},
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     appliance::placement,
     device::{self, Device},
+    lan_port::LanSpec,
     status::Status,
     sys::ethtool,
 };
@@ -29,7 +30,7 @@ pub fn checks(
 ) -> Vec<Check> {
     let tree = Tree::of_this_machine();
     let workers = workers(wanted, lan, running);
-    let mut checks = of_lan_port(&tree, args, lan, running, attached);
+    let mut checks = of_lan_port(&tree, (args, wanted), lan, running, attached);
     checks.push(interrupts::of_lan(&tree, &lan.name, &workers));
     checks.extend(uplink::checks(&tree, uplinks, running, workers.number));
     checks.extend(of_kernel(&tree));
@@ -52,7 +53,11 @@ fn workers(wanted: &Wanted, lan: &Device, running: Option<&Status>) -> Workers {
             usable: None,
         },
         None => Workers {
-            number: lan.queues as usize,
+            number: match wanted.lan {
+                // A port that is made has as many queues as there are cores, unless --workers says otherwise.
+                LanSpec::Bridge(_) => wanted.cpus.len().max(1),
+                _ => lan.queues as usize,
+            },
             cpus: wanted.cpus.clone(),
             usable: Some(placement::usable_cores()),
         },
@@ -61,7 +66,7 @@ fn workers(wanted: &Wanted, lan: &Device, running: Option<&Status>) -> Workers {
 
 fn of_lan_port(
     tree: &Tree,
-    args: &DoctorArgs,
+    (args, wanted): (&DoctorArgs, &Wanted),
     lan: &Device,
     running: Option<&Status>,
     attached: bool,
@@ -83,7 +88,7 @@ fn of_lan_port(
     };
     vec![
         nic::carrier(lan, &tree.text(format!("sys/class/net/{name}/carrier"))),
-        nic::xdp(lan, &features),
+        made::xdp(tree, lan, &wanted.lan).unwrap_or_else(|| nic::xdp(lan, &features)),
         nic::queues(lan, ethtool::channels(name).ok()),
         rss::of_lan(lan, &Spread::of(name)),
         nic::offloads(lan, &offloads),

@@ -14,6 +14,7 @@ pub mod foreign;
 pub mod host;
 pub mod interrupts;
 pub mod machine;
+pub mod made;
 pub mod netdev;
 pub mod nic;
 pub mod options;
@@ -52,9 +53,7 @@ use self::{
     tree::Tree,
     turn::Turn,
 };
-use crate::{
-    control::api, device::Device, lan_port::LanSpec, preflight, spec::parse_mac, status::Status,
-};
+use crate::{control::api, device::Device, preflight, spec::parse_mac, status::Status};
 
 /// How long is listened for hosts if none is known.
 const OVERHEAR: Duration = Duration::from_secs(2);
@@ -66,7 +65,7 @@ const OVERHEAR: Duration = Duration::from_secs(2);
 /// One line that says why it cannot be examined, and what to do.
 pub fn run(args: &DoctorArgs, wanted: &Wanted) -> Result<Report, String> {
     let start = Instant::now();
-    let device = find_device(&wanted.lan)?;
+    let device = made::find_device(&wanted.lan)?;
     may_probe()?;
     if !device.is_up {
         return Err(format!(
@@ -83,8 +82,9 @@ pub fn run(args: &DoctorArgs, wanted: &Wanted) -> Result<Report, String> {
     // Before anything can be heard of another's probes.
     let turn = Turn::wait(device.index, &device.name)?;
     let port = Port::open(&device)?;
-    let targets = find_targets(args, wanted, running.as_ref(), &port)?;
-    let carrier = || Tree::of_this_machine().text(format!("sys/class/net/{}/carrier", device.name));
+    let targets = find_targets(args, &device, running.as_ref(), &port)?;
+    let tree = Tree::of_this_machine();
+    let carrier = || tree.text(format!("sys/class/net/{}/carrier", device.name));
     let linked = carrier() == "1";
     let (plan, foreign) = examine((args, wanted), &device, running.as_ref(), &port, &targets)?;
     drop((port, turn));
@@ -93,6 +93,7 @@ pub fn run(args: &DoctorArgs, wanted: &Wanted) -> Result<Report, String> {
     let meanwhile = Meanwhile {
         heard: plan.heard(),
         link_lost: linked && carrier() == "0",
+        behind_silence: made::behind_silence(&tree, &device, &wanted.lan),
     };
     let known = running.is_some();
     let mut checks: Vec<_> = { attached::check(program, known, &wanted.control) }
@@ -117,13 +118,6 @@ pub fn run(args: &DoctorArgs, wanted: &Wanted) -> Result<Report, String> {
         checks,
         probes,
         seconds: start.elapsed().as_secs_f64(),
-    })
-}
-
-fn find_device(lan: &LanSpec) -> Result<Device, String> {
-    Device::find(&lan.interface()).map_err(|e| match lan {
-        LanSpec::Interface(_) => e.to_string(),
-        _ => format!("{e}; causeway makes the port of --lan {lan} when it runs: start it first"),
     })
 }
 
@@ -155,7 +149,7 @@ fn running_at(control: &str, device: &Device) -> Option<Status> {
 
 fn find_targets(
     args: &DoctorArgs,
-    wanted: &Wanted,
+    device: &Device,
     running: Option<&Status>,
     port: &Port,
 ) -> Result<Vec<Ipv4Addr>, String> {
@@ -163,11 +157,11 @@ fn find_targets(
         return Ok(args.target.clone());
     }
     let read = |file| fs::read_to_string(file).unwrap_or_default();
-    let interface = wanted.lan.interface();
-    let mut targets = targets::gateways(&read("/proc/net/route"), &interface);
+    let interface = &device.name;
+    let mut targets = targets::gateways(&read("/proc/net/route"), interface);
     // A moved VM would be asked through the tunnel.
     let moved = stations(running);
-    let neighbours = targets::neighbours(&read("/proc/net/arp"), &interface);
+    let neighbours = targets::neighbours(&read("/proc/net/arp"), interface);
     let stayed = neighbours.iter().filter(|(_, mac)| !moved.contains(mac));
     targets.extend(stayed.map(|(ip, _)| ip));
     if targets.is_empty() {

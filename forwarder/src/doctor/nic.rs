@@ -180,7 +180,7 @@ pub fn carrier(device: &Device, text: &str) -> Check {
             NAME,
             "no carrier",
             format!(
-                "connect the network adapter of {} (a VM: \"Connected\" in its settings; a veth: its other end up)",
+                "connect the network adapter of {} (a VM: \"Connected\" in its settings; a veth: its other end up; a tap: start its VM; a bridge: a port with a link in it)",
                 device.name
             ),
         ),

@@ -67,6 +67,8 @@ pub struct Meanwhile {
     pub heard: Vec<u16>,
     /// The link was there when the first probe was sent, and is gone now.
     pub link_lost: bool,
+    /// What else may be the reason if nobody answers here.
+    pub behind_silence: String,
 }
 
 /// The checks of the switch port, asked in VLAN `vlan` (0: untagged).
@@ -76,7 +78,7 @@ pub fn checks(all: &[Probe], vlan: u16, meanwhile: &Meanwhile, platform: Platfor
     let probes = &probes[..];
     let Some(diagnosis) = diagnose(probes) else {
         let wrong = vlan::wrong(ANSWERS, vlan, probes, &elsewhere);
-        return vec![wrong.unwrap_or_else(|| nobody(probes, &vlan::heard(vlan, &meanwhile.heard)))];
+        return vec![wrong.unwrap_or_else(|| nobody(probes, vlan, meanwhile))];
     };
     let mut checks = vec![somebody(probes)];
     let (shut, open): (Vec<_>, Vec<_>) = stays_open(probes, meanwhile.link_lost, platform)
@@ -98,8 +100,9 @@ pub fn checks(all: &[Probe], vlan: u16, meanwhile: &Meanwhile, platform: Platfor
     checks
 }
 
-/// `heard`: what is to be said of VLANs.
-fn nobody(probes: &[Probe], heard: &str) -> Check {
+fn nobody(probes: &[Probe], vlan: u16, meanwhile: &Meanwhile) -> Check {
+    let heard = vlan::heard(vlan, &meanwhile.heard);
+    let else_behind = &meanwhile.behind_silence;
     let mut targets: Vec<_> = probes.iter().map(|p| p.target.to_string()).collect();
     targets.dedup();
     targets.sort();
@@ -108,7 +111,7 @@ fn nobody(probes: &[Probe], heard: &str) -> Check {
         [] => "there is nobody to ask: give --target IP, a host in this LAN such as its gateway"
             .into(),
         _ => format!(
-            "{} did not answer ARP from the port's own address: give --target IP of a host that is up in this LAN, and --vlan N if the port is a trunk{heard}; else the port has no link to it",
+            "{} did not answer ARP from the port's own address: give --target IP of a host that is up in this LAN, and --vlan N if the port is a trunk{heard}; else the port has no link to it{else_behind}",
             targets.join(", ")
         ),
     };

@@ -1,6 +1,7 @@
 //! `causeway doctor` at every switch that the lab has, alone and beside a running appliance.
 
 mod machine;
+mod made;
 mod several;
 mod vlan;
 

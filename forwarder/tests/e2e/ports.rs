@@ -47,7 +47,7 @@ fn interfaces(lab: &Lab, end: &str) -> String {
 }
 
 /// A bridge between the appliance and its LAN.
-fn add_bridge(lab: &Lab, end: &str) {
+pub(crate) fn add_bridge(lab: &Lab, end: &str) {
     for command in [
         "ip link add br0 type bridge ageing_time 30000",
         "ip link set br0 up",
@@ -134,7 +134,7 @@ fn a_port_of_a_bridge_is_a_trunk_with_as_many_queues_as_workers() {
 }
 
 /// A VM's card on a tap of the cloud endpoint, in place of the lab's cable.
-fn vm(lab: &Lab) -> Running {
+pub(crate) fn vm(lab: &Lab) -> Running {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/vm.py");
     let namespace = |name: &str| format!("{}-{name}", lab.name());
     let (cloud, vm1) = (namespace("cloud"), namespace("vm1"));

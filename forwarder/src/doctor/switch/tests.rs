@@ -205,7 +205,7 @@ fn another_vlan_is_named() {
     let ask = |probes: &[Probe], vlan, heard: &[u16]| {
         let meanwhile = Meanwhile {
             heard: heard.to_vec(),
-            link_lost: false,
+            ..Meanwhile::default()
         };
         let checks = super::checks(probes, vlan, &meanwhile, Platform::Unknown);
         let (is, of, text) = first_bad(&checks);
