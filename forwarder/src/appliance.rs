@@ -101,7 +101,8 @@ async fn open(mut config: Config, key: &PrivateKey) -> Result<Parts, String> {
     let hellos = Arc::new(hellos);
     let choice = uplink::choose(&config, &lan, workers).await?;
     let session = session_options(&config, uplink::MAX_UDP_PAYLOAD);
-    let libraries = Libraries::choose(config.aead, config.cipher, session.max_udp_payload.into());
+    let max_udp_payload = session.max_udp_payload;
+    let libraries = Libraries::choose(config.aead, config.cipher, max_udp_payload.into());
     let (endpoint, sockets) = open_sockets(&config, workers, key, &hellos, session)?;
     let (uplink, uplinks) = unite(sockets, choice.xdp);
     let ports = open_ports(&config, workers, &lan, &mut program)?;
@@ -137,6 +138,7 @@ async fn open(mut config: Config, key: &PrivateKey) -> Result<Parts, String> {
         uplinks: addresses,
         uplink: uplink.transpose()?,
         uplink_why: choice.why,
+        max_udp_payload,
         learnt: learnt_inbox,
         punts,
         segment,

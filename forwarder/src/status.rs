@@ -153,6 +153,9 @@ pub struct UplinkStatus {
     /// Generic receive offload at the interfaces that datagrams for the kernel's sockets arrive at, as far as
     /// they are known. Empty with AF_XDP.
     pub gro: BTreeMap<String, String>,
+    /// The largest UDP payload that the search for the path MTU goes to, in bytes; 0: an older release does not tell.
+    #[serde(default)]
+    pub max_udp_payload: u16,
     /// AF_XDP on it, if that is used.
     pub xdp: Option<UplinkXdpStatus>,
 }

@@ -123,6 +123,8 @@ pub struct Parts {
     pub uplink: Option<UplinkPort>,
     /// Why it is, or is not.
     pub uplink_why: String,
+    /// The largest UDP payload that the search for the path MTU goes to.
+    pub max_udp_payload: u16,
     /// Paths learnt by workers.
     pub learnt: mpsc::UnboundedReceiver<LearntPath>,
     /// Frames that workers let us see.

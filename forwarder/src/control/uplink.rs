@@ -124,6 +124,7 @@ impl Control {
                 .states()
                 .map(|(name, state)| (name.to_owned(), state.to_string()))
                 .collect(),
+            max_udp_payload: self.parts.max_udp_payload,
             xdp,
         }
     }

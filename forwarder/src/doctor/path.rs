@@ -17,6 +17,11 @@ const ESP: &str = "ESP passes";
 
 /// A session this old has shown whether its lanes arrive, in seconds.
 const SETTLED: f64 = 5.0;
+/// And one this old has found its path MTU, in seconds, also where each size that is too large is lost in silence.
+const SEARCHED: f64 = 15.0;
+/// What IPv6's header has more than that of IPv4, and what QUIC's search may be short of the truth, in bytes.
+const IPV6_MORE: u16 = 20;
+const SLACK: u32 = 3;
 /// Bytes of UDP payload that QUIC begins with (RFC 9000, section 14.1).
 const SMALLEST: u16 = 1_200;
 
@@ -31,13 +36,18 @@ pub fn local_address(remote: SocketAddr) -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip())
 }
 
-/// The checks of every peer's path; `local` is [`local_address`].
-pub fn checks(status: &Status, local: impl Fn(SocketAddr) -> Option<IpAddr>) -> Vec<Check> {
+/// The checks of every peer's path; `local` is [`local_address`], `told` what routers have said of the path to there, in
+/// bytes of UDP payload ([`super::session::told_mtu`]).
+pub fn checks(
+    status: &Status,
+    local: impl Fn(SocketAddr) -> Option<IpAddr>,
+    told: impl Fn(SocketAddr) -> Option<u32>,
+) -> Vec<Check> {
     let port = |at: &String| at.parse::<SocketAddr>().map_or(0, |at| at.port());
     let ports: Vec<_> = status.workers.iter().map(|w| port(&w.uplink)).collect();
     let mut checks = Vec::new();
     for peer in &status.peers {
-        checks.extend(of_peer(peer));
+        checks.extend(of_peer(peer, status.uplink.max_udp_payload, &told));
         if let Some(session) = &peer.session {
             let ours = session.remote.parse().ok().and_then(&local);
             checks.push(counted::loss(peer, session));
@@ -55,7 +65,11 @@ pub fn checks(status: &Status, local: impl Fn(SocketAddr) -> Option<IpAddr>) -> 
     checks
 }
 
-fn of_peer(peer: &PeerStatus) -> Vec<Check> {
+fn of_peer(
+    peer: &PeerStatus,
+    ceiling: u16,
+    told: impl Fn(SocketAddr) -> Option<u32>,
+) -> Vec<Check> {
     match &peer.session {
         None => vec![no_session(peer)],
         Some(session) => vec![
@@ -70,7 +84,7 @@ fn of_peer(peer: &PeerStatus) -> Vec<Check> {
                     session.cipher
                 ),
             ),
-            path_mtu(peer, session),
+            path_mtu(peer, session, ceiling, told),
             esp(peer, session),
         ],
     }
@@ -102,12 +116,43 @@ fn no_session(peer: &PeerStatus) -> Check {
     }
 }
 
-fn path_mtu(peer: &PeerStatus, session: &SessionStatus) -> Check {
+/// `ceiling` is the largest UDP payload that is looked for, over IPv4; 0: not known.
+fn path_mtu(
+    peer: &PeerStatus,
+    session: &SessionStatus,
+    ceiling: u16,
+    told: impl Fn(SocketAddr) -> Option<u32>,
+) -> Check {
     let (name, found) = (&peer.name, session.path_mtu);
-    if found > SMALLEST || session.age_s < SETTLED {
-        return ok(PATH_MTU, format!("{name}: {found} bytes of UDP payload"));
+    if found <= SMALLEST && session.age_s > SETTLED {
+        return least(name, found);
     }
-    least(name, found)
+    let remote: Option<SocketAddr> = session.remote.parse().ok();
+    let ipv6 = remote.is_some_and(|at| at.is_ipv6());
+    let ceiling = ceiling.saturating_sub(if ipv6 { IPV6_MORE } else { 0 });
+    let seen = format!("{name}: {found} bytes of UDP payload");
+    if found >= ceiling {
+        return ok(PATH_MTU, seen);
+    }
+    let said = { remote.and_then(told) }.is_some_and(|told| told <= u32::from(found) + SLACK);
+    if said {
+        return ok(
+            PATH_MTU,
+            format!("{seen} of {ceiling}; a router says so by ICMP"),
+        );
+    }
+    if session.age_s < SEARCHED {
+        return ok(
+            PATH_MTU,
+            format!("{seen} so far; up to {ceiling} is being looked for"),
+        );
+    }
+    unknown(
+        PATH_MTU,
+        format!(
+            "{seen}, of the {ceiling} that our link or max-path-mtu allows: either the other end allows no more (its link, its max-path-mtu), or larger datagrams are lost on the way without a word (no ICMP). It works, at a cost for each frame; `causeway doctor --config FILE` with causeway stopped tells which"
+        ),
+    )
 }
 
 fn least(name: &str, found: u16) -> Check {
@@ -210,7 +255,7 @@ mod tests {
             peers: vec![peer],
             ..Status::default()
         };
-        let checks = checks(&status, |_| None);
+        let checks = checks(&status, |_| None, |_| None);
         let path = checks
             .into_iter()
             .filter(|c| matches!(c.name, SESSION | PATH_MTU | ESP));
@@ -241,6 +286,43 @@ mod tests {
             ..lane(0, None)
         };
         assert_eq!(verdicts(up(pathless)), ["ok", "ok", "unknown"]);
+    }
+
+    #[test]
+    fn a_path_that_is_narrower_than_the_link_is_told() {
+        let mut peer = up(lane(9, Some(9)));
+        let session = peer.session.as_mut().unwrap();
+        (session.path_mtu, session.remote) = (1_372, "203.0.113.2:24500".into());
+        let session = session.clone();
+        let is = |session: &SessionStatus, ceiling, told: Option<u32>| {
+            path_mtu(&peer, session, ceiling, |_| told).verdict
+        };
+        // What the link allows, or nobody knows.
+        for ceiling in [0, 1_372] {
+            assert!(matches!(
+                is(&session, ceiling, Some(1_472)),
+                Verdict::Ok { .. }
+            ));
+        }
+        assert!(matches!(
+            is(&session, 1_472, Some(1_472)),
+            Verdict::Unknown { .. }
+        ));
+        assert!(matches!(
+            is(&session, 1_472, Some(1_373)),
+            Verdict::Ok { .. }
+        ));
+        let young = SessionStatus {
+            age_s: 6.0,
+            ..session.clone()
+        };
+        assert!(matches!(is(&young, 1_472, None), Verdict::Ok { .. }));
+        let ipv6 = SessionStatus {
+            remote: "[2001:db8::1]:24500".into(),
+            path_mtu: 1_452,
+            ..session
+        };
+        assert!(matches!(is(&ipv6, 1_472, None), Verdict::Ok { .. }));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub async fn checks(
     checks.extend(
         running
             .iter()
-            .flat_map(|s| path::checks(s, path::local_address)),
+            .flat_map(|s| path::checks(s, path::local_address, session::told_mtu)),
     );
     let knows = |peer: &&PeerSpec| {
         let peers = running.iter().flat_map(|status| &status.peers);

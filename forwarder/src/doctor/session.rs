@@ -181,7 +181,7 @@ pub(super) async fn resolve(name: &str) -> Result<SocketAddr, String> {
 }
 
 /// What the kernel has been told of the path by ICMP, in bytes of UDP payload. Nothing is sent.
-pub(super) fn told_mtu(remote: SocketAddr) -> Option<u32> {
+pub fn told_mtu(remote: SocketAddr) -> Option<u32> {
     let any = match remote {
         SocketAddr::V4(_) => "0.0.0.0:0",
         SocketAddr::V6(_) => "[::]:0",

@@ -103,6 +103,11 @@ fn write_uplink(out: &mut Exposition, uplink: &UplinkStatus) {
         ("copy_mode", xdp.map_or("", |x| &x.copy_mode)),
     ];
     info.sample(&labels, 1);
+    out.gauge(
+        "uplink_max_udp_payload_bytes",
+        "UDP payload that the search for the path MTU goes to, 28 bytes less than the IP packet.",
+    )
+    .value(uplink.max_udp_payload);
     let Some(xdp) = xdp else { return };
     out.gauge(
         "uplink_queues",
