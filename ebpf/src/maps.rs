@@ -21,6 +21,8 @@ pub const COUNTERS: &str = "COUNTERS";
 pub const LAN_SOCKETS: &str = "LAN_SOCKETS";
 /// Ring buffer of [`Sighting`](crate::Sighting), of [`SIGHTINGS_BYTES`].
 pub const SIGHTINGS: &str = "SIGHTINGS";
+/// LRU hash map: [`Told::key`](crate::sighting::Told::key) to [`Told`](crate::sighting::Told), [`MAX_TOLD`] entries.
+pub const TOLD: &str = "TOLD";
 /// Hash map, used as a set: the stations (each a [`StationKey`]) whose injected frames the workers note.
 pub const WATCHED: &str = "WATCHED";
 /// Array of [`injected::ELEMENTS`](crate::injected::ELEMENTS) of 64 bytes, which user space has in its memory: the

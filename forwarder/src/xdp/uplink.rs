@@ -18,6 +18,19 @@ use super::{
     program, set_socket, sums, tables, take_map, test_run,
 };
 
+/// The lan port's tables are in the object as well, and the library makes all that there are: as small as the kernel lets
+/// them be, for this program has no use for them.
+const OF_THE_LAN_PORT: [(&str, u32); 7] = [
+    (maps::STATIONS, 1),
+    (maps::OWN_ADDRESSES, 1),
+    (maps::PROBES, 1),
+    (maps::WATCHED, 1),
+    (maps::TOLD, 1),
+    (maps::INJECTED, 1),
+    // Bytes: a page.
+    (maps::SIGHTINGS, 4_096),
+];
+
 /// The uplink's XDP program in the kernel, with its maps. Dropping it detaches it.
 ///
 /// Until it is configured and has ports, addresses and sockets, it passes every frame to the kernel.
@@ -48,12 +61,11 @@ impl UplinkProgram {
     ///
     /// As for [`load`](Self::load).
     pub fn load_object(object: &[u8]) -> Result<Self, XdpError> {
-        // The lan port's tables are in the object as well, and would be made a second time: small.
-        let mut ebpf = EbpfLoader::new()
-            .map_max_entries(maps::STATIONS, 1)
-            .map_max_entries(maps::OWN_ADDRESSES, 1)
-            .load(object)
-            .map_err(load_error)?;
+        let mut loader = EbpfLoader::new();
+        for (map, size) in OF_THE_LAN_PORT {
+            loader.map_max_entries(map, size);
+        }
+        let mut ebpf = loader.load(object).map_err(load_error)?;
         program(&mut ebpf, maps::UPLINK_PROGRAM)?
             .load()
             .map_err(load_error)?;

@@ -51,6 +51,33 @@ fn auto_is_udp_on_a_device_without_zero_copy_and_says_why() {
     assert!(!wan.contains("xdp"), "{wan}");
 }
 
+/// What the kernel has for the maps of a process, in bytes.
+fn maps_of(lab: &Lab) -> u64 {
+    let of = format!("/proc/{}/fdinfo", lab.status("site").pid);
+    let files = std::fs::read_dir(of).unwrap().flatten();
+    let texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
+    let maps = texts.filter(|text| text.contains("map_type:"));
+    let bytes = |text: &str| {
+        let line = text.lines().find_map(|l| l.strip_prefix("memlock:"));
+        line.unwrap().trim().parse::<u64>().unwrap()
+    };
+    maps.map(|text| bytes(&text)).sum()
+}
+
+/// The program of the uplink does not come with the tables of the LAN port.
+#[test]
+fn the_uplinks_program_has_no_tables_that_it_does_not_use() {
+    let lab = Lab::up(&[]);
+    let [udp, xdp] = ["udp", "xdp"].map(|uplink| {
+        lab.start("site", &["--uplink", uplink]);
+        let bytes = maps_of(&lab);
+        lab.stop("site", "TERM");
+        bytes
+    });
+    println!("{udp} bytes of maps, with a program on the uplink {xdp}");
+    assert!(udp > 1_000_000 && (udp..udp + 500_000).contains(&xdp));
+}
+
 /// On the wire: every checksum is right or, over IPv4, UDP's is none; and nobody is told that a port
 /// were unreachable, however full of ESP it is.
 fn what_is_on_the_wire(family: &str) {
