@@ -1,9 +1,14 @@
 //! The paths to the peers, each by what tells most of it without disturbing anybody.
 
+use std::net::SocketAddr;
+
+use causeway_tunnel::session::SessionError;
+
 use super::{
     check::Check,
     options::{DoctorArgs, Own, Wanted},
-    path, reach, session,
+    path, reach,
+    session::{self, Failed, Measured},
 };
 use crate::{
     device::{self, Device},
@@ -51,23 +56,50 @@ pub async fn checks(
 
 /// The paths to peers, by sessions with our key, one after the other.
 async fn measure(own: &Own, peers: &[PeerSpec], device: &Device) -> Vec<Check> {
-    let sockets = match session::Sockets::open(session::LANES) {
-        Ok(sockets) => sockets,
-        Err(e) => return vec![reach::nothing("session", format!("no UDP socket: {e}"))],
-    };
     let mtu = device::largest_mtu(&device.name);
-    let (mut checks, mut seen) = (Vec::new(), Vec::new());
-    for spec in peers {
-        if spec.address.is_none() {
-            checks.push(reach::waits(&spec.name, own.listen));
-            continue;
+    let mut found = Found::default();
+    let (dialled, waits): (Vec<_>, Vec<_>) =
+        { peers.iter().cloned() }.partition(|p| p.address.is_some());
+    if !dialled.is_empty() {
+        let sockets = match session::Sockets::open(session::LANES) {
+            Ok(sockets) => sockets,
+            Err(e) => return vec![reach::nothing("session", format!("no UDP socket: {e}"))],
+        };
+        for peer in &dialled {
+            let outcome = session::measure(own, peer, mtu, &sockets).await;
+            found.note(peer, outcome);
         }
-        let measured = match session::measure(own, spec, mtu, &sockets).await {
+    }
+    if let Some(at) = own.listen.filter(|_| !waits.is_empty()) {
+        let tell = |peer: &PeerSpec, outcome| found.note(peer, outcome);
+        let refused = session::listen(own, at, &waits, mtu, tell).await;
+        found.note_missing(&waits, at, &refused);
+    } else {
+        found
+            .checks
+            .extend(waits.iter().map(|peer| reach::no_address(&peer.name)));
+    }
+    let Found {
+        mut checks, seen, ..
+    } = found;
+    checks.extend(path::mapping(&seen));
+    checks
+}
+
+/// What the sessions have shown.
+#[derive(Default)]
+struct Found {
+    checks: Vec<Check>,
+    seen: Vec<path::Seen>,
+    heard: Vec<String>,
+}
+
+impl Found {
+    fn note(&mut self, spec: &PeerSpec, outcome: Result<Measured, Failed>) {
+        self.heard.push(spec.name.clone());
+        let measured = match outcome {
             Ok(measured) => measured,
-            Err(failed) => {
-                checks.push(path::not_measured(&spec.name, &failed));
-                continue;
-            }
+            Err(failed) => return self.checks.push(path::not_measured(&spec.name, &failed)),
         };
         let local = measured.session.remote.parse().ok();
         let local = local.and_then(path::local_address);
@@ -76,14 +108,25 @@ async fn measure(own: &Own, peers: &[PeerSpec], device: &Device) -> Vec<Check> {
             session: Some(measured.session.clone()),
             ..PeerStatus::default()
         };
-        checks.extend(path::measured(&peer, &measured, local));
-        seen.push(path::Seen::of(
-            &spec.name,
-            &measured.session,
-            local,
-            &measured.ports,
-        ));
+        self.checks.extend(path::measured(&peer, &measured, local));
+        let seen = path::Seen::of(&spec.name, &measured.session, local, &measured.ports);
+        self.seen.push(seen);
     }
-    checks.extend(path::mapping(&seen));
-    checks
+
+    /// Those that have not dialled us.
+    fn note_missing(
+        &mut self,
+        peers: &[PeerSpec],
+        at: SocketAddr,
+        outcome: &Result<Option<SessionError>, String>,
+    ) {
+        let missing = peers.iter().filter(|peer| !self.heard.contains(&peer.name));
+        let checks: Vec<_> = { missing }
+            .map(|peer| match outcome {
+                Err(why) => reach::nothing("session", format!("{}: {why}", peer.name)),
+                Ok(refused) => reach::silent(&peer.name, at, refused.as_ref()),
+            })
+            .collect();
+        self.checks.extend(checks);
+    }
 }

@@ -64,14 +64,25 @@ pub fn in_use(name: &str, key: &Path) -> Check {
     )
 }
 
-/// An end that listens has nobody to dial.
-pub fn waits(name: &str, listen: Option<SocketAddr>) -> Check {
-    let listen = listen.map_or_else(|| "here".into(), |at| format!("at {at}"));
+/// The other end dials, and we do not know where it would find us.
+pub fn no_address(name: &str) -> Check {
     unknown(
         "session",
         format!(
-            "{name}: it is the other end that dials, and no causeway listens {listen}: start it, then run `causeway doctor` at the other end, or here again when `causeway status` says that it is up"
+            "{name}: no address to dial: give --peer {name}=PUBKEY@HOST:PORT, or, where it is the other end that dials, --config with listen"
         ),
+    )
+}
+
+/// The other end dials, and has not; or somebody has who may be meant.
+pub fn silent(name: &str, at: SocketAddr, refused: Option<&SessionError>) -> Check {
+    let who = refused.map_or_else(
+        || "is causeway running there, and does UDP to that port get here (firewall, security group)? `causeway doctor --config FILE` there tells as much".into(),
+        ToString::to_string,
+    );
+    unknown(
+        "session",
+        format!("{name}: nobody with its key has dialled {at}: {who}"),
     )
 }
 

@@ -15,10 +15,12 @@ use std::{
 };
 
 use causeway_tunnel::{
-    message::{Bye, ByeReason, FEATURE_TRAINS},
+    identity::PublicKey,
+    message::{Bye, ByeReason, FEATURE_TRAINS, Hello},
     session::{Endpoint, Filled, Session, SessionError, SessionOptions},
 };
-use tokio::net::lookup_host;
+use socket2::SockRef;
+use tokio::{net::lookup_host, time::timeout};
 
 use self::lanes::Lanes;
 pub use self::lanes::Sockets;
@@ -34,6 +36,9 @@ use crate::{
 
 /// How long the handshake may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long is waited for somebody to dial: who does tries every second or two.
+const CALL: Duration = Duration::from_secs(6);
 
 /// Lanes that we send on, each with a UDP port of its own, as a dialling end with so many workers has them.
 pub const LANES: u8 = 2;
@@ -100,20 +105,100 @@ pub async fn measure(
     let address = peer.address.as_deref();
     let address = address.ok_or_else(|| Failed::Here("no address to dial".into()))?;
     let to = resolve(address).await.map_err(Failed::Here)?;
+    let ceiling = ceiling(own, mtu, to);
+    let options = options(ceiling);
+    let (endpoint, session) = dial(own, peer, to, &options).await?;
+    let result = run(&session, sockets, ceiling, own.lane_keepalive).await;
+    session.close(farewell()).await;
+    endpoint.close(farewell()).await;
+    result
+}
+
+/// Waits for peers that dial us, measures the path to each, and tells; ends when nobody has called for a while, with
+/// why not, if somebody tried. `mtu` is that of our link, in bytes of the IP packet.
+///
+/// # Errors
+///
+/// The port is not to be had.
+pub async fn listen(
+    own: &Own,
+    at: SocketAddr,
+    peers: &[PeerSpec],
+    mtu: u32,
+    mut tell: impl FnMut(&PeerSpec, Result<Measured, Failed>),
+) -> Result<Option<SessionError>, String> {
+    let cannot = |e: std::io::Error| {
+        format!("cannot listen at {at}: {e}; is it taken, or not an address of ours?")
+    };
+    // Alone at first: a port that another program shares would be bound like a free one.
+    let quic = bind(at, false).map_err(cannot)?;
+    SockRef::from(&quic).set_reuse_port(true).map_err(cannot)?;
+    let sockets = Sockets::beside(&quic).map_err(cannot)?;
+    let hello = make_hello(own.role.unwrap_or(Role::Cloud), sockets.count(), own)?;
+    // Of either family; what is measured has a ceiling of its own.
+    let options = options(ceiling(own, mtu, SocketAddr::from(([0; 4], 0))));
+    let keys = peers.iter().map(|peer| peer.key);
+    let endpoint = Endpoint::new(quic, &own.key, keys, options, hello);
+    let endpoint = endpoint.map_err(|e| e.to_string())?;
+    let mut waiting: Vec<_> = peers.iter().collect();
+    let mut refused = None;
+    while !waiting.is_empty() {
+        let Ok(Some(accepted)) = timeout(CALL, endpoint.accept()).await else {
+            break;
+        };
+        let session = match accepted {
+            Ok(session) => session,
+            Err(error) => {
+                refused = Some(error);
+                continue;
+            }
+        };
+        let Some(place) = waiting.iter().position(|peer| peer.key == session.peer()) else {
+            continue;
+        };
+        let ceiling = ceiling(own, mtu, session.remote_address());
+        let outcome = run(&session, &sockets, ceiling, own.lane_keepalive).await;
+        // Of several attempts at once the peer keeps one.
+        if !matches!(outcome, Err(Failed::Session(SessionError::ClosedByPeer(_)))) {
+            tell(waiting.remove(place), outcome);
+        }
+        session.close(farewell()).await;
+    }
+    endpoint.close(farewell()).await;
+    Ok(refused)
+}
+
+fn farewell() -> Bye {
+    Bye::new(ByeReason::Shutdown, "causeway doctor has seen enough")
+}
+
+/// The largest UDP payload to there.
+fn ceiling(own: &Own, mtu: u32, to: SocketAddr) -> u16 {
     let mtu = own.max_path_mtu.map_or(mtu, |most| mtu.min(most.into()));
     let headers = HEADERS[usize::from(to.ip().to_canonical().is_ipv6())];
-    let ceiling = mtu.saturating_sub(headers).clamp(1_200, MOST_PAYLOAD) as u16;
-    let options = SessionOptions {
+    mtu.saturating_sub(headers).clamp(1_200, MOST_PAYLOAD) as u16
+}
+
+fn options(ceiling: u16) -> SessionOptions {
+    SessionOptions {
         handshake_timeout: PATIENCE,
         max_udp_payload: ceiling,
         ..SessionOptions::default()
-    };
-    let (endpoint, session) = dial(own, peer, to, &options).await?;
-    let result = run(&session, sockets, ceiling, own.lane_keepalive).await;
-    let bye = Bye::new(ByeReason::Shutdown, "causeway doctor has seen enough");
-    session.close(bye.clone()).await;
-    endpoint.close(bye).await;
-    result
+    }
+}
+
+fn make_hello(
+    role: Role,
+    lanes: u8,
+    own: &Own,
+) -> Result<impl Fn(&PublicKey) -> Hello + Send + Sync + 'static, String> {
+    let hellos = Hellos::new(role, lanes, 1_522, own.cipher)?;
+    Ok(move |peer: &PublicKey| {
+        let mut hello = hellos.to(peer);
+        hello.software.push_str(" doctor");
+        hello.features &= !FEATURE_TRAINS;
+        hello
+    })
 }
 
 /// As the role that it is configured for, or whichever the peer does not have.
@@ -141,13 +226,7 @@ async fn dial_as(
 ) -> Result<(Endpoint, Session), Failed> {
     let socket = bind(wildcard(0), false);
     let socket = socket.map_err(|e| Failed::Here(format!("no UDP socket: {e}")))?;
-    let hellos = Hellos::new(role, LANES, 1_522, own.cipher).map_err(Failed::Here)?;
-    let hello = move |peer: &_| {
-        let mut hello = hellos.to(peer);
-        hello.software.push_str(" doctor");
-        hello.features &= !FEATURE_TRAINS;
-        hello
-    };
+    let hello = make_hello(role, LANES, own).map_err(Failed::Here)?;
     let endpoint = Endpoint::new(socket, &own.key, [peer.key], options.clone(), hello);
     let endpoint = endpoint.map_err(Failed::Session)?;
     let session = endpoint.dial(to, &peer.key).await;

@@ -402,3 +402,57 @@ fn beside_a_running_appliance_its_counters_tell() {
         ],
     );
 }
+
+/// An end that is dialled waits for the call, and measures the same.
+#[test]
+fn an_end_that_listens_waits_to_be_dialled() {
+    let lab = Lab::up(&["--queues", "2"]);
+    lab.start("both", &["--station-ageing", "60s"]);
+    lab.wait_for_session();
+    lab.stop("cloud", "TERM");
+    let key = lab.dir().join("cloud.key");
+    let text = format!(
+        "role = \"cloud\"\nlan = \"lan\"\nkey = \"{}\"\nlisten = \"{CLOUD}\"\npeer = [\"site={}\"]\n",
+        key.display(),
+        lab.public_key("site")
+    );
+    let file = lab.dir().join("cloud.toml");
+    std::fs::write(&file, text).unwrap();
+    let ask = || {
+        let all = [
+            CAUSEWAY,
+            "doctor",
+            "--target",
+            "10.77.0.50",
+            "--config",
+            file.to_str().unwrap(),
+        ];
+        let output = lab.command("cloud", &all).output().unwrap();
+        (output.status.code(), shown(&output))
+    };
+    let (code, text) = ask();
+    for words in [
+        "site: one with our key came up at 198.51.100.2:",
+        "ESP datagrams of 1472 bytes of UDP payload arrive there and back",
+        "datagrams went on 1 lanes, 0 of them",
+        "0 of 100 there; 0 of 100 and 0 of 100 back",
+    ] {
+        assert!(text.contains(words), "no {words}: {text}");
+    }
+    assert_eq!(code, Some(0), "{text}");
+    drops(&lab, &format!("udp sport 24500 {ESP}"));
+    let (code, text) = ask();
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("FAILING  ESP passes"), "{text}");
+    drops(&lab, "udp dport 24500");
+    let (code, text) = ask();
+    assert_eq!(code, Some(3), "{text}");
+    assert!(
+        text.contains("nobody with its key has dialled 203.0.113.2:24500"),
+        "{text}"
+    );
+    rules(&lab, "");
+    lab.start("cloud", &[]);
+    lab.wait_for_session();
+    lab.dc_reaches("10.77.0.50");
+}

@@ -4,7 +4,7 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     io,
-    net::SocketAddr,
+    net::{SocketAddr, UdpSocket},
     os::fd::AsFd as _,
     time::{Duration, Instant},
 };
@@ -22,7 +22,7 @@ use tokio::time::interval;
 use super::Failed;
 use crate::{
     status::LaneStatus,
-    sys::readable::Readable,
+    sys::{readable::Readable, sockopt},
     uplink::{Arrival, Path, UdpUplink, bind, wildcard},
 };
 
@@ -50,6 +50,20 @@ impl Sockets {
         (0..count).map(open).collect::<io::Result<_>>().map(Self)
     }
 
+    /// One at a port that QUIC has already, and so for all lanes of ours.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub(super) fn beside(quic: &UdpSocket) -> io::Result<Self> {
+        let socket = bind(quic.local_addr()?, true)?;
+        // Number 0 of the group is QUIC, number 1 is this: the order of binding.
+        sockopt::attach_reuseport_selector(quic.as_fd())?;
+        let socket = UdpUplink::new(socket)?;
+        let watched = Readable::new(socket.as_fd().try_clone_to_owned()?)?;
+        Ok(Self(vec![(RefCell::new(socket), watched)]))
+    }
+
     /// Their number.
     pub(super) fn count(&self) -> u8 {
         self.0.len() as u8
@@ -58,8 +72,8 @@ impl Sockets {
 
 /// All lanes.
 pub(super) struct Lanes<'a> {
-    /// Where the peer is.
-    path: Path,
+    /// Where the peer is, if we have dialled it.
+    path: Option<Path>,
     /// By lane of ours.
     sockets: &'a [(RefCell<UdpUplink>, Readable)],
     send: RefCell<Vec<TxLane>>,
@@ -81,7 +95,8 @@ struct Receiving {
     lane: RxLane,
     number: u8,
     received: u64,
-    from: Option<SocketAddr>,
+    /// Where the newest came from.
+    from: Option<Path>,
     /// Since [`Lanes::watch`].
     watched: Watched,
 }
@@ -117,10 +132,10 @@ impl<'a> Lanes<'a> {
             lanes: vec![None; usize::from(count)],
         };
         Ok(Self {
-            path: Path {
+            path: session.is_dialer().then(|| Path {
                 remote: session.remote_address(),
                 local: None,
-            },
+            }),
             sockets,
             send: RefCell::new(sending(session, count).await?),
             receive: RefCell::new(receive),
@@ -166,7 +181,7 @@ impl<'a> Lanes<'a> {
             };
             if receiving.lane.receive(datagram, now, &mut |_| {}).is_ok() {
                 receiving.received += 1;
-                receiving.from = Some(arrival.path.remote);
+                receiving.from = Some(arrival.path);
                 let watched = &mut receiving.watched;
                 watched.largest = watched.largest.max(length);
                 watched.bytes += length;
@@ -204,7 +219,7 @@ impl<'a> Lanes<'a> {
                 spi: receiving.lane.spi().into(),
                 highest: receiving.lane.highest(),
                 received: Some(receiving.received),
-                from: receiving.from.map(SeenAt::from),
+                from: receiving.from.map(|path| SeenAt::from(path.remote)),
             };
             let lanes = self.receive.borrow().values().map(of).collect();
             if let Err(error) = session.send(&Message::Heard(Heard { lanes })).await {
@@ -213,13 +228,26 @@ impl<'a> Lanes<'a> {
         }
     }
 
-    /// Sends a dummy of this many bytes on a lane; gives its sequence number.
+    /// Where what carries this SPI goes: to the peer that we have dialled, or to where its lane of that worker comes from.
+    fn path(&self, spi: Spi) -> Option<Path> {
+        let of_worker = || {
+            let all = self.receive.borrow();
+            let lane = all.values().find(|r| r.number == spi.worker())?;
+            lane.from
+        };
+        self.path.or_else(of_worker)
+    }
+
+    /// Sends a dummy of this many bytes on a lane, if it is known where to; gives the last sequence number.
     pub(super) fn send(&self, lane: usize, size: usize) -> u64 {
         let mut send = self.send.borrow_mut();
+        let Some(path) = self.path(send[lane].spi()) else {
+            return send[lane].sequence();
+        };
         let mut socket = self.sockets[lane].0.borrow_mut();
         let mut out = |run: Run<'_>| {
             // What the kernel refuses, because it is too long for the link, say, has not arrived.
-            let _ = socket.send(&run, &self.path);
+            let _ = socket.send(&run, &path);
         };
         // Of so few no key is worn.
         let _ = send[lane].dummy(size, Instant::now(), &mut out);
@@ -265,7 +293,7 @@ impl<'a> Lanes<'a> {
         let of = |(worker, (lane, told)): (usize, (&TxLane, &Option<HeardLane>))| LaneStatus {
             spi: lane.spi().to_string(),
             worker,
-            path: Some(self.path.remote.to_string()),
+            path: self.path(lane.spi()).map(|path| path.remote.to_string()),
             sequence: lane.sequence(),
             heard: told.map(|t| t.highest),
             received: told.and_then(|t| t.received),

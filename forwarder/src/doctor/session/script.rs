@@ -255,6 +255,9 @@ async fn returned(
 }
 
 fn is_behind_nat(session: &Session, lanes: &Lanes<'_>) -> bool {
+    if !session.is_dialer() {
+        return false;
+    }
     let ours = local_address(session.remote_address());
     let seen = lanes.sending().into_iter().zip(lanes.ports());
     let mut seen = seen.filter_map(|(lane, port)| Some((lane.seen_at?, port)));
