@@ -151,38 +151,20 @@ impl Snoop {
         }
     }
 
-    /// Looks at a frame of a peer that was admitted to the LAN.
-    #[inline]
+    /// Looks at a frame of this kind of a peer that was admitted to the LAN.
+    #[inline(never)]
     pub fn from_peer(
         &mut self,
-        frame: Frame<'_>,
-        header: &EthernetHeader,
-        peer: PeerIndex,
-        now: Instant,
-        counters: &WorkerCounters,
-    ) {
-        if !tells_all(&frame) {
-            // Apart, so that others do not pay for its room.
-            return self.cut_from_peer(frame, peer, now, counters);
-        }
-        if let (Some(kind), Some(parts)) = (Kind::of(frame.head, header), &mut self.0) {
-            parts.tell(kind, Origin::Peer(peer), frame, frame.head, now, counters);
-        }
-    }
-
-    #[cold]
-    fn cut_from_peer(
-        &mut self,
-        frame: Frame<'_>,
+        kind: Kind,
+        frame: &Frame<'_>,
         peer: PeerIndex,
         now: Instant,
         counters: &WorkerCounters,
     ) {
         let mut room = [0; TELLING];
-        let beginning = beginning(&frame, &mut room);
-        let kind = EthernetHeader::parse(beginning).and_then(|h| Kind::of(beginning, &h));
-        if let (Some(kind), Some(parts)) = (kind, &mut self.0) {
-            parts.tell(kind, Origin::Peer(peer), frame, beginning, now, counters);
+        let beginning = beginning(frame, &mut room);
+        if let Some(parts) = &mut self.0 {
+            parts.tell(kind, Origin::Peer(peer), *frame, beginning, now, counters);
         }
     }
 
@@ -289,6 +271,23 @@ impl Parts {
             },
         }
     }
+}
+
+/// The kind of a frame with this header.
+#[inline(always)]
+pub(crate) fn kind(frame: &Frame<'_>, header: &EthernetHeader) -> Option<Kind> {
+    match tells_all(frame) {
+        true => Kind::of(frame.head, header),
+        false => kind_of_cut(frame),
+    }
+}
+
+/// Apart, so that others do not pay for its room.
+#[cold]
+fn kind_of_cut(frame: &Frame<'_>) -> Option<Kind> {
+    let mut room = [0; TELLING];
+    let beginning = beginning(frame, &mut room);
+    Kind::of(beginning, &EthernetHeader::parse(beginning)?)
 }
 
 /// Whether the first part of a frame has all that tells its kind: of large frames, which are cut more often than not,

@@ -13,11 +13,6 @@ fn request(station: [u8; 6], target: u32) -> Vec<u8> {
     frame
 }
 
-fn from_peer(snoop: &mut Snoop, frame: &[u8], peer: PeerIndex, now: Instant, to: &WorkerCounters) {
-    let header = EthernetHeader::parse(frame).expect("as long as its header");
-    snoop.from_peer(Frame::whole(frame), &header, peer, now, to);
-}
-
 #[test]
 fn a_flood_hides_no_words_of_other_peers_and_stations() {
     let (mut punts, mut workers) = Punts::for_workers(1, 2).unwrap();
@@ -31,14 +26,14 @@ fn a_flood_hides_no_words_of_other_peers_and_stations() {
         for n in 0..10_u32 {
             let mut flood = request([2, 0, 0, 0, 0, 1], 1);
             flood[28..32].copy_from_slice(&(0x0a00_0000 + 10 * ms + n).to_be_bytes());
-            from_peer(&mut snoop, &flood, 0, now, &counters);
+            snoop.from_peer(Kind::Arp, &Frame::whole(&flood), 0, now, &counters);
             let _ = snoop.from_lan(Kind::Arp, &flood, true, &table, now, &counters);
         }
         // Each is new: one that asks, and after 10 s would again.
         if ms % 100 == 0 {
             let mac = [2, 0, 0, 0, 1, (ms / 100) as u8];
             let request = request(mac, 1);
-            from_peer(&mut snoop, &request, 1, now, &counters);
+            snoop.from_peer(Kind::Arp, &Frame::whole(&request), 1, now, &counters);
             let _ = snoop.from_lan(Kind::Arp, &request, true, &table, now, &counters);
         }
         while let Some(punted) = punts.pop() {

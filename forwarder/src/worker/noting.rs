@@ -35,7 +35,7 @@ impl NotingPort<'_> {
         if let (Some(sources), Some(header)) = (&stations.injected, EthernetHeader::parse(frame)) {
             sources.note_own(header.source_station(), sources.step(now));
         }
-        match self.transmit(Frame::whole(frame)) {
+        match self.transmit(&Frame::whole(frame)) {
             Ok(()) => counters.lan_injected.add(1),
             Err(e) => counters.drop_one(wan_to_lan::reason(e)),
         }
@@ -44,7 +44,7 @@ impl NotingPort<'_> {
 
 impl FrameSink for NotingPort<'_> {
     #[inline]
-    fn transmit(&mut self, frame: Frame<'_>) -> Result<(), TransmitError> {
+    fn transmit(&mut self, frame: &Frame<'_>) -> Result<(), TransmitError> {
         if let Some(recorder) = self.recorder {
             recorder.note(frame.head, frame.tail);
         }

@@ -56,7 +56,7 @@ impl RunSink for Wire {
 struct Lan(Vec<Vec<u8>>);
 
 impl FrameSink for Lan {
-    fn transmit(&mut self, frame: Frame<'_>) -> Result<(), TransmitError> {
+    fn transmit(&mut self, frame: &Frame<'_>) -> Result<(), TransmitError> {
         self.0.push(frame.to_vec());
         Ok(())
     }

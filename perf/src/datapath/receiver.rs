@@ -91,7 +91,7 @@ impl Chunks {
 
 impl FrameSink for Chunks {
     #[inline]
-    fn transmit(&mut self, frame: Frame<'_>) -> Result<(), TransmitError> {
+    fn transmit(&mut self, frame: &Frame<'_>) -> Result<(), TransmitError> {
         if self.written.len() >= FLUSH_EVERY {
             self.flush();
         }
@@ -195,7 +195,7 @@ impl Series for Receiver {
                 let from = at % (AHEAD - frame.len());
                 let sent = self
                     .port
-                    .transmit(Frame::whole(&self.received[from..][..frame.len()]));
+                    .transmit(&Frame::whole(&self.received[from..][..frame.len()]));
                 debug_assert!(sent.is_ok(), "chunks are as long as the longest");
                 at += frame.len();
             }

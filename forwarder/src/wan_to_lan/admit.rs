@@ -1,0 +1,54 @@
+//! What an authenticated peer may say.
+
+use causeway_ebpf::ethernet::{EthernetHeader, is_group, is_link_local};
+use causeway_tunnel::DropReason;
+
+use crate::stations::{PeerIndex, Place, Role, StationTable};
+
+/// Decides whether a frame of an authenticated peer may enter the LAN, by its Ethernet header.
+///
+/// # Errors
+///
+/// The reason to drop it.
+// Out of line, the header would go through memory, written in parts and read as a whole: a stalled load for each frame.
+#[inline(always)]
+pub fn admit(
+    header: &EthernetHeader,
+    peer: PeerIndex,
+    stations: &StationTable,
+) -> Result<(), DropReason> {
+    if is_group(&header.source) {
+        return Err(DropReason::SpoofedSource);
+    }
+    if is_link_local(&header.destination) {
+        return Err(DropReason::LinkLocal);
+    }
+    let (source, destination) = (header.source_station(), header.destination_station());
+    let group = is_group(&header.destination);
+    match stations.role {
+        Role::Site => {
+            let granted = stations
+                .get(source)
+                .is_some_and(|s| s.place == Place::Away && s.peer == peer);
+            if !granted {
+                return Err(DropReason::SpoofedSource);
+            }
+            // Away, behind this peer or another: it must not go back out.
+            match stations.get(destination) {
+                Some(s) if !group && s.place == Place::Away => Err(DropReason::SplitHorizon),
+                _ => Ok(()),
+            }
+        }
+        Role::Cloud => {
+            // The site speaks for everybody but the stations it moved to us.
+            if stations.get(source).is_some_and(|s| s.place == Place::Home) {
+                return Err(DropReason::SpoofedSource);
+            }
+            match stations.get(destination) {
+                Some(s) if s.place == Place::Home && s.peer == peer => Ok(()),
+                _ if group => Ok(()),
+                _ => Err(DropReason::SplitHorizon),
+            }
+        }
+    }
+}
