@@ -101,7 +101,7 @@ pub fn run(args: &DoctorArgs, wanted: &Wanted) -> Result<Report, String> {
         .collect();
     checks.extend(switch::checks(&probes, vlan, &meanwhile, platform));
     checks.push(foreign);
-    let uplinks = runtime.block_on(uplink::find(running.as_ref(), &wanted.peers, &device));
+    let uplinks = runtime.block_on(uplink::find(running.as_ref(), &wanted.peers));
     let attached = program == Some(true);
     checks.extend(machine::checks(
         (args, wanted),

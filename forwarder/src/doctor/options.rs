@@ -22,7 +22,7 @@ use crate::{
 /// The arguments of `causeway doctor`.
 #[derive(Clone, Debug, Args)]
 pub struct DoctorArgs {
-    /// Network interface in the LAN that is stretched; `bridge:BRIDGE`: causeway's port in it, or the bridge before it runs; `tap:NAME`: that of a causeway that runs [default: that of `--config`]
+    /// Network interface in the LAN that is stretched; `bridge:BRIDGE`: causeway's port in it, or the bridge until there is one; `tap:NAME`: causeway's tap [default: that of `--config`]
     #[arg(
         long,
         required_unless_present = "config",

@@ -30,7 +30,7 @@ pub struct Uplink {
 }
 
 /// The uplinks: by the peers of a running appliance, by those that are named, or by the default route.
-pub async fn find(status: Option<&Status>, peers: &[PeerSpec], lan: &Device) -> Vec<Uplink> {
+pub async fn find(status: Option<&Status>, peers: &[PeerSpec]) -> Vec<Uplink> {
     let mut remotes: Vec<IpAddr> = { status.iter() }
         .flat_map(|status| &status.peers)
         .filter_map(|peer| {
@@ -44,17 +44,13 @@ pub async fn find(status: Option<&Status>, peers: &[PeerSpec], lan: &Device) -> 
             .filter_map(|peer| address(peer.address.as_deref()?)),
     );
     let names = match remotes.is_empty() {
-        true => by_default_route(&Tree::of_this_machine().text("proc/net/route")),
+        true => by_default_route(&Tree::of_this_machine()),
         false => by_routes(&remotes).await,
     };
     let mut uplinks: Vec<Uplink> = Vec::new();
     for name in names {
         let known = uplinks.iter().any(|uplink| uplink.device.name == name);
-        // The LAN port has its own checks.
-        if !known
-            && name != lan.name
-            && let Ok(device) = Device::find(&name)
-        {
+        if !known && let Ok(device) = Device::find(&name) {
             let below = below(&device);
             uplinks.push(Uplink { device, below });
         }
@@ -85,16 +81,34 @@ async fn by_routes(remotes: &[IpAddr]) -> Vec<String> {
     names
 }
 
-/// The interface of the default route, by the text of /proc/net/route: of several the one with the least metric.
-fn by_default_route(routes: &str) -> Vec<String> {
-    let route = |line: &str| {
+/// The interface of the default route, over IPv4 or else IPv6: of several the one with the least metric.
+fn by_default_route(tree: &Tree) -> Vec<String> {
+    let ipv4 = |line: &str| {
         let words: Vec<_> = line.split_whitespace().collect();
         let [name, "00000000", _, _, _, _, metric, "00000000", ..] = words[..] else {
             return None;
         };
         Some((metric.parse::<u32>().ok()?, name.to_owned()))
     };
-    let best = routes.lines().skip(1).filter_map(route).min();
+    // Destination and its length, source and its length, gateway, metric, two counters, flags, interface; all numbers
+    // hexadecimal (net/ipv6/route.c, `rt6_info_route` and its successors).
+    let ipv6 = |line: &str| {
+        /// `RTF_REJECT`: it leads nowhere.
+        const REJECT: u32 = 0x200;
+        let words: Vec<_> = line.split_whitespace().collect();
+        let [destination, "00", _, _, _, metric, _, _, flags, name] = words[..] else {
+            return None;
+        };
+        let number = |hex| u32::from_str_radix(hex, 16).ok();
+        let leads = destination.bytes().all(|b| b == b'0') && number(flags)? & REJECT == 0;
+        leads.then_some((number(metric)?, name.to_owned()))
+    };
+    let (routes, routes6) = (
+        tree.text("proc/net/route"),
+        tree.text("proc/net/ipv6_route"),
+    );
+    let best = routes.lines().filter_map(ipv4).min();
+    let best = best.or_else(|| routes6.lines().filter_map(ipv6).min());
     best.into_iter().map(|(_, name)| name).collect()
 }
 
@@ -193,7 +207,10 @@ fn offloads(device: &Device, running: Option<&String>, gro: Option<bool>) -> Che
 
 #[cfg(test)]
 mod tests {
-    use super::{super::check::Verdict, *};
+    use super::{
+        super::{check::Verdict, tree::TestTree},
+        *,
+    };
 
     #[test]
     fn the_default_route_with_the_least_metric_is_taken() {
@@ -201,8 +218,22 @@ mod tests {
             lan\t00004D0A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n\
             wifi\t00000000\t016433C6\t0003\t0\t0\t600\t00000000\t0\t0\t0\n\
             wan\t00000000\t016433C6\t0003\t0\t0\t100\t00000000\t0\t0\t0\ncut\n";
-        assert_eq!(by_default_route(text), ["wan"]);
-        assert!(by_default_route("").is_empty());
+        let (any, gateway) = ("0".repeat(32), "20010db8000000510000000000000001");
+        let route6 = |length, metric, flags, name| {
+            format!("{any} {length} {any} 00 {gateway} {metric} 00000001 00000000 {flags} {name}\n")
+        };
+        let text6 = [
+            route6("00", "00000400", "00000003", "wan6"),
+            route6("40", "00000100", "00000001", "lan"),
+            route6("00", "ffffffff", "00200200", "lo"),
+        ]
+        .concat();
+        let test = TestTree::new(&[("proc/net/route", text), ("proc/net/ipv6_route", &text6)]);
+        assert_eq!(by_default_route(&test.tree()), ["wan"]);
+        test.add(&[("proc/net/route", "")]);
+        assert_eq!(by_default_route(&test.tree()), ["wan6"]);
+        test.add(&[("proc/net/ipv6_route", "")]);
+        assert!(by_default_route(&test.tree()).is_empty());
     }
 
     #[test]

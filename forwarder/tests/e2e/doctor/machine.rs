@@ -25,6 +25,8 @@ fn link(lab: &Lab, command: &str) {
 fn each_setting_of_the_machine_has_its_line() {
     let lab = Lab::up(&["--queues", "2"]);
     everything_is_looked_at(&lab);
+    // Below an MTU of 1,280 there is no IPv6 any more.
+    ways_to_the_peers(&lab);
     sizes(&lab);
     no_link(&lab);
     cores_that_may_not_be_used(&lab);
@@ -75,6 +77,21 @@ fn sizes(lab: &Lab) {
         assert!(is == code && line.contains(words), "{is}: {line}");
         link(lab, &format!("ip link set {port} mtu 1500"));
     }
+}
+
+/// By IPv6 alone, by no route, by a peer that is named.
+fn ways_to_the_peers(lab: &Lab) {
+    link(lab, "ip -4 route del default");
+    let (code, ipv6) = line(lab, &[], &[], "uplink MTU");
+    assert!(code == 0 && ipv6.contains("1500 at wan"), "{ipv6}");
+    link(lab, "ip -6 route del default");
+    let (code, nothing) = line(lab, &[], &[], "uplink");
+    assert!(code == 3 && nothing.contains("give --peer"), "{nothing}");
+    let peer = format!("cloud={}@198.51.100.1:24500", lab.keygen("cloud").1);
+    let (_, named) = line(lab, &[], &["--peer", &peer], "uplink MTU");
+    assert!(named.contains("1500 at wan"), "{named}");
+    link(lab, "ip -4 route add default via 198.51.100.1");
+    link(lab, "ip -6 route add default via 2001:db8:51::1");
 }
 
 fn no_link(lab: &Lab) {
