@@ -22,7 +22,7 @@ use crate::{
 /// The arguments of `causeway doctor`.
 #[derive(Clone, Debug, Args)]
 pub struct DoctorArgs {
-    /// Network interface in the LAN that is stretched; `bridge:BRIDGE`: causeway's port in it, or the bridge until there is one; `tap:NAME`: causeway's tap [default: that of `--config`]
+    /// Network interface in the LAN that is stretched; `bridge:BRIDGE`: causeway's port in it, or the bridge until there is one; `tap:NAME`: causeway's tap [default: that of the file]
     #[arg(
         long,
         required_unless_present = "config",
@@ -34,7 +34,7 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// The private key of the causeway that is to run here: the path to each `--peer` is examined by a session with it, unless it is in use [default: that of `--config`]
+    /// The private key of the causeway that is to run here: the path to each `--peer` is examined by a session with it, unless it is in use [default: that of the file]
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
 
@@ -42,7 +42,7 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "IP")]
     pub target: Vec<Ipv4Addr>,
 
-    /// Another end to be reached: without a key of ours, a handshake with one made up for it shows whether UDP passes and who answers; repeatable [default: those of `--config`]
+    /// Another end to be reached: without a key of ours, a handshake with one made up for it shows whether UDP passes and who answers; repeatable [default: those of the file]
     #[arg(long, value_name = "NAME=PUBKEY@HOST:PORT")]
     pub peer: Vec<PeerSpec>,
 
@@ -50,7 +50,7 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4094))]
     pub vlan: Option<u16>,
 
-    /// Cores that workers will be pinned to, as for `causeway run` [default: those of a causeway that runs at this port, else of `--config`, or not pinned]
+    /// Cores that workers will be pinned to, as for `causeway run` [default: those of a causeway that runs at this port, else of the file, or not pinned]
     #[arg(long, value_name = "LIST")]
     pub cpus: Option<CpuList>,
 
@@ -58,7 +58,7 @@ pub struct DoctorArgs {
     #[arg(long, value_enum, hide_possible_values = true, value_name = "PLATFORM")]
     pub platform: Option<Platform>,
 
-    /// Name of the control socket of a causeway that runs at this port [default: causeway, or that of `--config`]
+    /// Name of the control socket of a causeway that runs at this port [default: causeway, or that of the file]
     #[arg(long, value_name = "NAME")]
     pub control: Option<String>,
 
