@@ -74,8 +74,11 @@ pub(super) fn station(args: StationArgs) -> Result<(), Failure> {
         StationAnswer::Announced(stations) => {
             print_line(&format!("{stations} station(s) are being announced"))
         }
-        StationAnswer::Done { kept: true } => print_line("done"),
-        StationAnswer::Done { kept: false } => {
+        StationAnswer::Done { pending: true, .. } => print_line(
+            "done, and the state file is not written yet: its disk is slow; if that fails `causeway status` warns",
+        ),
+        StationAnswer::Done { kept: true, .. } => print_line("done"),
+        StationAnswer::Done { kept: false, .. } => {
             print_line("done, until causeway restarts: with --state FILE it would be kept")
         }
     }

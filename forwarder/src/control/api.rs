@@ -4,6 +4,8 @@
 //! own. A request is one line of JSON, `{"request": "status"}`; the answer is one line of JSON.
 //! Only root and the user that the appliance runs as are answered.
 
+mod turn;
+
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     os::{
@@ -14,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt},
@@ -21,6 +24,8 @@ use tokio::{
     time::timeout,
 };
 
+pub(super) use self::turn::Turn;
+use self::turn::{Outcome, turn};
 use super::event::Event;
 pub use super::segment::{ListedStation, StationAnswer, StationRequest};
 use crate::{
@@ -28,11 +33,14 @@ use crate::{
     status::Status,
 };
 
-/// A client has this long to ask and to read.
+/// A client has this long to ask, and to read; the control plane has it to begin.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// A client waits this long for all of that, and what begun may take: then the process hangs.
+const CLIENTS_PATIENCE: Duration = Duration::from_secs(20);
+
 /// Clients that are served at once; more are turned away.
-const CLIENTS: usize = 16;
+pub(super) const CLIENTS: usize = 16;
 
 /// What one more than that gets.
 const CROWD: &str = "too many clients ask at the control socket: try again";
@@ -87,12 +95,15 @@ pub(crate) fn listen(name: &str) -> Result<UnixListener, String> {
 }
 
 /// Answers requests for as long as the program runs.
-pub(super) async fn serve(listener: UnixListener, events: mpsc::Sender<Event>) {
+pub(super) async fn serve(
+    listener: UnixListener,
+    events: mpsc::Sender<Event>,
+    room: Arc<Semaphore>,
+) {
     let listener = match tokio::net::UnixListener::from_std(listener) {
         Ok(listener) => listener,
         Err(e) => return tracing::error!("control socket: {e}"),
     };
-    let room = Arc::new(Semaphore::new(CLIENTS));
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -102,7 +113,7 @@ pub(super) async fn serve(listener: UnixListener, events: mpsc::Sender<Event>) {
                 } else if let Ok(place) = room {
                     let events = events.clone();
                     tokio::spawn(async move {
-                        let _ = timeout(PATIENCE, answer(stream, events)).await;
+                        let _ = answer(stream, events).await;
                         drop(place);
                     });
                 } else {
@@ -118,18 +129,27 @@ pub(super) async fn serve(listener: UnixListener, events: mpsc::Sender<Event>) {
 }
 
 async fn answer(mut stream: tokio::net::UnixStream, events: mpsc::Sender<Event>) -> io::Result<()> {
-    let (reader, mut writer) = stream.split();
     let mut line = String::new();
-    tokio::io::BufReader::new(reader.take(LONGEST_REQUEST))
-        .read_line(&mut line)
-        .await?;
+    let mut reader = tokio::io::BufReader::new((&mut stream).take(LONGEST_REQUEST));
+    timeout(PATIENCE, reader.read_line(&mut line)).await??;
+    // It may have waited for us in vain, and then it is not for us to do.
+    if has_hung_up(&stream) {
+        return Ok(());
+    }
     let answer = match serde_json::from_str(&line) {
         Ok(Request::Status) => status(&events).await,
         Ok(Request::Stations { want }) => stations(&events, want).await,
         Ok(Request::Probes { macs }) => probes(&events, &macs).await,
         Err(e) => Answer::Error(format!("not a request: {e}")),
     };
-    writer.write_all(&line_of(&answer)).await
+    timeout(PATIENCE, stream.write_all(&line_of(&answer))).await?
+}
+
+/// Whether the other end is closed altogether: one that has only said all that it had to say waits for the answer.
+fn has_hung_up(stream: &tokio::net::UnixStream) -> bool {
+    let mut asked = [PollFd::new(stream, PollFlags::empty())];
+    let answered = rustix::event::poll(&mut asked, Some(&Timespec::default()));
+    answered.is_ok() && asked[0].revents().contains(PollFlags::HUP)
 }
 
 fn may_ask(stream: &tokio::net::UnixStream) -> bool {
@@ -156,12 +176,19 @@ async fn status(events: &mpsc::Sender<Event>) -> Answer {
 }
 
 async fn stations(events: &mpsc::Sender<Event>, want: StationRequest) -> Answer {
-    let (reply, done) = oneshot::channel();
-    let _ = events.send(Event::Stations(want, reply)).await;
-    match done.await {
-        Ok(Ok(answer)) => Answer::Stations(answer),
-        Ok(Err(error)) => Answer::Error(error),
-        Err(_) => Answer::Error("causeway is stopping".into()),
+    let (reply, done) = turn();
+    let asked = timeout(PATIENCE, events.send(Event::Stations(want, reply))).await;
+    let outcome = match asked {
+        Ok(_) => done.answer(PATIENCE).await,
+        Err(_) => Outcome::NotBegun,
+    };
+    match outcome {
+        Outcome::Answered(Ok(answer)) => Answer::Stations(answer),
+        Outcome::Answered(Err(error)) => Answer::Error(error),
+        Outcome::NotBegun => Answer::Error(
+            "causeway is too busy to look at this, and nothing is changed: try again".into(),
+        ),
+        Outcome::Ended => Answer::Error("causeway is stopping".into()),
     }
 }
 
@@ -234,14 +261,21 @@ fn ask(name: &str, request: &Request) -> Result<Answer, String> {
         ),
         _ => broken(e),
     })?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
+    stream
+        .set_read_timeout(Some(CLIENTS_PATIENCE))
+        .map_err(broken)?;
     let request = serde_json::to_string(request).map_err(|e| e.to_string())?;
     // Who may not ask is told so at once and hung up on: our words may come too late, the answer is there.
     let asked = writeln!(stream, "{request}");
     let mut line = String::new();
     let read = BufReader::new(stream.take(64 << 20)).read_line(&mut line);
     if line.is_empty() {
-        asked.and(read.map(drop)).map_err(broken)?;
+        asked.and(read.map(drop)).map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => format!(
+                "causeway at control socket {name} does not answer, and does nothing about this any more: is it stopped (SIGSTOP), or hangs?"
+            ),
+            _ => broken(e),
+        })?;
     }
     serde_json::from_str(&line)
         .map_err(|e| format!("causeway answered in another form: {e}; is it of this version?"))

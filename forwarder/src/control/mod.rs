@@ -48,8 +48,8 @@ use causeway_tunnel::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, watch},
-    time::{MissedTickBehavior, interval},
+    sync::{Semaphore, mpsc, watch},
+    time::{MissedTickBehavior, interval, timeout},
 };
 use tracing::{debug, info, warn};
 
@@ -166,7 +166,12 @@ struct Control {
     probes_until: Option<Instant>,
     /// When a caller that we refuse was last worth a line in the log.
     refusal_logged: Option<Instant>,
+    /// Places for clients of the control socket.
+    clients: Arc<Semaphore>,
 }
+
+/// How long clients of the control socket have to read what they are told at the stop.
+const LAST_ANSWERS: Duration = Duration::from_millis(100);
 
 /// Runs until SIGINT or SIGTERM, or until something breaks that only a restart mends.
 ///
@@ -241,6 +246,7 @@ impl Control {
             one_way: one_way::OneWay::default(),
             probes_until: None,
             refusal_logged: None,
+            clients: Arc::new(Semaphore::new(api::CLIENTS)),
             events,
             parts,
         }
@@ -259,7 +265,11 @@ impl Control {
         };
         let socket = self.parts.control_socket.try_clone();
         let socket = socket.map_err(|e| format!("cannot open the control socket: {e}"))?;
-        tokio::spawn(api::serve(socket, self.events.clone()));
+        tokio::spawn(api::serve(
+            socket,
+            self.events.clone(),
+            Arc::clone(&self.clients),
+        ));
         tokio::spawn(accept(self.parts.endpoint.clone(), self.events.clone()));
         Ok(())
     }
@@ -421,6 +431,9 @@ impl Control {
             .await;
         // A slow disk keeps nothing of the above waiting.
         let _ = kept.await;
+        // Whoever asked for what is kept now is told so.
+        let clients = self.clients.acquire_many(api::CLIENTS as u32);
+        let _ = timeout(LAST_ANSWERS, clients).await;
     }
 }
 

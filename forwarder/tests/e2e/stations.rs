@@ -274,6 +274,36 @@ fn misuse_is_refused_with_what_to_do() {
     );
 }
 
+/// Whoever asks for a change is told what became of it, however slow the disk is; and what was not answered is not done later.
+#[test]
+fn a_change_is_never_reported_to_have_failed_and_then_happens() {
+    let lab = Lab::up(&[]);
+    let state = lab.dir().join("site.state");
+    lab.start_without_stations("site", &["--state", state.to_str().unwrap()]);
+    // A disk that keeps the writer waiting: it writes to this file first.
+    let slow = state.with_file_name("site.state.new");
+    lab.exec("site", &["mkfifo", slow.to_str().unwrap()]);
+    let said = done(&lab, &["add", &format!("{VM1}=cloud")]);
+    assert!(said.contains("is not written yet"), "{said}");
+    assert!(has(&lab, "site", VM1));
+    // The disk goes on, and what could not be written then is written again.
+    lab.exec("site", &["timeout", "5", "cat", slow.to_str().unwrap()]);
+    let kept = || std::fs::read_to_string(&state).is_ok_and(|text| text.contains(VM1));
+    assert!(within(PATIENCE, kept), "{}", lab.log("site"));
+    assert_eq!(done(&lab, &["add", &format!("{VM2}=cloud")]), "done\n");
+
+    // A process that hangs, and a client that does not wait for ever.
+    let pid = lab.status("site").pid.to_string();
+    lab.exec("site", &["kill", "-STOP", &pid]);
+    let gone = ["timeout", "1", CAUSEWAY, "station", "remove", VM2];
+    assert!(!lab.succeeds("site", &gone));
+    lab.exec("site", &["kill", "-CONT", &pid]);
+    lab.status("site");
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(has(&lab, "site", VM2));
+    assert_eq!(done(&lab, &["remove", VM2]), "done\n");
+}
+
 /// What was added in a VLAN that is stretched no longer is no station until it is again.
 #[test]
 fn a_state_file_makes_no_station_of_a_vlan_that_does_not_cross() {

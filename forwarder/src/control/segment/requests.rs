@@ -1,12 +1,15 @@
 //! What the operator asks of the stations at the control socket.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 use tracing::info;
 
-use super::{super::Control, ListedStation, Registry};
+use super::{
+    super::{Control, api::Turn},
+    ListedStation, Registry,
+};
 use crate::{
     spec::StationName,
     stations::{PeerIndex, StationKey, registry::Verb},
@@ -61,15 +64,22 @@ pub enum StationAnswer {
     Done {
         /// Whether it survives a restart.
         kept: bool,
+        /// It is being written to the state file still, for longer than anybody wants to wait.
+        #[serde(default)]
+        pending: bool,
     },
 }
 
-/// Where the answer goes.
-pub(in crate::control) type Reply = oneshot::Sender<Result<StationAnswer, String>>;
+/// Who asks and waits.
+pub(in crate::control) type Reply = Turn<Result<StationAnswer, String>>;
+
+/// The disk has this long before the answer is given without it.
+const DISK: Duration = Duration::from_secs(5);
 
 impl Control {
     /// Does what the operator wants, and answers when it is kept.
     pub(in crate::control) fn station_request(&mut self, request: &StationRequest, reply: Reply) {
+        let Some(reply) = reply.begin() else { return };
         if let StationRequest::Announce { station } = request {
             let announced = self.announce_request(station.as_deref());
             let _ = reply.send(announced.map(StationAnswer::Announced));
@@ -79,9 +89,12 @@ impl Control {
             Ok(None) => Ok(StationAnswer::List(self.list())),
             Ok(Some(kept)) => {
                 tokio::spawn(async move {
-                    let outcome = kept.await.unwrap_or(Ok(false));
+                    let outcome = timeout(DISK, kept).await;
+                    let pending = outcome.is_err();
+                    let outcome = outcome.unwrap_or(Ok(Ok(false))).unwrap_or(Ok(false));
                     // Whoever asked may be gone.
-                    let _ = reply.send(outcome.map(|kept| StationAnswer::Done { kept }));
+                    let done = |kept| StationAnswer::Done { kept, pending };
+                    let _ = reply.send(outcome.map(done));
                 });
                 return;
             }
