@@ -35,6 +35,7 @@ mod running;
 mod segment;
 mod stations;
 mod suppress;
+mod tagged;
 mod three_ends;
 mod tuning;
 mod uplink;

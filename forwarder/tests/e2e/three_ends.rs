@@ -1,11 +1,17 @@
 //! Two clouds of one site, and two sites of one cloud end: what goes where, once, and what goes nowhere.
 
-use crate::lab::{DC, Lab, PATIENCE, VM1, within};
+use crate::{
+    lab::{DC, Lab, PATIENCE, VM1, within},
+    tagged::{self, Frames, Way},
+};
 
 const VM3: &str = "00:50:56:00:00:52";
 const DC3: &str = "02:77:00:00:01:01";
 const BROADCAST: &str = "ff:ff:ff:ff:ff:ff";
-const COUNT: &str = "40";
+const FRAMES: Frames<'_> = Frames {
+    count: "40",
+    sizes: None,
+};
 
 /// A lab of three ends whose sessions stand; the first has more arguments.
 fn lab(option: &str, ends: [&str; 3], arguments: &[&str]) -> Lab {
@@ -25,42 +31,17 @@ fn lab(option: &str, ends: [&str; 3], arguments: &[&str]) -> Lab {
     lab
 }
 
-/// Numbered frames from one host to another, in a VLAN (0: untagged); they arrive in another, once each.
-fn arrive(lab: &Lab, way: [&str; 4], vlans: [&str; 2]) {
-    let report = send(lab, way, vlans);
-    for line in [&*format!("received {COUNT}"), "duplicated 0", "damaged 0"] {
-        assert!(
-            report.contains(&line.to_owned()),
-            "{way:?} {vlans:?}: {report:?}"
-        );
-    }
-    let tagged = if vlans == ["0", "0"] { "0" } else { COUNT };
-    assert!(
-        report.contains(&format!("tagged {tagged}")),
-        "{way:?} {vlans:?}: {report:?}"
-    );
+#[track_caller]
+fn arrive(lab: &Lab, way: Way<'_>, vlans: [&str; 2]) {
+    tagged::arrive(lab, way, vlans, FRAMES);
 }
 
-fn do_not_arrive(lab: &Lab, way: [&str; 4], vlan: &str) {
-    let report = send(lab, way, [vlan, vlan]);
+fn do_not_arrive(lab: &Lab, way: Way<'_>, vlan: &str) {
+    let report = tagged::send(lab, way, [vlan, vlan], FRAMES);
     assert!(
         report.contains(&"received 0".to_owned()),
         "{way:?} {vlan}: {report:?}"
     );
-}
-
-fn send(lab: &Lab, [from, to, src, dst]: [&str; 4], [vlan, arrives]: [&str; 2]) -> Vec<String> {
-    let what = [
-        "--src",
-        src,
-        "--dst",
-        dst,
-        "--vlan",
-        vlan,
-        "--arrives",
-        arrives,
-    ];
-    lab.frames(&[&[from, to][..], &what, &["--count", COUNT]].concat())
 }
 
 #[test]

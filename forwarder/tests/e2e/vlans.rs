@@ -1,36 +1,20 @@
 //! A trunk at both ends: allow lists, translation, and tags that the LAN port would have taken out.
 
-use crate::lab::{DC, Lab, PATIENCE, VM1, within};
+use crate::{
+    lab::{DC, Lab, PATIENCE, VM1, within},
+    tagged::{self, Frames, Way},
+};
 
 const BROADCAST: &str = "ff:ff:ff:ff:ff:ff";
 
 /// Has 200 frames of all sizes cross in a VLAN and wants them to arrive in another; 0 for untagged.
-fn cross(lab: &Lab, way: [&str; 4], vlan: &str, arrives: &str) {
-    let [from, to, src, dst] = way;
-    let what = [
-        "--src",
-        src,
-        "--dst",
-        dst,
-        "--vlan",
-        vlan,
-        "--arrives",
-        arrives,
-    ];
-    let how = ["--sizes", "64-1514", "--count", "200"];
-    let report = lab.frames(&[&[from, to][..], &what, &how].concat());
-    let tagged = if (vlan, arrives) == ("0", "0") {
-        0
-    } else {
-        200
+#[track_caller]
+fn cross(lab: &Lab, way: Way<'_>, vlan: &str, arrives: &str) {
+    let frames = Frames {
+        count: "200",
+        sizes: Some("64-1514"),
     };
-    let tagged = format!("tagged {tagged}");
-    for line in ["received 200", "duplicated 0", "damaged 0", &tagged] {
-        assert!(
-            report.contains(&line.to_owned()),
-            "{way:?} {vlan} {arrives}: {report:?}"
-        );
-    }
+    tagged::arrive(lab, way, [vlan, arrives], frames);
 }
 
 fn rxvlan(lab: &Lab) -> String {
@@ -67,11 +51,12 @@ fn vlans_cross_under_the_names_that_the_lists_give_them() {
         }
     }
     let before = lab.status("site").drops["vlan_not_allowed"];
+    let few = Frames {
+        count: "20",
+        sizes: None,
+    };
     for vlan in ["30", "40"] {
-        let broadcast = [
-            "dc", "vm1", "--src", DC, "--dst", BROADCAST, "--count", "20",
-        ];
-        let report = lab.frames(&[&broadcast[..], &["--vlan", vlan]].concat());
+        let report = tagged::send(&lab, ["dc", "vm1", DC, BROADCAST], [vlan, vlan], few);
         assert!(report.contains(&"received 0".to_owned()), "{report:?}");
     }
     let status = lab.status("site");
