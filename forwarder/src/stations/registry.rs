@@ -13,13 +13,17 @@ mod tests;
 
 use std::{collections::BTreeMap, fmt};
 
+use causeway_tunnel::stations::Stations;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     cloud::{CloudRegistry, Home},
     site::{Away, Memory, PeerRules, SiteRegistry, Verb, Word},
 };
-use super::{PeerIndex, Station, StationKey};
+use super::{
+    PeerIndex, Station, StationKey,
+    inbox::{Inbox, Misfit, News},
+};
 
 /// Where the word of a station's place comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +141,30 @@ impl Refusals {
     /// Those that happened.
     pub fn iter(&self) -> impl Iterator<Item = (Refusal, u64)> + '_ {
         self.0.iter().map(|(refusal, number)| (*refusal, *number))
+    }
+}
+
+/// What a peer tells of its stations, and how much of it was refused.
+#[derive(Debug, Default)]
+struct Told {
+    inbox: Inbox,
+    refusals: Refusals,
+}
+
+impl Told {
+    /// Takes the next message of the process `instance`; gives the update once it is whole, and has counted what in it is
+    /// no station.
+    fn take(&mut self, instance: u64, part: Stations) -> Result<Option<News>, Misfit> {
+        let news = self.inbox.take(instance, part)?;
+        let nonsense = news.as_ref().map_or(0, |news| news.nonsense);
+        self.refusals.add(Refusal::NoStation, nonsense);
+        Ok(news)
+    }
+
+    /// A station of the update is not taken.
+    fn refuse(&mut self, station: StationKey, refusal: Refusal, changes: &mut Changes) {
+        self.refusals.add(refusal, 1);
+        changes.refused.get_or_insert((station, refusal));
     }
 }
 

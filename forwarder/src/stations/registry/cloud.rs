@@ -17,11 +17,11 @@ use self::seen::Seen;
 use super::{
     super::{
         PeerIndex, Place, Station, StationKey,
-        inbox::{Inbox, Misfit},
+        inbox::Misfit,
         ledger::Ledger,
         range::{MAX_WIRE_RANGES, StationRange},
     },
-    Changes, Refusal, Refusals,
+    Changes, Refusal, Refusals, Told,
 };
 
 /// Stations that all sites together may grant; one that a site granted before counts for each.
@@ -39,8 +39,7 @@ struct Site {
     /// What was seen here and is advertised to it.
     seen: HashMap<StationKey, Seen>,
     ledger: Ledger,
-    inbox: Inbox,
-    refusals: Refusals,
+    told: Told,
 }
 
 /// A station that is home here.
@@ -96,7 +95,7 @@ impl CloudRegistry {
     /// How many stations are advertised to the site, and how many of its own were refused.
     pub fn learning(&self, peer: PeerIndex) -> (usize, &Refusals) {
         let site = &self.sites[usize::from(peer)];
-        (site.seen.len(), &site.refusals)
+        (site.seen.len(), &site.told.refusals)
     }
 
     /// How many stations were seen that could not be advertised.
@@ -106,7 +105,8 @@ impl CloudRegistry {
 
     /// Counts stations of the peer that were not taken.
     pub fn refuse(&mut self, peer: PeerIndex, refusal: Refusal, number: usize) {
-        self.sites[usize::from(peer)].refusals.add(refusal, number);
+        let site = &mut self.sites[usize::from(peer)];
+        site.told.refusals.add(refusal, number);
     }
 
     /// The LAN port has this address now.
@@ -116,13 +116,13 @@ impl CloudRegistry {
 
     /// The table of the peer that we hold.
     pub fn applied(&self, peer: PeerIndex) -> Option<Applied> {
-        self.sites[usize::from(peer)].inbox.applied()
+        self.sites[usize::from(peer)].told.inbox.applied()
     }
 
     /// A session with the peer begins: it says that it holds `applied` of ours; `instance` is our own.
     pub fn begin(&mut self, peer: PeerIndex, applied: Option<Applied>, instance: u64) {
         let site = &mut self.sites[usize::from(peer)];
-        site.inbox.begin();
+        site.told.inbox.begin();
         site.ledger.begin(applied, instance);
     }
 
@@ -171,10 +171,9 @@ impl CloudRegistry {
     ) -> Result<Changes, Misfit> {
         let mut changes = Changes::default();
         let site = &mut self.sites[usize::from(peer)];
-        let Some(news) = site.inbox.take(instance, part)? else {
+        let Some(news) = site.told.take(instance, part)? else {
             return Ok(changes);
         };
-        site.refusals.add(Refusal::NoStation, news.nonsense);
         let gone: Vec<_> = match news.full {
             true => {
                 let kept: HashSet<_> = news.added.iter().collect();
@@ -191,8 +190,7 @@ impl CloudRegistry {
         for station in news.added {
             if let Err(refusal) = self.grant(peer, station, now, &mut changes) {
                 let site = &mut self.sites[usize::from(peer)];
-                site.refusals.add(refusal, 1);
-                changes.refused.get_or_insert((station, refusal));
+                site.told.refuse(station, refusal, &mut changes);
             }
         }
         self.seat_waiting(now, &mut changes);

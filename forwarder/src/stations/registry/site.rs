@@ -23,10 +23,8 @@ pub use self::{
     verbs::{Verb, Word},
 };
 use super::{
-    super::{
-        PeerIndex, Place, Station, StationKey, inbox::Inbox, ledger::Ledger, range::StationRange,
-    },
-    Changes, Origin, Refusal, Refusals,
+    super::{PeerIndex, Place, Station, StationKey, ledger::Ledger, range::StationRange},
+    Changes, Origin, Refusal, Refusals, Told,
     moves::Moves,
 };
 
@@ -52,8 +50,7 @@ struct Cloud {
     /// Since when there has been no session with it.
     silent_since: Option<Instant>,
     ledger: Ledger,
-    inbox: Inbox,
-    refusals: Refusals,
+    told: Told,
 }
 
 /// A station that a cloud has seen.
@@ -114,8 +111,7 @@ impl SiteRegistry {
             unconfirmed_until: None,
             silent_since: Some(now),
             ledger: Ledger::default(),
-            inbox: Inbox::default(),
-            refusals: Refusals::default(),
+            told: Told::default(),
         };
         let clouds: Vec<_> = peers.into_iter().map(cloud).collect();
         let mut registry = Self {
@@ -177,12 +173,13 @@ impl SiteRegistry {
     /// How many stations the peer has seen, and how many it advertised in vain.
     pub fn learning(&self, peer: PeerIndex) -> (usize, &Refusals) {
         let cloud = &self.clouds[usize::from(peer)];
-        (cloud.adverts.len(), &cloud.refusals)
+        (cloud.adverts.len(), &cloud.told.refusals)
     }
 
     /// Counts stations of the peer that were not taken.
     pub fn refuse(&mut self, peer: PeerIndex, refusal: Refusal, number: usize) {
-        self.clouds[usize::from(peer)].refusals.add(refusal, number);
+        let cloud = &mut self.clouds[usize::from(peer)];
+        cloud.told.refusals.add(refusal, number);
     }
 
     /// The LAN port has this address now.
@@ -201,14 +198,14 @@ impl SiteRegistry {
 
     /// The table of the peer that we hold.
     pub fn applied(&self, peer: PeerIndex) -> Option<Applied> {
-        self.clouds[usize::from(peer)].inbox.applied()
+        self.clouds[usize::from(peer)].told.inbox.applied()
     }
 
     /// A session with the peer begins: it says that it holds `applied` of ours; `instance` is our own.
     pub fn begin(&mut self, peer: PeerIndex, applied: Option<Applied>, instance: u64) {
         let cloud = &mut self.clouds[usize::from(peer)];
         cloud.silent_since = None;
-        cloud.inbox.begin();
+        cloud.told.inbox.begin();
         cloud.ledger.begin(applied, instance);
     }
 

@@ -27,10 +27,9 @@ impl SiteRegistry {
     ) -> Result<Changes, Misfit> {
         let mut changes = Changes::default();
         let cloud = &mut self.clouds[usize::from(peer)];
-        let Some(news) = cloud.inbox.take(instance, part)? else {
+        let Some(news) = cloud.told.take(instance, part)? else {
             return Ok(changes);
         };
-        cloud.refusals.add(Refusal::NoStation, news.nonsense);
         if news.full {
             self.replace(peer, &news.added, news.continued, now, &mut changes);
         }
@@ -43,8 +42,7 @@ impl SiteRegistry {
             }
             if let Err(refusal) = self.claim(peer, station, now, &mut changes) {
                 let cloud = &mut self.clouds[usize::from(peer)];
-                cloud.refusals.add(refusal, 1);
-                changes.refused.get_or_insert((station, refusal));
+                cloud.told.refuse(station, refusal, &mut changes);
             }
         }
         Ok(changes)
@@ -204,7 +202,7 @@ impl SiteRegistry {
                 continue;
             }
             if lost {
-                cloud.inbox.forget();
+                cloud.told.inbox.forget();
             }
             let gone =
                 |(_, advert): &(&StationKey, &Advert)| lost || **advert == Advert::Remembered;
