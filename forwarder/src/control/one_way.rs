@@ -27,7 +27,7 @@ use super::Control;
 use crate::{
     doctor::probe::Arp,
     snoop::{Kind, Small, arp},
-    stations::{Place, Role, StationKey},
+    stations::{Place, Role, StationKey, StationTable},
     worker::{Command, Origin, Punted},
 };
 
@@ -191,9 +191,19 @@ impl OneWay {
         }
     }
 
-    /// A question that is to be asked now in the name of a station.
-    pub(super) fn question(&mut self, now: Instant) -> Option<Pair> {
+    /// A question that is to be asked now in the name of a station, if that `is_there` still: in the name of one that has
+    /// come to our LAN, the question would draw its frames to our port.
+    pub(super) fn question(
+        &mut self,
+        now: Instant,
+        is_there: impl FnOnce(StationKey) -> bool,
+    ) -> Option<Pair> {
         self.silent.take_if(|silent| now >= silent.asked + ALIVE);
+        let station = self.silent.as_ref().map(|silent| silent.pair.station.0);
+        if station.is_some_and(|station| !is_there(station)) {
+            // What it was asked for before, it may answer to the station itself.
+            (self.silent, self.asked) = (None, None);
+        }
         let silent = self.silent.as_mut().filter(|silent| now >= silent.next)?;
         silent.next = now + silent.pause;
         silent.pause = (2 * silent.pause).min(LONGEST_PAUSE);
@@ -293,12 +303,7 @@ impl Control {
         let target = IpAddr::V4(question.target.1);
         let bindings = &self.snooping.bindings;
         let owner = bindings.owner(segment, header.vlan, target)?;
-        let place = self.stations.get(owner).map(|s| s.place);
-        let is_there = match self.stations.role {
-            Role::Site => place == Some(Place::Away),
-            Role::Cloud => place != Some(Place::Home),
-        };
-        is_there.then_some(owner)
+        is_on_other_side(&self.stations, owner).then_some(owner)
     }
 
     pub(super) fn look_for_one_way(&mut self, now: Instant) {
@@ -319,11 +324,20 @@ impl Control {
                 .for_each(|text| tracing::warn!("{text}")),
             None => {}
         }
-        if let Some(pair) = self.one_way.question(now) {
+        let is_there = |station| is_on_other_side(&self.stations, station);
+        if let Some(pair) = self.one_way.question(now, is_there) {
             debug!("no frame for the other side comes in: {pair:?} is asked");
             // Any worker's port leads to the LAN.
             self.context.workers[0].tell(Command::Inject(vec![pair.frame().to_vec()]));
         }
+    }
+}
+
+fn is_on_other_side(stations: &StationTable, station: StationKey) -> bool {
+    let place = stations.get(station).map(|s| s.place);
+    match stations.role {
+        Role::Site => place == Some(Place::Away),
+        Role::Cloud => place != Some(Place::Home),
     }
 }
 

@@ -26,6 +26,8 @@ struct Seconds {
     news: Vec<OneWayNews>,
     /// In which second we have asked.
     asked: Vec<u64>,
+    /// In which second the station comes to our LAN.
+    comes: u64,
 }
 
 impl Seconds {
@@ -37,6 +39,7 @@ impl Seconds {
             start,
             news,
             asked,
+            comes: u64::MAX,
         }
     }
 
@@ -50,7 +53,8 @@ impl Seconds {
             let now = self.start + Duration::from_secs(second);
             let taken = happens(&mut self.it, second, now);
             self.news.extend(self.it.look(counts(taken, second), now));
-            if self.it.question(now).is_some() {
+            let is_there = |_| second < self.comes;
+            if self.it.question(now, is_there).is_some() {
                 self.asked.push(second);
             }
         }
@@ -158,6 +162,24 @@ fn a_host_that_asks_and_leaves_is_no_trouble() {
     });
     assert_eq!(run.news, []);
     assert!(run.asked.iter().all(|s| *s < 60), "{:?}", run.asked);
+}
+
+#[test]
+fn nobody_is_asked_in_the_name_of_a_station_that_has_come() {
+    let mut run = Seconds::new();
+    run.comes = 5;
+    let run = run.run(0..60, |it, second, now| {
+        if second < 4 {
+            it.home(&arp(false, GATEWAY, VM), Some(STATION), now);
+        }
+        0
+    });
+    assert!(
+        run.asked.last().is_some_and(|last| *last < 5),
+        "{:?}",
+        run.asked
+    );
+    assert_eq!(run.news, []);
 }
 
 #[test]
