@@ -19,6 +19,10 @@ use crate::sys::ethtool::{self, Rule, UdpFlow};
 /// Which queue each flow is to come to.
 pub type Placement = BTreeMap<UdpFlow, u32>;
 
+/// Senders whose stale rules are looked for at most: as many as there can be peers. A listening end learns from where
+/// its peers send, and a peer can say a new address each time.
+const SENDERS: usize = 256;
+
 /// What has rules: a device.
 pub trait HasRules {
     /// Puts a rule in, and gives its place.
@@ -90,6 +94,8 @@ pub struct FlowRules<D: HasRules = Nic> {
     swept: (BTreeSet<u16>, BTreeSet<SocketAddr>),
     /// Why there are no more.
     refused: Option<String>,
+    /// That is, for want of room: there may be some again.
+    full: bool,
 }
 
 impl FlowRules {
@@ -108,6 +114,7 @@ impl<D: HasRules> FlowRules<D> {
             rules: BTreeMap::new(),
             swept: Default::default(),
             refused: None,
+            full: false,
         }
     }
 
@@ -124,6 +131,9 @@ impl<D: HasRules> FlowRules<D> {
             gone.extend((!stays).then_some(*place));
             stays
         });
+        if !gone.is_empty() && std::mem::take(&mut self.full) {
+            self.refused = None;
+        }
         gone.into_iter().for_each(|place| self.remove(place));
         if self.refused.is_none() {
             self.sweep(placement);
@@ -150,6 +160,7 @@ impl<D: HasRules> FlowRules<D> {
                     "uplink {name} takes no flow rule ({e}): what comes to another worker's queue is handed over"
                 );
                 self.refused = Some(e.to_string());
+                self.full = e.raw_os_error() == Some(libc::ENOSPC);
             }
         }
     }
@@ -160,7 +171,11 @@ impl<D: HasRules> FlowRules<D> {
         let mut news = false;
         for flow in placement.keys() {
             news |= ports.insert(flow.to);
-            news |= flow.from.is_some_and(|from| senders.insert(from));
+            if let Some(from) = flow.from
+                && senders.len() < SENDERS
+            {
+                news |= senders.insert(from);
+            }
         }
         if !news {
             return;

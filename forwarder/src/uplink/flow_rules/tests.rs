@@ -120,6 +120,57 @@ fn a_port_is_taken_while_somebody_has_it() {
 }
 
 #[test]
+fn a_device_that_is_full_is_asked_again_when_there_is_room() {
+    let device = Memory::default();
+    let mut rules = FlowRules::of("nic", device.clone(), 4);
+    let some = |ports: std::ops::Range<u16>| ports.map(|port| (flow(None, port), 1)).collect();
+    rules.set(&some(0..70));
+    assert_eq!(device.flows().len(), 64);
+    assert!(
+        rules.to_string().starts_with("64, and no more: "),
+        "{rules}"
+    );
+    rules.set(&some(60..70));
+    assert_eq!((device.flows().len(), rules.to_string()), (10, "10".into()));
+}
+
+/// How often the rules of a device are listed.
+#[derive(Default)]
+struct Counting(Memory, Rc<RefCell<usize>>);
+
+impl HasRules for Counting {
+    fn insert(&mut self, flow: &UdpFlow, queue: u32) -> io::Result<u32> {
+        self.0.insert(flow, queue)
+    }
+
+    fn remove(&mut self, place: u32) -> io::Result<()> {
+        self.0.remove(place)
+    }
+
+    fn rules(&mut self) -> io::Result<Vec<Rule>> {
+        *self.1.borrow_mut() += 1;
+        self.0.rules()
+    }
+
+    fn is_port_taken(&self, port: u16) -> bool {
+        self.0.is_port_taken(port)
+    }
+}
+
+#[test]
+fn a_peer_that_moves_all_the_time_has_rules_listed_a_limited_number_of_times() {
+    let device = Counting::default();
+    let listed = Rc::clone(&device.1);
+    let mut rules = FlowRules::of("nic", device, 4);
+    for port in 1_024..2_024 {
+        let from = format!("198.51.100.7:{port}");
+        rules.set(&[(flow(Some(&from), 24_500), 1)].into());
+    }
+    assert_eq!((rules.rules.len(), rules.swept.1.len()), (1, SENDERS));
+    assert_eq!(*listed.borrow(), SENDERS);
+}
+
+#[test]
 fn a_device_that_refuses_is_asked_once() {
     let mut rules = FlowRules::new("lo", 2);
     assert!(rules.wanted());
