@@ -27,7 +27,17 @@ impl FairBucket {
 
     /// Takes one token for whoever has this part, of its own or else of what is common if `common` allows.
     pub fn take(&mut self, part: usize, common: bool, now: Instant) -> bool {
-        self.parts[part % PARTS].take(now) || common && self.common.take(now)
+        self.take_own(part, now) || common && self.take_common(now)
+    }
+
+    /// Takes one of the part's own tokens.
+    pub fn take_own(&mut self, part: usize, now: Instant) -> bool {
+        self.parts[part % PARTS].take(now)
+    }
+
+    /// Takes one of the tokens that are common to all.
+    pub fn take_common(&mut self, now: Instant) -> bool {
+        self.common.take(now)
     }
 }
 

@@ -4,7 +4,7 @@
 //! have one bell in common, rung once a batch and only if something was left. Nobody waits: a frame that is
 //! one too many, because the queue is full or because too many have come in this second, goes its way without
 //! having been seen, and is counted. So a flood of ARP costs a worker and the control plane no more
-//! than `RATE` says, and it hides nothing of other peers and stations: each has a part of its own.
+//! than `RATE` and `ALL_PARTS` say, and it hides nothing of other peers and stations: each has a part of its own.
 
 use std::{
     io,
@@ -19,7 +19,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::{
     counters::WorkerCounters,
-    flood::{FairBucket, PARTS},
+    flood::{FairBucket, PARTS, TokenBucket},
     snoop::Kind,
     stations::PeerIndex,
     sys::readable::Readable,
@@ -40,6 +40,11 @@ const RATE: u32 = 2_000;
 
 /// Copies per second of each part besides. A part belongs to one peer, or to some of its stations, or to some of the LAN's.
 const EACH: u32 = 20;
+
+/// Copies per second that the parts of one peer, or those of the LAN, take together; and at once, so that whoever floods from
+/// many addresses leaves half of the kept places.
+const ALL_PARTS: u32 = 500;
+const AT_ONCE: u32 = KEPT as u32 / 2;
 
 /// Where a frame came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +101,8 @@ struct Queue {
     left: bool,
     of_lan: FairBucket,
     of_peers: FairBucket,
+    /// What all parts of one may take together: of the LAN, and behind it of each peer.
+    all_parts: Vec<TokenBucket>,
     /// Parts that each peer has.
     of_each_peer: usize,
 }
@@ -123,12 +130,14 @@ impl Punt {
         counters: &WorkerCounters,
     ) {
         let Some(queue) = &mut self.0 else { return };
-        let bucket = match origin {
-            Origin::Lan => &mut queue.of_lan,
-            Origin::Peer(_) => &mut queue.of_peers,
+        let (bucket, whose) = match origin {
+            Origin::Lan => (&mut queue.of_lan, 0),
+            Origin::Peer(peer) => (&mut queue.of_peers, 1 + usize::from(peer)),
         };
-        let common = queue.copies.slots() > KEPT;
-        if !bucket.take(part, common, now) {
+        let all = queue.all_parts.get_mut(whose);
+        let own = bucket.take_own(part, now) && all.is_some_and(|all| all.take(now));
+        let allowed = own || queue.copies.slots() > KEPT && bucket.take_common(now);
+        if !allowed {
             return counters.punt_limited.add(1);
         }
         match queue.copies.push(Punted::new(kind, origin, frame)) {
@@ -180,6 +189,9 @@ impl Punts {
                 left: false,
                 of_lan: FairBucket::new(RATE, EACH, now),
                 of_peers: FairBucket::new(RATE, EACH, now),
+                all_parts: (0..=peers)
+                    .map(|_| TokenBucket::with_burst(ALL_PARTS, AT_ONCE, now))
+                    .collect(),
                 of_each_peer: (PARTS / peers.max(1)).max(1),
             }));
             (queue, punt)

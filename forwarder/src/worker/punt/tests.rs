@@ -48,9 +48,11 @@ fn one_sides_flood_is_counted_and_hides_nothing_of_the_other() {
     // What is common stops before the queue is full, parts go on.
     assert!((ROOM - KEPT..ROOM).contains(&(counters.punted.get() as usize)));
     for n in 0..KEPT as u64 {
-        let part = workers[0].part(Origin::Lan, n);
-        let (frame, now) = (Frame::whole(&[0; 60]), now + Duration::from_secs(1));
-        workers[0].leave(Kind::Arp, Origin::Lan, part, frame, now, &counters);
+        for origin in [Origin::Lan, Origin::Peer(0)] {
+            let part = workers[0].part(origin, n);
+            let (frame, now) = (Frame::whole(&[0; 60]), now + Duration::from_secs(1));
+            workers[0].leave(Kind::Arp, origin, part, frame, now, &counters);
+        }
     }
     assert_eq!(counters.punted.get(), ROOM as u64);
     assert!(counters.punt_full.get() > 0);
@@ -84,6 +86,26 @@ fn one_peers_flood_hides_nothing_of_another_nor_one_stations() {
     assert_ne!(part(0, 1), part(0, 2), "stations of one peer");
     let (zero, one) = ((0..999).map(|n| part(0, n)), (0..999).map(|n| part(1, n)));
     assert!(zero.max() < one.min());
+}
+
+/// With two peers, each has parts that together are more than the whole queue.
+#[test]
+fn a_peers_flood_from_many_stations_leaves_room_for_others() {
+    let (_punts, mut workers) = Punts::for_workers(1, 2).unwrap();
+    let (now, counters) = (Instant::now(), WorkerCounters::new(2));
+    let mut left = |origin, senders: std::ops::Range<u64>| {
+        let before = counters.punted.get();
+        for sender in senders {
+            let (part, frame) = (workers[0].part(origin, sender), Frame::whole(&[0; 60]));
+            workers[0].leave(Kind::Arp, origin, part, frame, now, &counters);
+        }
+        counters.punted.get() - before
+    };
+    // Nobody takes them out in this burst.
+    let most = u64::from(RATE / 10 + AT_ONCE);
+    assert_eq!(left(Origin::Peer(0), 0..100_000), most);
+    assert_eq!(left(Origin::Peer(1), 0..50), 50);
+    assert_eq!(left(Origin::Lan, 0..50), 50);
 }
 
 #[tokio::test]
