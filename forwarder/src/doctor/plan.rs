@@ -10,6 +10,7 @@
 //! Never more than [`MOST_FRAMES`] frames, whatever is lost.
 
 mod elsewhere;
+mod tally;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -267,36 +268,6 @@ impl Plan {
         let targets = self.targets.iter();
         let all = targets.flat_map(|t| others.iter().map(|vlan| (Kind::P0, *t, *vlan)));
         self.queue.extend(all.take(room));
-    }
-
-    /// How often a kind may be tried at those who answer, so that something is left for the kinds after it.
-    fn share(&self, kind: Kind, alive: &[Ipv4Addr]) -> usize {
-        let kinds = match kind {
-            Kind::P2 => 3,
-            Kind::P1 => 2,
-            Kind::P0 | Kind::P3 => 1,
-        };
-        let room = MOST_FRAMES.saturating_sub(LAST + self.probes.len());
-        let most = self.tried(kind, alive) + room / kinds;
-        most.clamp(1, TRIES)
-    }
-
-    fn tried(&self, kind: Kind, at: &[Ipv4Addr]) -> usize {
-        let tried = |p: &&Probe| p.kind == kind && at.contains(&p.target);
-        self.probes.iter().filter(tried).count()
-    }
-
-    fn answered(&self, kind: Kind) -> bool {
-        self.probes.iter().any(|p| p.kind == kind && p.answered())
-    }
-
-    /// Targets that have answered something, in the VLAN that was named.
-    fn alive(&self) -> Vec<Ipv4Addr> {
-        let answered = |target: &&Ipv4Addr| {
-            let mut of = self.probes.iter().filter(|p| p.target == **target);
-            of.any(|p| p.vlan == self.vlan && p.answered())
-        };
-        self.targets.iter().filter(answered).copied().collect()
     }
 }
 

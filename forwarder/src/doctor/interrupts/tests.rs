@@ -1,6 +1,6 @@
 //! NICs of several drivers, laid out as their /sys and /proc are.
 
-use super::{super::check::Verdict, super::tree::TestTree, *};
+use super::{super::check::Verdict, super::tree::TestTree, find::receives, *};
 
 /// Four queues of a PCI NIC (ice) with a misc vector and an adminq, on a machine of four cores.
 fn server(affinities: [&str; 4]) -> TestTree {

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::*;
+use crate::doctor::probe::Mac;
 
 const HOST: Mac = Mac([0x02, 0x77, 0, 0, 0, 1]);
 const FRESH: Mac = Mac([0x0a, 0, 0, 0, 0, 1]);
