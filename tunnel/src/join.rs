@@ -11,7 +11,7 @@
 //! arrived. So a part keeps its bytes right-aligned in a buffer for the largest
 //! frame: each piece goes to its final place at once, and a complete frame is
 //! contiguous. The last piece of a frame, when all before it are here, is not
-//! copied: it is delivered from where it lies, behind the part.
+//! copied, but for what the head of a frame in two parts lacks: it is delivered from where it lies, behind the part.
 //!
 //! Bounds: [`SEAMS`] in the ring, so never more parts than that, each of at most
 //! [`MAX_FRAME`](crate::wire::MAX_FRAME) bytes, for at most about [`MAX_AGE`]. Buffers are reused, last
@@ -107,9 +107,15 @@ impl Joiner {
 
         if let Some(part) = before
             && rest == 0
-            && self.parts[part].can_lead()
+            && self.parts[part].begins
         {
-            deliver(Frame::halves(self.parts[part].bytes(), piece.bytes));
+            let lacks = self.parts[part].lacks().min(piece.bytes.len());
+            let (near, far) = piece.bytes.split_at(lacks);
+            self.parts[part]
+                .at(piece.ahead, lacks)
+                .copy_from_slice(near);
+            self.parts[part].rest -= lacks;
+            deliver(Frame::halves(self.parts[part].bytes(), far));
             self.release(part);
             return Ok(true);
         }

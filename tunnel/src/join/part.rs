@@ -42,10 +42,14 @@ impl Part {
         &mut self.buffer[MAX_FRAME - ahead..][..length]
     }
 
-    /// Whether this is the beginning of a frame, and enough of it for the head of one in two parts.
+    /// Bytes that the beginning of a frame lacks for the head of one in two parts. Of one that lacks some, so many that what
+    /// lies behind the Ethernet header can be looked at in one piece, too.
     #[inline]
-    pub(super) const fn can_lead(&self) -> bool {
-        self.begins && self.ahead - self.rest >= Frame::MIN_HEAD
+    pub(super) const fn lacks(&self) -> usize {
+        match self.ahead - self.rest {
+            enough if enough >= Frame::MIN_HEAD => 0,
+            few => 2 * Frame::MIN_HEAD - few,
+        }
     }
 
     /// The bytes that are here: the frame, if it is complete.
