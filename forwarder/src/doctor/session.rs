@@ -6,6 +6,7 @@
 //! come back it is asked for by `Train`, which earlier releases ignore. `script` has the order of things.
 
 mod lanes;
+mod listen;
 mod script;
 
 use std::{
@@ -19,11 +20,10 @@ use causeway_tunnel::{
     message::{Bye, ByeReason, FEATURE_TRAINS, Hello},
     session::{Endpoint, Filled, Session, SessionError, SessionOptions},
 };
-use socket2::SockRef;
 use tokio::{net::lookup_host, time::timeout};
 
 use self::lanes::Lanes;
-pub use self::lanes::Sockets;
+pub use self::{lanes::Sockets, listen::listen};
 use super::options::Own;
 use crate::{
     control::Hellos,
@@ -37,8 +37,8 @@ use crate::{
 /// How long the handshake may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long is waited for somebody to dial: who does tries every second or two.
-const CALL: Duration = Duration::from_secs(6);
+/// How long a session may last beyond the silence that is asked for: it takes twelve seconds where ESP does not pass.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Lanes that we send on, each with a UDP port of its own, as a dialling end with so many workers has them.
 pub const LANES: u8 = 2;
@@ -114,60 +114,6 @@ pub async fn measure(
     result
 }
 
-/// Waits for peers that dial us, measures the path to each, and tells; ends when nobody has called for a while, with
-/// why not, if somebody tried. `mtu` is that of our link, in bytes of the IP packet.
-///
-/// # Errors
-///
-/// The port is not to be had.
-pub async fn listen(
-    own: &Own,
-    at: SocketAddr,
-    peers: &[PeerSpec],
-    mtu: u32,
-    mut tell: impl FnMut(&PeerSpec, Result<Measured, Failed>),
-) -> Result<Option<SessionError>, String> {
-    let cannot = |e: std::io::Error| {
-        format!("cannot listen at {at}: {e}; is it taken, or not an address of ours?")
-    };
-    // Alone at first: a port that another program shares would be bound like a free one.
-    let quic = bind(at, false).map_err(cannot)?;
-    SockRef::from(&quic).set_reuse_port(true).map_err(cannot)?;
-    let sockets = Sockets::beside(&quic).map_err(cannot)?;
-    let hello = make_hello(own.role.unwrap_or(Role::Cloud), sockets.count(), own)?;
-    // Of either family; what is measured has a ceiling of its own.
-    let options = options(ceiling(own, mtu, SocketAddr::from(([0; 4], 0))));
-    let keys = peers.iter().map(|peer| peer.key);
-    let endpoint = Endpoint::new(quic, &own.key, keys, options, hello);
-    let endpoint = endpoint.map_err(|e| e.to_string())?;
-    let mut waiting: Vec<_> = peers.iter().collect();
-    let mut refused = None;
-    while !waiting.is_empty() {
-        let Ok(Some(accepted)) = timeout(CALL, endpoint.accept()).await else {
-            break;
-        };
-        let session = match accepted {
-            Ok(session) => session,
-            Err(error) => {
-                refused = Some(error);
-                continue;
-            }
-        };
-        let Some(place) = waiting.iter().position(|peer| peer.key == session.peer()) else {
-            continue;
-        };
-        let ceiling = ceiling(own, mtu, session.remote_address());
-        let outcome = run(&session, &sockets, ceiling, own.lane_keepalive).await;
-        // Of several attempts at once the peer keeps one.
-        if !matches!(outcome, Err(Failed::Session(SessionError::ClosedByPeer(_)))) {
-            tell(waiting.remove(place), outcome);
-        }
-        session.close(farewell()).await;
-    }
-    endpoint.close(farewell()).await;
-    Ok(refused)
-}
-
 fn farewell() -> Bye {
     Bye::new(ByeReason::Shutdown, "causeway doctor has seen enough")
 }
@@ -239,11 +185,17 @@ async fn run(
     ceiling: u16,
     silence: Duration,
 ) -> Result<Measured, Failed> {
-    let lanes = Lanes::open(session, sockets).await?;
-    let measured = tokio::select! {
-        measured = script::play(session, &lanes, ceiling, silence) => measured?,
-        why = lanes.work(session) => return Err(why),
+    let late = |what: &str| Failed::Here(format!("the peer {what}; is it busy, or stopped?"));
+    let lanes = timeout(PATIENCE, Lanes::open(session, sockets)).await;
+    let lanes = lanes.map_err(|_| late("named no lanes within 5 s"))??;
+    let measure = async {
+        tokio::select! {
+            measured = script::play(session, &lanes, ceiling, silence) => measured,
+            why = lanes.work(session) => Err(why),
+        }
     };
+    let measured = timeout(LONGEST + silence, measure).await;
+    let measured = measured.map_err(|_| late("takes nothing any more"))??;
     let told = told_mtu(session.remote_address()).unwrap_or(u32::MAX);
     Ok(Measured {
         told: told.min(ceiling.into()) as u16,

@@ -3,9 +3,11 @@
 use std::{
     io::Write as _,
     process::{Output, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
 };
 
-use causeway_tunnel::message::Role;
+use causeway_tunnel::{message::Role, session::SessionError};
 
 use crate::{
     insider::{Insider, hello},
@@ -348,7 +350,7 @@ fn beside_a_running_appliance_its_counters_tell() {
     #[track_caller]
     fn becomes(verdict: impl Fn(&str) -> String, name: &str, words: [&str; 2]) {
         let is = || {
-            std::thread::sleep(std::time::Duration::from_millis(300));
+            std::thread::sleep(Duration::from_millis(300));
             let line = verdict(name);
             line.starts_with(words[0]) && line.contains(words[1])
         };
@@ -403,6 +405,34 @@ fn beside_a_running_appliance_its_counters_tell() {
     );
 }
 
+/// A configuration of the cloud, that is dialled by these, and the doctor's exit code and words with it.
+fn doctor_of_cloud(lab: &Lab, peers: &[(&str, String)], more: &str) -> (Option<i32>, String) {
+    let key = lab.dir().join("cloud.key");
+    let peers: Vec<_> = peers
+        .iter()
+        .map(|(name, key)| format!("\"{name}={key}\""))
+        .collect();
+    let text = format!(
+        "role = \"cloud\"\nlan = \"lan\"\nkey = \"{}\"\nlisten = \"{CLOUD}\"\npeer = [{}]\n{more}\n",
+        key.display(),
+        peers.join(", ")
+    );
+    let file = lab.dir().join("cloud.toml");
+    std::fs::write(&file, text).unwrap();
+    let all = [
+        "timeout",
+        "60",
+        CAUSEWAY,
+        "doctor",
+        "--target",
+        "10.77.0.50",
+        "--config",
+    ];
+    let all = [&all[..], &[file.to_str().unwrap()]].concat();
+    let output = lab.command("cloud", &all).output().unwrap();
+    (output.status.code(), shown(&output))
+}
+
 /// An end that is dialled waits for the call, and measures the same.
 #[test]
 fn an_end_that_listens_waits_to_be_dialled() {
@@ -410,26 +440,8 @@ fn an_end_that_listens_waits_to_be_dialled() {
     lab.start("both", &["--station-ageing", "60s"]);
     lab.wait_for_session();
     lab.stop("cloud", "TERM");
-    let key = lab.dir().join("cloud.key");
-    let text = format!(
-        "role = \"cloud\"\nlan = \"lan\"\nkey = \"{}\"\nlisten = \"{CLOUD}\"\npeer = [\"site={}\"]\n",
-        key.display(),
-        lab.public_key("site")
-    );
-    let file = lab.dir().join("cloud.toml");
-    std::fs::write(&file, text).unwrap();
-    let ask = || {
-        let all = [
-            CAUSEWAY,
-            "doctor",
-            "--target",
-            "10.77.0.50",
-            "--config",
-            file.to_str().unwrap(),
-        ];
-        let output = lab.command("cloud", &all).output().unwrap();
-        (output.status.code(), shown(&output))
-    };
+    let peers = [("site", lab.public_key("site"))];
+    let ask = || doctor_of_cloud(&lab, &peers, "");
     let (code, text) = ask();
     for words in [
         "site: one with our key came up at 198.51.100.2:",
@@ -455,4 +467,41 @@ fn an_end_that_listens_waits_to_be_dialled() {
     lab.start("cloud", &[]);
     lab.wait_for_session();
     lab.dc_reaches("10.77.0.50");
+}
+
+/// Nor does it wait for longer because somebody calls who is not awaited: a peer that has been measured, a stranger.
+#[test]
+fn who_is_not_awaited_keeps_no_listening_end_waiting() {
+    let lab = Lab::up(&[]);
+    lab.start("both", &[]);
+    lab.wait_for_session();
+    lab.stop("cloud", "TERM");
+    let (_, absent) = lab.keygen("absent");
+    let peers = [("site", lab.public_key("site")), ("absent", absent)];
+    let stranger = Insider::stranger(&lab, "site", "198.51.100.2:0", hello(Role::Site));
+    let ended = AtomicBool::new(false);
+    let (code, text) = std::thread::scope(|scope| {
+        let knocks = scope.spawn(|| {
+            let mut refused = 0;
+            while !ended.load(Ordering::Relaxed) {
+                let outcome = stranger.dial();
+                refused += u32::from(matches!(outcome, Err(SessionError::KeyRefused { .. })));
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            refused
+        });
+        let begun = Instant::now();
+        let examined = doctor_of_cloud(&lab, &peers, "vlans = [\"site=10\", \"absent=20\"]");
+        ended.store(true, Ordering::Relaxed);
+        assert!(begun.elapsed() < 2 * PATIENCE, "{examined:?}");
+        assert!(knocks.join().unwrap() > 10);
+        examined
+    });
+    assert_eq!(code, Some(3), "{text}");
+    for words in [
+        "site: one with our key came up at 198.51.100.2:",
+        "absent: nobody with its key has dialled 203.0.113.2:24500",
+    ] {
+        assert!(text.contains(words), "no {words}: {text}");
+    }
 }

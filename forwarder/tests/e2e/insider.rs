@@ -74,8 +74,17 @@ pub(crate) struct Insider {
 impl Insider {
     /// With the key of the lab's `end`, in its namespace, on the socket address given.
     pub(crate) fn new(lab: &Lab, end: &str, address: &str, hello: Hello) -> Self {
+        let key = std::fs::read_to_string(lab.dir().join(format!("{end}.key"))).unwrap();
+        Self::with_key(lab, end, address, &key.parse().unwrap(), hello)
+    }
+
+    /// In the place of the lab's `end`, and with a key that nobody knows.
+    pub(crate) fn stranger(lab: &Lab, end: &str, address: &str, hello: Hello) -> Self {
+        Self::with_key(lab, end, address, &PrivateKey::generate(), hello)
+    }
+
+    fn with_key(lab: &Lab, end: &str, address: &str, key: &PrivateKey, hello: Hello) -> Self {
         let read = |name: String| std::fs::read_to_string(lab.dir().join(name)).unwrap();
-        let key: PrivateKey = read(format!("{end}.key")).parse().unwrap();
         let other = if end == "site" { "cloud" } else { "site" };
         let peer: PublicKey = read(format!("{other}.pub")).parse().unwrap();
         let quic = socket(lab, end, address);
@@ -86,7 +95,7 @@ impl Insider {
             .unwrap();
         let endpoint = {
             let _entered = runtime.enter();
-            Endpoint::new(quic, &key, [peer], SessionOptions::default(), move |_| {
+            Endpoint::new(quic, key, [peer], SessionOptions::default(), move |_| {
                 hello.clone()
             })
             .unwrap()
