@@ -5,6 +5,8 @@ use std::{
     io::{ErrorKind, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
 use causeway_tunnel::identity::PrivateKey;
@@ -70,7 +72,22 @@ impl InUse {
     /// Marks the file. What cannot be locked is not.
     pub fn mark(path: &Path) -> Self {
         let file = File::open(path).ok();
-        Self(file.filter(|file| flock(file, FlockOperation::NonBlockingLockShared).is_ok()))
+        Self(file.filter(|file| lock(file, FlockOperation::NonBlockingLockShared).is_ok()))
+    }
+}
+
+/// How long others may have a lock that is wanted: who only [looks](is_in_use) has it for a moment.
+const MOMENT: Duration = Duration::from_millis(100);
+
+fn lock(file: &File, how: FlockOperation) -> Result<(), Errno> {
+    let until = Instant::now() + MOMENT;
+    loop {
+        match flock(file, how) {
+            Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < until => {
+                thread::sleep(MOMENT / 20);
+            }
+            result => return result,
+        }
     }
 }
 
@@ -79,7 +96,7 @@ pub fn is_in_use(path: &Path) -> bool {
     let Ok(file) = File::open(path) else {
         return false;
     };
-    flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+    lock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
 }
 
 /// Writes a private key to a new file of mode 0600.
@@ -152,6 +169,24 @@ mod tests {
         assert!(is_in_use(&path));
         drop(both);
         assert!(!is_in_use(&path));
+    }
+
+    #[test]
+    fn who_only_looks_keeps_nobody_from_marking() {
+        let dir = Dir::new("keys-looked-at");
+        let path = dir.0.join("site.key");
+        write_new(&path, &PrivateKey::generate()).unwrap();
+        let looks = File::open(&path).unwrap();
+        flock(&looks, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let marked = thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(MOMENT / 4);
+                drop(looks);
+            });
+            InUse::mark(&path)
+        });
+        assert!(is_in_use(&path));
+        drop(marked);
     }
 
     #[test]
