@@ -80,7 +80,7 @@ pub fn run(args: &DoctorArgs, wanted: &Wanted) -> Result<Report, String> {
     let runtime = runtime.map_err(|e| format!("cannot wait for answers: {e}"))?;
     let program = runtime.block_on(attached::is_there(device.index));
     // Before anything can be heard of another's probes.
-    let turn = Turn::wait(device.index, &device.name)?;
+    let turn = Turn::at_port(device.index, &device.name)?;
     let port = Port::open(&device)?;
     let targets = find_targets(args, &device, running.as_ref(), &port)?;
     let tree = Tree::of_this_machine();

@@ -9,6 +9,7 @@ use super::{
     options::{DoctorArgs, Own, Wanted},
     path, reach,
     session::{self, Failed, Measured},
+    turn::Turn,
 };
 use crate::{
     device::{self, Device},
@@ -43,6 +44,10 @@ pub async fn checks(
     };
     let rest = { wanted.peers.iter() }.filter(|peer| !knows(peer));
     let rest: Vec<_> = rest.cloned().collect();
+    if rest.is_empty() {
+        return checks;
+    }
+    let turn = Turn::with_key(&own.key.public());
     if keys::is_in_use(&own.file) {
         let here = running.is_some_and(|status| status.public_key == own.key.public().to_string());
         checks.extend(reach::checks(&rest).await);
@@ -50,7 +55,10 @@ pub async fn checks(
         checks.extend(untold.map(|peer| reach::in_use(&peer.name, &own.file)));
         return checks;
     }
-    checks.extend(measure(own, &rest, device).await);
+    checks.extend(match turn {
+        Ok(_turn) => measure(own, &rest, device).await,
+        Err(why) => vec![reach::nothing("path", why)],
+    });
     checks
 }
 

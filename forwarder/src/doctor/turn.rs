@@ -1,5 +1,5 @@
-//! One doctor at a port at a time: two would take each other's answers for their own, which look like reflections, and
-//! a running appliance lets the probes of one by.
+//! One doctor at a time: two at a port would take each other's answers for their own, which look like reflections, and
+//! a running appliance lets the probes of one by; and of two with a key each session would end the other's.
 
 use std::{
     io,
@@ -11,11 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long another doctor is waited for. It takes a few seconds at most.
-const PATIENCE: Duration = Duration::from_secs(10);
+use causeway_tunnel::identity::PublicKey;
+
+/// How long another doctor is waited for. It takes a few seconds at most at a port, and as much for each peer.
+const AT_PORT: Duration = Duration::from_secs(10);
+const WITH_KEY: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Our turn at a port, for as long as this lives: an abstract unix socket (unix(7)), of which there is one of a name in
+/// Our turn, for as long as this lives: an abstract unix socket (unix(7)), of which there is one of a name in
 /// a network namespace, and which goes with its process.
 #[derive(Debug)]
 pub struct Turn {
@@ -28,13 +31,23 @@ impl Turn {
     /// # Errors
     ///
     /// One line that says what to do, if another has it all the time.
-    pub fn wait(index: u32, interface: &str) -> Result<Self, String> {
-        Self::wait_for(index, interface, PATIENCE)
+    pub fn at_port(index: u32, interface: &str) -> Result<Self, String> {
+        let what = format!("at interface {interface}");
+        Self::wait(&index.to_string(), &what, AT_PORT)
     }
 
-    fn wait_for(index: u32, interface: &str, patience: Duration) -> Result<Self, String> {
-        let cannot = |e: io::Error| format!("cannot take a turn at interface {interface}: {e}");
-        let name = format!("causeway-doctor-{index}");
+    /// Waits for our turn to make sessions with a key.
+    ///
+    /// # Errors
+    ///
+    /// One line that says what to do, if another has it all the time.
+    pub fn with_key(key: &PublicKey) -> Result<Self, String> {
+        Self::wait(&key.to_string(), "at work with this key", WITH_KEY)
+    }
+
+    fn wait(of: &str, what: &str, patience: Duration) -> Result<Self, String> {
+        let cannot = |e: io::Error| format!("cannot take a turn {what}: {e}");
+        let name = format!("causeway-doctor-{of}");
         let address = SocketAddr::from_abstract_name(&name).map_err(cannot)?;
         let until = Instant::now() + patience;
         loop {
@@ -43,7 +56,7 @@ impl Turn {
                 Err(e) if e.kind() != io::ErrorKind::AddrInUse => return Err(cannot(e)),
                 Err(_) if Instant::now() >= until => {
                     return Err(format!(
-                        "another causeway doctor is at interface {interface}: wait until it has ended, or end it (`ss -xlp | grep {name}` shows it)"
+                        "another causeway doctor is {what}: wait until it has ended, or end it (`ss -xlp | grep {name}` shows it)"
                     ));
                 }
                 Err(_) => thread::sleep(PAUSE),
@@ -54,18 +67,23 @@ impl Turn {
 
 #[cfg(test)]
 mod tests {
+    use causeway_tunnel::identity::PrivateKey;
+
     use super::*;
 
     #[test]
-    fn one_at_a_time_at_each_port() {
+    fn one_at_a_time_of_each_port_and_key() {
         // No interface has these.
-        let (index, other) = (u32::MAX, u32::MAX - 1);
-        let take = |index| Turn::wait_for(index, "ens1", Duration::ZERO);
-        let first = take(index).unwrap();
-        let refused = take(index).unwrap_err();
+        let (index, other) = (u32::MAX.to_string(), (u32::MAX - 1).to_string());
+        let key = PrivateKey::generate().public();
+        let take = |of: &str| Turn::wait(of, "at interface ens1", Duration::ZERO);
+        let first = take(&index).unwrap();
+        let refused = take(&index).unwrap_err();
         assert!(refused.contains("wait until it has ended"), "{refused}");
-        take(other).unwrap();
+        take(&other).unwrap();
+        let _of_key = Turn::with_key(&key).unwrap();
+        take(&key.to_string()).unwrap_err();
         drop(first);
-        take(index).unwrap();
+        take(&index).unwrap();
     }
 }

@@ -238,6 +238,20 @@ fn beside_a_causeway_with_the_key_there_is_no_session(lab: &Lab) {
     lab.dc_reaches("10.77.0.50");
 }
 
+/// Two sessions with a key at a time would end each other.
+#[test]
+fn doctors_with_one_key_take_turns() {
+    let lab = waiting(&[], "");
+    std::thread::scope(|scope| {
+        let both = [(); 2].map(|()| scope.spawn(|| doctor(&lab, &[])));
+        for one in both {
+            let output = one.join().unwrap();
+            assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+        }
+    });
+    assert_eq!(lab.status("cloud").peers[0].sessions, 2);
+}
+
 /// A router that says how narrow it is, over IPv4 and IPv6.
 #[test]
 fn a_narrow_path_that_says_so_is_well() {
