@@ -50,9 +50,14 @@ pub async fn checks(
     let turn = Turn::with_key(&own.key.public());
     if keys::is_in_use(&own.file) {
         let here = running.is_some_and(|status| status.public_key == own.key.public().to_string());
-        checks.extend(reach::checks(&rest).await);
-        let untold = rest.iter().filter(|_| !here);
-        checks.extend(untold.map(|peer| reach::in_use(&peer.name, &own.file)));
+        let dialled: Vec<_> = { rest.iter().cloned() }
+            .filter(|p| p.address.is_some())
+            .collect();
+        checks.extend(reach::checks(&dialled).await);
+        checks.extend(rest.iter().filter_map(|peer| match here {
+            false => Some(reach::in_use(&peer.name, &own.file)),
+            true => (peer.address.is_none()).then(|| reach::not_of_running(&peer.name)),
+        }));
         return checks;
     }
     checks.extend(match turn {

@@ -27,11 +27,15 @@ const NAME: &str = "handshake";
 /// How long an answer may take: attempts are repeated by QUIC meanwhile.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Dials each peer.
+/// Dials each peer that has an address; the others have to dial us.
 pub async fn checks(peers: &[PeerSpec]) -> Vec<Check> {
     let mut checks = Vec::new();
     for peer in peers {
-        checks.push(match dial(peer).await {
+        let Some(address) = &peer.address else {
+            checks.push(no_address(&peer.name));
+            continue;
+        };
+        checks.push(match dial(peer, address).await {
             Ok(outcome) => judge(&peer.name, &outcome),
             Err(why) => failing(
                 NAME,
@@ -64,6 +68,16 @@ pub fn in_use(name: &str, key: &Path) -> Check {
     )
 }
 
+/// The other end dials, and the causeway that runs here with our key would not take it.
+pub fn not_of_running(name: &str) -> Check {
+    unknown(
+        "session",
+        format!(
+            "{name}: no address to dial, and the causeway that runs here does not know it as a peer: restart it with the configuration that names it"
+        ),
+    )
+}
+
 /// The other end dials, and we do not know where it would find us.
 pub fn no_address(name: &str) -> Check {
     unknown(
@@ -91,8 +105,7 @@ pub fn nothing(name: &'static str, why: String) -> Check {
     unknown(name, why)
 }
 
-async fn dial(peer: &PeerSpec) -> Result<Result<(), SessionError>, String> {
-    let address = peer.address.as_deref().ok_or("no address to dial")?;
+async fn dial(peer: &PeerSpec, address: &str) -> Result<Result<(), SessionError>, String> {
     let to = resolve(address).await?;
     let any = match to {
         SocketAddr::V4(_) => "0.0.0.0:0",

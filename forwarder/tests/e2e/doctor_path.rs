@@ -481,6 +481,11 @@ fn an_end_that_listens_waits_to_be_dialled() {
     lab.start("cloud", &[]);
     lab.wait_for_session();
     lab.dc_reaches("10.77.0.50");
+    // Beside it nobody is dialled, as it dials nobody.
+    let (_, text) = doctor_of_cloud(&lab, &peers, "control = \"other\"");
+    let words = "unknown  path                  site: a causeway on this machine works with";
+    assert!(text.contains(words), "{text}");
+    assert!(!text.contains("site: no address"), "{text}");
 }
 
 /// Nor does it wait for longer because somebody calls who is not awaited: a peer that has been measured, a stranger.
