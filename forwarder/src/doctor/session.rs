@@ -8,6 +8,7 @@
 mod lanes;
 mod listen;
 mod script;
+mod sizes;
 
 use std::{
     net::{SocketAddr, UdpSocket},
@@ -19,6 +20,7 @@ use causeway_tunnel::{
     identity::PublicKey,
     message::{Bye, ByeReason, FEATURE_TRAINS, Hello},
     session::{Endpoint, Filled, Session, SessionError, SessionOptions},
+    wire::MAX_DATAGRAM_SIZE,
 };
 use tokio::{net::lookup_host, time::timeout};
 
@@ -43,8 +45,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// Lanes that we send on, each with a UDP port of its own, as a dialling end with so many workers has them.
 pub const LANES: u8 = 2;
 
-/// UDP payload that the protocol allows at most, and what it is short of an IP packet: IPv4, IPv6.
-const MOST_PAYLOAD: u32 = 9_188;
+/// What the UDP payload is short of an IP packet: IPv4, IPv6.
 const HEADERS: [u32; 2] = [28, 48];
 
 /// Why nothing could be measured.
@@ -118,11 +119,12 @@ fn farewell() -> Bye {
     Bye::new(ByeReason::Shutdown, "causeway doctor has seen enough")
 }
 
-/// The largest UDP payload to there.
+/// The largest UDP payload of ESP to there.
 fn ceiling(own: &Own, mtu: u32, to: SocketAddr) -> u16 {
     let mtu = own.max_path_mtu.map_or(mtu, |most| mtu.min(most.into()));
     let headers = HEADERS[usize::from(to.ip().to_canonical().is_ipv6())];
-    mtu.saturating_sub(headers).clamp(1_200, MOST_PAYLOAD) as u16
+    mtu.saturating_sub(headers)
+        .clamp(1_200, MAX_DATAGRAM_SIZE as u32) as u16
 }
 
 fn options(ceiling: u16) -> SessionOptions {

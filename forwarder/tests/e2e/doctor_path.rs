@@ -264,6 +264,11 @@ fn a_narrow_path_that_says_so_is_well() {
         configure(&lab, &[("cloud", at)], "");
         let seen = format!("ESP datagrams of {payload} bytes of UDP payload arrive there and back");
         says(&lab, 0, "", &[&seen, "a router says so by ICMP"]);
+        // Nor does loss pass for a link that is narrower still.
+        for way in ["udp dport 24500", "udp sport 24500"] {
+            drops(&lab, &format!("{way} {ESP} numgen random mod 100 < 15"));
+            says(&lab, 1, "FAILING  loss", &[&seen]);
+        }
     }
 }
 

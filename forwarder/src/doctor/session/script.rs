@@ -2,8 +2,8 @@
 //!
 //! 1. Dummies on each lane, until the peer says that it has received on them, for [`SETTLE`] at most.
 //! 2. A hundred small ones on each lane, and as many asked for: what is lost of those is loss.
-//! 3. On the first lane, dummies that become longer and longer, until none arrives: the path MTU for ESP. The highest
-//!    sequence number that the peer tells is the longest. A few are asked for.
+//! 3. On the first lane, dummies that become longer and longer, until none arrives: the path MTU for ESP. A few are
+//!    asked for. `sizes` has it.
 //! 4. The path is filled for a moment, by QUIC; and a long train at once is asked for.
 //! 5. Behind a NAT: nothing is sent on the second lane for as long as the appliance would be silent there, and
 //!    then the peer is asked to send to it.
@@ -19,7 +19,7 @@ use causeway_tunnel::{
 };
 use tokio::time::sleep;
 
-use super::{Failed, Measured, Train, lanes::Lanes};
+use super::{Failed, Measured, Train, lanes::Lanes, sizes};
 use crate::{doctor::path::local_address, status::SessionStatus};
 
 /// How long the first datagrams may take to be heard: the appliance has three opening keepalives in less.
@@ -32,19 +32,12 @@ const MANY: u64 = 100;
 const SMALL: usize = 100;
 const PACE: Duration = Duration::from_millis(5);
 
-/// Bytes of the longer and longer ones, how often each is sent, and the pause between two: mostly 200 kB in a third
-/// of a second.
-const SIZES: usize = 400_000;
-const TIMES: usize = 2;
-const MORE: usize = 6;
-const SIZE_PACE: Duration = Duration::from_millis(2);
-
 /// Bytes that fill the path, there and back, and for how long at most.
-const FILL: usize = 500_000;
+pub(super) const FILL: usize = 500_000;
 const FILL_TIME: Duration = Duration::from_secs(2);
 
 /// How long an answer may take beyond the round trip.
-const SLACK: Duration = Duration::from_millis(150);
+pub(super) const SLACK: Duration = Duration::from_millis(150);
 
 /// Plays it.
 pub(super) async fn play(
@@ -70,7 +63,7 @@ pub(super) async fn play(
         measured.trains = loss(session, lanes, count, answers).await?;
         // Of what comes next most may be too long for the path.
         sending = lanes.sending();
-        measured.largest = sizes(session, lanes, ceiling, answers).await?;
+        measured.largest = sizes::largest(session, lanes, ceiling, answers).await?;
         if answers {
             measured.returned = returned(session, lanes, measured.largest[0]).await?;
         }
@@ -91,7 +84,7 @@ pub(super) async fn play(
     Ok(measured)
 }
 
-async fn ask(session: &Session, sizes: Vec<u16>) -> Result<(), Failed> {
+pub(super) async fn ask(session: &Session, sizes: Vec<u16>) -> Result<(), Failed> {
     let train = Message::Train(TrainMessage { sizes });
     session.send(&train).await.map_err(Failed::Session)
 }
@@ -122,13 +115,13 @@ async fn open(
 }
 
 /// Has the peer know where our last lane is, to which it sends all of its own: a NAT may have forgotten it since.
-async fn wake(session: &Session, lanes: &Lanes<'_>) {
+pub(super) async fn wake(session: &Session, lanes: &Lanes<'_>) {
     lanes.send(lanes.ports().len() - 1, MIN_ESP);
     sleep(session.rtt() + SLACK).await;
 }
 
 /// Waits until the peer has told after what was sent until now has arrived, or will not; false: it does not tell.
-async fn told(session: &Session, lanes: &Lanes<'_>) -> bool {
+pub(super) async fn told(session: &Session, lanes: &Lanes<'_>) -> bool {
     let from = Instant::now() + session.rtt() + SLACK;
     let until = from + Duration::from_millis(2_500);
     while lanes.told().at.is_none_or(|at| at < from) {
@@ -184,52 +177,6 @@ async fn loss(
 /// How many datagrams of ours arrived between two looks, if the peer counts.
 fn counts(before: &crate::status::LaneStatus, after: &crate::status::LaneStatus) -> Option<u64> {
     Some(after.received?.saturating_sub(before.received?))
-}
-
-async fn sizes(
-    session: &Session,
-    lanes: &Lanes<'_>,
-    ceiling: u16,
-    answers: bool,
-) -> Result<[Option<u16>; 2], Failed> {
-    let mut sent = Vec::new();
-    let most = steps(ceiling).last().unwrap_or(1_200);
-    // Of what would be the best news, so many more that loss does not hide it.
-    for (size, times) in steps(ceiling)
-        .map(|size| (size, TIMES))
-        .chain([(most, MORE)])
-    {
-        for _ in 0..times {
-            sent.push((lanes.send(0, size), size));
-            sleep(SIZE_PACE).await;
-        }
-    }
-    let mut largest = [None; 2];
-    if told(session, lanes).await {
-        let highest = lanes.sending()[0].heard.unwrap_or(0);
-        let arrived = sent.iter().rev().find(|(sequence, _)| *sequence <= highest);
-        largest[0] = arrived.map(|(_, size)| *size as u16);
-    }
-    if answers {
-        wake(session, lanes).await;
-        lanes.watch();
-        let there = largest[0].unwrap_or(1_200);
-        ask(session, [1_200, there, ceiling].repeat(3)).await?;
-        sleep(session.rtt() + 2 * SLACK).await;
-        largest[1] = match lanes.watched().largest {
-            0 => None,
-            size => Some(size as u16),
-        };
-    }
-    Ok(largest)
-}
-
-/// Sizes from what every path carries to the ceiling, which is among them.
-fn steps(ceiling: u16) -> impl Iterator<Item = usize> {
-    let (least, most) = (1_200, usize::from(ceiling) / 4 * 4);
-    let steps = SIZES / (TIMES * (least + most) / 2);
-    let step = (most - least).div_ceil(steps).next_multiple_of(4).max(4);
-    (least..most).step_by(step).chain([most])
 }
 
 /// What comes back of a long train.
@@ -296,24 +243,5 @@ fn status(session: &Session, lanes: &Lanes<'_>, begun: Instant) -> SessionStatus
         software: software.take(64).collect(),
         tx_lanes: Vec::new(),
         rx_lanes: lanes.receiving(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_sizes_are_few_and_the_ceiling_is_among_them() {
-        for ceiling in [1_200, 1_201, 1_252, 1_472, 4_000, 9_188] {
-            let all: Vec<_> = steps(ceiling).collect();
-            assert_eq!(*all.last().unwrap(), usize::from(ceiling) / 4 * 4);
-            assert!(all.iter().all(|size| size % 4 == 0));
-            assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "{all:?}");
-            let bytes = all.iter().sum::<usize>() * TIMES + usize::from(ceiling) * MORE;
-            assert!(bytes + FILL < 1_000_000, "{ceiling}: {bytes}");
-            let fine = ceiling < 1_500;
-            assert!(!fine || all.windows(2).all(|pair| pair[1] - pair[0] == 4));
-        }
     }
 }
