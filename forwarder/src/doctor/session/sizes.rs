@@ -50,7 +50,7 @@ pub(super) async fn largest(
         wake(session, lanes).await;
         lanes.watch();
         let sizes = [LEAST, there.unwrap_or(LEAST), most];
-        ask(session, asked(sizes)).await?;
+        ask(session, asked(sizes, lanes.receiving().len())).await?;
         sleep(session.rtt() + 2 * SLACK).await;
         back = Some(lanes.watched().largest).filter(|size| *size > 0);
     }
@@ -96,16 +96,19 @@ fn above(ceiling: u16, found: usize, router: usize) -> Vec<usize> {
     sizes
 }
 
-/// What the peer is asked for.
-fn asked(sizes: [usize; 3]) -> Vec<u16> {
+/// What the peer is asked for: it sends it on each of its lanes, which are so many.
+fn asked(sizes: [usize; 3], lanes: usize) -> Vec<u16> {
     let mut sizes = sizes.map(|size| size as u16).to_vec();
     sizes.dedup();
-    sizes.repeat(SURE)
+    sizes.repeat(SURE.div_ceil(lanes))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::script::FILL, *};
+    use super::{
+        super::script::{FILL, SMALL, many_of},
+        *,
+    };
 
     #[test]
     fn the_sizes_are_few_and_the_ceiling_is_among_them() {
@@ -123,6 +126,27 @@ mod tests {
             let fine = ceiling < 1_500;
             assert!(!fine || all.windows(2).all(|pair| pair[1] - pair[0] == 4));
         }
+    }
+
+    #[test]
+    fn many_lanes_send_little_more_than_few() {
+        let bytes = |lanes: usize, most: usize| {
+            let sizes: Vec<_> = asked([LEAST, most - 4, most], lanes);
+            let sizes: usize = sizes.into_iter().map(usize::from).sum();
+            let train = (FILL / most / lanes).max(1) * most;
+            lanes * (many_of(lanes) as usize * SMALL + sizes + train)
+        };
+        for (most, lanes, limit) in [
+            (1_472, 64, 1_000_000),
+            (9_000, 20, 1_000_000),
+            (9_000, 64, 2_000_000),
+        ] {
+            for lanes in 1..=lanes {
+                let bytes = bytes(lanes, most);
+                assert!(bytes < limit, "{lanes} lanes, {most} bytes: {bytes}");
+            }
+        }
+        assert_eq!([1, 8, 16, 64].map(many_of), [100, 100, 50, 10]);
     }
 
     #[test]
