@@ -78,8 +78,19 @@ pub struct Measured {
     pub filled: Option<Filled>,
     /// Of a train at once, what came back, and from its first to its last.
     pub returned: Option<Filled>,
-    /// After which silence of a lane the peer's datagrams still came in to it, or did not.
-    pub silence: Option<(Duration, bool)>,
+    /// The silence of a lane, and what became of it.
+    pub silence: Option<(Duration, Outlived)>,
+}
+
+/// Whether the peer's datagrams still come in to a lane after a silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlived {
+    /// They do.
+    Yes,
+    /// They do not.
+    No,
+    /// They do, but something came in so long after the silence began, before it was over.
+    Disturbed(Duration),
 }
 
 /// Datagrams of a lane that were sent, and those of them that arrived.

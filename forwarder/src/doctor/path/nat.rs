@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::{
     super::{
         check::{Check, failing, ok, unknown},
-        session::Measured,
+        session::{Measured, Outlived},
     },
     SETTLED,
 };
@@ -156,14 +156,22 @@ pub(super) fn lifetime(
         return None;
     }
     Some(match measured.silence {
-        Some((silence, true)) => ok(
+        Some((silence, Outlived::Yes)) => ok(
             LIFETIME,
             format!(
                 "{name}: more than {:.1} s, after which the appliance sends a keepalive: the other end's datagrams still came in",
                 silence.as_secs_f64()
             ),
         ),
-        Some((silence, false)) => failing(
+        Some((silence, Outlived::Disturbed(after))) => unknown(
+            LIFETIME,
+            format!(
+                "{name}: {:.1} s without a datagram were to show it, but the other end sent one of its own after {:.1} s (a frame for this side, or its lane-keepalive is shorter): run this again when there is less traffic",
+                silence.as_secs_f64(),
+                after.as_secs_f64()
+            ),
+        ),
+        Some((silence, Outlived::No)) => failing(
             LIFETIME,
             format!(
                 "{name}: less than {:.1} s: after that silence the other end's datagrams do not come in any more, and the appliance sends no keepalive before",
@@ -311,9 +319,14 @@ mod tests {
         };
         let verdict = |measured: &Measured| lifetime(&peer, measured, ours()).unwrap().verdict;
         assert!(matches!(verdict(&measured), Verdict::Unknown { .. }));
-        measured.silence = Some((Duration::from_secs(10), true));
+        measured.silence = Some((Duration::from_secs(10), Outlived::Yes));
         assert!(matches!(verdict(&measured), Verdict::Ok { .. }));
-        measured.silence = Some((Duration::from_secs(10), false));
+        let disturbed = Outlived::Disturbed(Duration::from_secs(4));
+        measured.silence = Some((Duration::from_secs(10), disturbed));
+        assert!(
+            matches!(verdict(&measured), Verdict::Unknown { why } if why.contains("after 4.0 s"))
+        );
+        measured.silence = Some((Duration::from_secs(10), Outlived::No));
         assert!(
             matches!(verdict(&measured), Verdict::Failing { mend, .. } if mend.contains("lane-keepalive"))
         );

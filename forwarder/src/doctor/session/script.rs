@@ -19,7 +19,7 @@ use causeway_tunnel::{
 };
 use tokio::time::sleep;
 
-use super::{Failed, Measured, Train, lanes::Lanes, sizes};
+use super::{Failed, Measured, Outlived, Train, lanes::Lanes, sizes};
 use crate::{doctor::path::local_address, status::SessionStatus};
 
 /// How long the first datagrams may take to be heard: the appliance has three opening keepalives in less.
@@ -230,14 +230,30 @@ fn is_behind_nat(session: &Session, lanes: &Lanes<'_>) -> bool {
 }
 
 /// Whether the peer still reaches a lane of ours that was silent for so long.
-async fn outlives(session: &Session, lanes: &Lanes<'_>, silence: Duration) -> Result<bool, Failed> {
+async fn outlives(
+    session: &Session,
+    lanes: &Lanes<'_>,
+    silence: Duration,
+) -> Result<Outlived, Failed> {
+    // The peer's own keepalives would keep the mapping as well as ours: it sends them when it was silent as long, so it
+    // is to begin when we do.
+    lanes.watch();
+    ask(session, vec![MIN_ESP as u16]).await?;
     wake(session, lanes).await;
-    // The peer's own keepalives would keep the mapping as well as ours; it sends them when it was silent as long.
-    sleep(silence).await;
+    let last = lanes.watched().time.map(|(_, last)| last);
+    let begun = last.unwrap_or_else(Instant::now);
+    lanes.watch();
+    sleep((begun + silence).saturating_duration_since(Instant::now())).await;
+    let first = lanes.watched().time.map(|(first, _)| first - begun);
     lanes.watch();
     ask(session, vec![MIN_ESP as u16; 3]).await?;
     sleep(session.rtt() + 2 * SLACK).await;
-    Ok(lanes.watched().bytes > 0)
+    Ok(match (lanes.watched().bytes, first) {
+        (0, _) => Outlived::No,
+        // Its keepalive may be due a little earlier than we look; nothing kept the mapping until then.
+        (_, Some(first)) if first < silence.mul_f64(0.95) => Outlived::Disturbed(first),
+        _ => Outlived::Yes,
+    })
 }
 
 /// The session and the peer's lanes.
