@@ -97,14 +97,25 @@ fn path_mtu(name: &str, m: &Measured) -> Check {
         Some(largest) => (largest, "ESP"),
         None => (m.session.path_mtu / 4 * 4, "QUIC"),
     };
+    let esp = m.largest[0].is_some();
+    // It sends a size thrice before it gives it up, and has not the time.
+    if !esp && u32::from(m.session.path_mtu) + super::SLACK < ceiling.min(told).into() {
+        return unknown(
+            PATH_MTU,
+            format!(
+                "{name}: no ESP tells it; QUIC datagrams of {found} bytes of UDP payload arrive there, of the {} that our link allows, but QUIC looks for more for longer than this session lasted",
+                m.ceiling
+            ),
+        );
+    }
     if found <= super::SMALLEST {
         return super::least(name, found);
     }
-    if found < ceiling && found < told {
+    if esp && found < ceiling && found < told {
         return failing(
             PATH_MTU,
             format!(
-                "{name}: {by} datagrams of up to {found} bytes of UDP payload arrive there, and larger ones are lost without a word, though our link has room for {}: a link on the way carries IP packets of {} bytes, and no ICMP says so",
+                "{name}: ESP datagrams of up to {found} bytes of UDP payload arrive there, and larger ones are lost without a word, though our link has room for {}: a link on the way carries IP packets of {} bytes, and no ICMP says so",
                 m.ceiling,
                 found + headers
             ),

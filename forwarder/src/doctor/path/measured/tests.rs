@@ -49,17 +49,29 @@ fn a_narrow_link_is_named_unless_it_says_so_itself() {
     assert!(text.contains("IP packets of 1400 bytes"), "{text}");
     narrow.told = 1_372;
     assert_eq!(why(&path_mtu("cloud", &narrow)).0, "ok");
-    // Where no ESP arrives, by QUIC.
+    narrow.largest = [Some(1_200); 2];
+    assert_eq!(why(&path_mtu("cloud", &narrow)).0, "failing");
+}
+
+#[test]
+fn what_quic_has_not_found_yet_is_no_narrow_link() {
     let mut quic = well();
     quic.largest = [None; 2];
-    quic.session.path_mtu = 1_371;
     let check = path_mtu("cloud", &quic);
+    assert_eq!(why(&check).0, "ok");
     assert!(
-        why(&check).1.contains("QUIC datagrams of up to 1368"),
+        why(&check).1.contains("QUIC datagrams of 1472"),
         "{check:?}"
     );
-    quic.session.path_mtu = 1_200;
-    assert_eq!(why(&path_mtu("cloud", &quic)).0, "failing");
+    for found in [1_200, 1_371] {
+        quic.session.path_mtu = found;
+        let check = path_mtu("cloud", &quic);
+        assert_eq!(why(&check).0, "unknown");
+        assert!(why(&check).1.contains("of the 1472"), "{check:?}");
+    }
+    // What a router tells needs no search.
+    quic.told = 1_372;
+    assert_eq!(why(&path_mtu("cloud", &quic)).0, "ok");
 }
 
 #[test]
