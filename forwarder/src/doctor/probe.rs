@@ -36,7 +36,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind, as the issue of them goes.
+    /// Every kind, by its number.
     pub const ALL: [Kind; 4] = [Kind::P0, Kind::P1, Kind::P2, Kind::P3];
 
     /// Whether the frame's source is foreign to the port.
