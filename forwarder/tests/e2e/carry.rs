@@ -76,11 +76,7 @@ fn jumbo_frames_pass(path_mtu: &str, uplink: [&str; 2]) {
         .concat(),
     );
     // Its host's veth would cut 64 kB only behind the wire, had the port not switched that off.
-    let serve = lab.spawn("vm1", &["iperf3", "--server", "--one-off"]);
-    assert!(crate::lab::within(crate::lab::PATIENCE, || {
-        lab.exec("vm1", &["ss", "-Hltn", "sport = :5201"])
-            .contains("5201")
-    }));
+    let serve = lab.serve_iperf3("vm1");
     lab.exec("dc", &["iperf3", "--client", "10.77.0.50", "--time", "1"]);
     serve.output();
     assert_eq!(["site", "cloud"].map(dropped), before);
@@ -239,11 +235,7 @@ fn partial_checksums_arrive_completed() {
             features.contains("tx-checksumming: on"),
             "the test needs unfinished checksums"
         );
-        let serve = lab.spawn(server, &["iperf3", "--server", "--one-off"]);
-        assert!(crate::lab::within(crate::lab::PATIENCE, || {
-            lab.exec(server, &["ss", "-Hltn", "sport = :5201"])
-                .contains("5201")
-        }));
+        let serve = lab.serve_iperf3(server);
         let report = lab.exec(
             client,
             &["iperf3", "--json", "--client", address, "--time", "1"],

@@ -27,10 +27,6 @@ fn auto_is_set_at_one_end_and_holds_for_both_directions() {
             .is_some_and(|s| s.path_mtu == 1_472)
     };
     assert!(within(PATIENCE, full));
-    let _server = lab.spawn("vm1", &["iperf3", "--server"]);
-    assert!(within(PATIENCE, || lab
-        .exec("vm1", &["ss", "-Hltn", "sport = :5201"])
-        .contains("5201")));
     let syns_only = "tcp[13] & 2 != 0 or (ip6 proto 6 and ip6[53] & 2 != 0)";
     let dump = [
         "timeout", "30", "tcpdump", "-n", "-vv", "-Q", "in", "-i", "eth0", "-c", "4", syns_only,
@@ -39,7 +35,9 @@ fn auto_is_set_at_one_end_and_holds_for_both_directions() {
     let opened = |host| lab.exec(host, &["ss", "-H0"]).contains("eth0");
     assert!(within(PATIENCE, || opened("dc") && opened("vm1")));
     for address in ["10.77.0.50", "fd77::50"] {
+        let server = lab.serve_iperf3("vm1");
         lab.exec("dc", &["iperf3", "--client", address, "--bytes", "100K"]);
+        server.output();
     }
     for capture in captures {
         let capture = capture.output();

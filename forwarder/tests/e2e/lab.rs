@@ -135,6 +135,16 @@ impl Lab {
         self.exec("dc", &ping);
     }
 
+    /// An iperf3 server in a namespace, which listens now and ends after one client: to a second, one that has not quite
+    /// done with the first says that it is busy.
+    pub(crate) fn serve_iperf3(&self, namespace: &str) -> Running {
+        let server = self.spawn(namespace, &["iperf3", "--server", "--one-off"]);
+        let sockets = ["ss", "-Hltn", "sport = :5201"];
+        let listens = || !self.exec(namespace, &sockets).is_empty();
+        assert!(within(PATIENCE, listens), "iperf3 does not listen");
+        server
+    }
+
     /// Has dc serve DHCP (dnsmasq) for as long as the value lives, and vm2 get a lease of it (udhcpc), which must succeed.
     pub(crate) fn vm2_gets_a_lease_of_dc(&self) -> Running {
         let server = [

@@ -47,12 +47,7 @@ fn a_tcp_connection_survives_the_move() {
     answered_after(&lab, Instant::now());
     let before = lab.status("site").verdicts["tunnel"];
 
-    let _server = lab.spawn("vm1", &["iperf3", "--server", "--one-off"]);
-    let listens = || {
-        let sockets = lab.exec("vm1", &["ss", "-Hltn", "sport = :5201"]);
-        !sockets.is_empty()
-    };
-    assert!(within(PATIENCE, listens));
+    let _server = lab.serve_iperf3("vm1");
     let client = lab.spawn(
         "dc",
         &[

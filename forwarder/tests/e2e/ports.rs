@@ -19,15 +19,12 @@ fn start(lab: &Lab, site: &[&str], cloud: &[&str]) {
 /// Ping, TCP both ways (with checksums that the sender leaves to its card), frames of all sizes with a VLAN tag.
 fn carries_everything(lab: &Lab) {
     lab.dc_reaches("10.77.0.50");
-    let mut server = lab.spawn("vm1", &["iperf3", "-s", "--forceflush"]);
-    server.line();
-    assert!(within(PATIENCE, || lab
-        .succeeds("vm1", &["sh", "-c", "ss -Htln | grep -q :5201"])));
     for direction in [&[][..], &["--reverse"]] {
+        let server = lab.serve_iperf3("vm1");
         let client = [&["iperf3", "-c", "10.77.0.50", "-n", "4M"], direction].concat();
         lab.exec("dc", &client);
+        server.output();
     }
-    drop(server);
     for (from, to, src, dst) in [("dc", "vm1", DC, VM1), ("vm1", "dc", VM1, DC)] {
         let report = lab.frames(&[
             from, to, "--src", src, "--dst", dst, "--vlan", "7", "--sizes", "64-1518", "--count",
