@@ -84,10 +84,7 @@ pub fn run(config: Config, key: &PrivateKey) -> Result<(), String> {
 async fn open(mut config: Config, key: &PrivateKey) -> Result<Parts, String> {
     placement::check_cores(&config.cpus, &placement::usable_cores())?;
     let control_socket = api::listen(&config.control)?;
-    // As many queues as there are to be workers: for a port that is made it is ours to say.
-    let queues = config
-        .workers
-        .unwrap_or(config.cpus.len().clamp(1, MAX_WORKERS.into()) as u8);
+    let queues = placement::queues_to_make(config.workers, &config.cpus);
     let mark = Mark::new(&config.control);
     let lan_port = LanPort::open(&config.lan, &mark, queues).await?;
     let lan = find_lan(lan_port.interface())?;

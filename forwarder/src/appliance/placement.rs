@@ -6,7 +6,7 @@ use core_affinity::CoreId;
 use tracing::{info, warn};
 
 use crate::{
-    config::Config,
+    config::{Config, MAX_WORKERS},
     device::{self, Device},
     preflight,
     sys::xsk::{XskConfig, XskError, XskPort},
@@ -15,6 +15,12 @@ use crate::{
 /// The core of a worker: those of `--cpus` in turn.
 pub(crate) fn core_of(cores: &[usize], worker: usize) -> Option<usize> {
     cores.get(worker % cores.len().max(1)).copied()
+}
+
+/// How many queues a port has that we make, and so how many workers there are: as `--workers` says, else one for each of
+/// `--cpus`.
+pub(crate) fn queues_to_make(workers: Option<u8>, cores: &[usize]) -> u8 {
+    workers.unwrap_or(cores.len().clamp(1, MAX_WORKERS.into()) as u8)
 }
 
 /// The cores that this process may use.

@@ -54,8 +54,10 @@ fn workers(wanted: &Wanted, lan: &Device, running: Option<&Status>) -> Workers {
         },
         None => Workers {
             number: match wanted.lan {
-                // A port that is made has as many queues as there are cores, unless --workers says otherwise.
-                LanSpec::Bridge(_) => wanted.cpus.len().max(1),
+                // The device is the bridge as yet, or what an earlier causeway has left there.
+                LanSpec::Bridge(_) => {
+                    placement::queues_to_make(wanted.workers, &wanted.cpus).into()
+                }
                 _ => lan.queues as usize,
             },
             cpus: wanted.cpus.clone(),
@@ -120,4 +122,31 @@ fn of_kernel(tree: &Tree) -> Vec<Check> {
         host::locked_memory(&limits, &status),
         host::huge_pages(&tree.text("proc/meminfo")),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::nic::tests::device, *};
+    use crate::config::MAX_WORKERS;
+
+    #[test]
+    fn a_port_that_is_made_has_the_workers_that_are_asked_for() {
+        let lan = device();
+        let number = |lan_spec: &str, workers, cores| {
+            let wanted = Wanted {
+                lan: lan_spec.parse().unwrap(),
+                peers: Vec::new(),
+                control: "causeway".into(),
+                workers,
+                cpus: (0..cores).collect(),
+                own: None,
+            };
+            super::workers(&wanted, &lan, None).number
+        };
+        let bridge = |workers, cores| number("bridge:br0", workers, cores);
+        assert_eq!((bridge(None, 0), bridge(None, 3)), (1, 3));
+        assert_eq!((bridge(Some(4), 0), bridge(Some(2), 3)), (4, 2));
+        assert_eq!(bridge(None, 300), usize::from(MAX_WORKERS));
+        assert_eq!(number("ens1", None, 0), 4, "its queues");
+    }
 }

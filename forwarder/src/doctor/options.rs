@@ -76,6 +76,8 @@ pub struct Wanted {
     pub peers: Vec<PeerSpec>,
     /// The control socket of a causeway that may run.
     pub control: String,
+    /// How many workers there will be, if that was said.
+    pub workers: Option<u8>,
     /// Cores that workers will be pinned to.
     pub cpus: Vec<usize>,
     /// Who we are to the other ends, if we may be that.
@@ -137,6 +139,7 @@ impl Wanted {
                 .ok_or_else(|| ConfigError("which port? give --lan IF or --config FILE".into()))?,
             peers: args.peer.clone(),
             control: args.control.clone().unwrap_or_else(|| "causeway".into()),
+            workers: None,
             cpus: args.cpus.clone().map(|list| list.0).unwrap_or_default(),
             own: args.key.as_ref().map(own).transpose()?,
         })
@@ -156,6 +159,7 @@ impl Wanted {
             lan: config.lan,
             peers: config.peers,
             control: config.control,
+            workers: config.workers,
             cpus: config.cpus,
             own: Some(own),
         })

@@ -50,6 +50,7 @@ fn a_bridge_is_examined_before_and_beside_causeway() {
         expect(&lab, bridge, 1, &[mend]);
     }
     what_is_no_bridge_is_one_line(&lab);
+    workers_are_as_many_as_the_file_says(&lab);
     switch(&lab, "learning");
     lab.start("cloud", &[]);
     lab.start("site", &["--lan", "bridge:br0"]);
@@ -75,6 +76,20 @@ fn a_bridge_is_examined_before_and_beside_causeway() {
     switch(&lab, "esx-forged-off");
     expect(&lab, bridge, 3, &["`causeway doctor --lan br0` asks it"]);
     expect(&lab, at("br0"), 1, &["Mend: Forged Transmits = Accept"]);
+}
+
+/// At the port in the bridge that causeway will make: one, on the first of two cores.
+fn workers_are_as_many_as_the_file_says(lab: &Lab) {
+    let (key, peer) = (lab.keygen("doctor").0, lab.keygen("peer").1);
+    let file = lab.dir().join("doctor.toml");
+    let text = format!(
+        "role = 'site'\nlan = 'bridge:br0'\nkey = '{key}'\npeer = ['cloud={peer}@203.0.113.2:24500']\ncpus = '0-1'\nworkers = 1\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let ask = [&[CAUSEWAY, "doctor", "--config", file], ONE].concat();
+    let text = shown(&lab.command("site", &ask).output().unwrap());
+    assert!(text.contains("workers on 0;"), "{text}");
 }
 
 fn what_is_no_bridge_is_one_line(lab: &Lab) {
