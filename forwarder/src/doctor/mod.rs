@@ -45,11 +45,12 @@ use self::{
     check::{Check, Report},
     foreign::Foreign,
     options::{DoctorArgs, Wanted},
-    plan::{MOST_FRAMES, MOST_TARGETS, Plan},
+    plan::{MOST_FRAMES, Plan},
     platform::Platform,
     port::Port,
     probe::Mac,
     switch::Meanwhile,
+    targets::Senders,
     tree::Tree,
     turn::Turn,
 };
@@ -152,22 +153,33 @@ fn find_targets(
     device: &Device,
     running: Option<&Status>,
     port: &Port,
-) -> Result<Vec<Ipv4Addr>, String> {
+) -> Result<Senders, String> {
+    let vlan = args.vlan.unwrap_or(0);
+    let mut senders = Senders::of(vlan);
     if !args.target.is_empty() {
-        return Ok(args.target.clone());
+        args.target.iter().for_each(|ip| senders.note(*ip, vlan));
+        return Ok(senders);
     }
+    // The host's own frames at this interface have no tag: whom it knows says nothing of a VLAN.
+    if vlan == 0 {
+        known(device, running).for_each(|ip| senders.note(ip, vlan));
+    }
+    match senders.lack() {
+        true => port.overhear(senders, OVERHEAR),
+        false => Ok(senders),
+    }
+}
+
+/// Whom the host knows at this interface.
+fn known(device: &Device, running: Option<&Status>) -> impl Iterator<Item = Ipv4Addr> {
     let read = |file| fs::read_to_string(file).unwrap_or_default();
     let interface = &device.name;
-    let mut targets = targets::gateways(&read("/proc/net/route"), interface);
+    let gateways = targets::gateways(&read("/proc/net/route"), interface);
     // A moved VM would be asked through the tunnel.
     let moved = stations(running);
-    let neighbours = targets::neighbours(&read("/proc/net/arp"), interface);
-    let stayed = neighbours.iter().filter(|(_, mac)| !moved.contains(mac));
-    targets.extend(stayed.map(|(ip, _)| ip));
-    if targets.is_empty() {
-        targets = port.overhear(OVERHEAR, MOST_TARGETS)?;
-    }
-    Ok(targets)
+    let neighbours = targets::neighbours(&read("/proc/net/arp"), interface).into_iter();
+    let stayed = neighbours.filter(move |(_, mac)| !moved.contains(mac));
+    gateways.into_iter().chain(stayed.map(|(ip, _)| ip))
 }
 
 /// The stations of a running appliance.
@@ -190,7 +202,7 @@ fn examine(
     device: &Device,
     running: Option<&Status>,
     port: &Port,
-    targets: &[Ipv4Addr],
+    targets: &Senders,
 ) -> Result<(Plan, Check), String> {
     let own = Mac(device.mac);
     let macs = fresh_macs(own, &stations(running))?;
@@ -198,7 +210,8 @@ fn examine(
         .map(|_| Passed::new(&wanted.control, &macs))
         .transpose()?;
     let mut foreign = Foreign::new(macs.iter().copied().chain([own]));
-    let mut plan = Plan::new(own, args.vlan.unwrap_or(0), targets, macs);
+    let mut plan = Plan::new(own, args.vlan.unwrap_or(0), &targets.targets(), macs);
+    targets.other_vlans().for_each(|vlan| plan.overhear(vlan));
     // A running appliance keeps frames of other VLANs from us, but says which it knows of.
     vlans(running).for_each(|vlan| plan.overhear(vlan));
     port.follow(&mut plan, &mut foreign)?;

@@ -38,7 +38,7 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
 
-    /// A host in that LAN to ask by ARP, such as its gateway; repeatable, three are asked [default: whom the host knows or hears there]
+    /// A host in that LAN to ask by ARP, such as its gateway; repeatable, three are asked [default: whom the host knows or hears there; with `--vlan`, whom it hears in that VLAN]
     #[arg(long, value_name = "IP")]
     pub target: Vec<Ipv4Addr>,
 

@@ -4,7 +4,6 @@
 //! however the process ends.
 
 use std::{
-    net::Ipv4Addr,
     os::fd::{AsFd, OwnedFd},
     time::{Duration, Instant},
 };
@@ -19,6 +18,7 @@ use super::{
     foreign::Foreign,
     plan::{Plan, Step},
     probe::Arp,
+    targets::Senders,
 };
 use crate::{
     device::Device,
@@ -63,25 +63,23 @@ impl Port {
         })
     }
 
-    /// Hosts that say something in ARP within `patience`, at most `most`.
+    /// Adds hosts that say something in ARP, until there are enough, for `patience` at most.
     ///
     /// # Errors
     ///
     /// A text that says what the kernel refuses.
-    pub fn overhear(&self, patience: Duration, most: usize) -> Result<Vec<Ipv4Addr>, String> {
+    pub fn overhear(&self, mut senders: Senders, patience: Duration) -> Result<Senders, String> {
         let until = Instant::now() + patience;
-        let mut found = Vec::new();
-        while found.len() < most && Instant::now() < until {
+        while !senders.suffice() && Instant::now() < until {
             self.wait(until)?;
             drain(&self.all, |_, _| {}).map_err(|e| self.explain(e))?;
-            let note = |frame: &[u8], _| {
-                let sender = Arp::parse(frame).map(|arp| arp.sender.1);
-                let usable = sender.filter(|ip| !ip.is_unspecified() && !found.contains(ip));
-                found.extend(usable);
+            let note = |frame: &[u8], vlan| {
+                let arp = Arp::parse(frame);
+                arp.iter().for_each(|arp| senders.note(arp.sender.1, vlan));
             };
             drain(&self.arp, note).map_err(|e| self.explain(e))?;
         }
-        Ok(found)
+        Ok(senders)
     }
 
     /// Follows the plan to its end, and counts foreign frames meanwhile and for some time.

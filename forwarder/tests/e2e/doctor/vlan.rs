@@ -17,14 +17,17 @@ fn run(lab: &Lab, namespace: &str, command: &str) {
 
 /// Gives a host a device in VLAN 20, with an address; it is there for as long as the value lives.
 fn join_vlan(lab: &Lab, host: &str, address: &str) -> Running {
+    join(lab, host, "20", address)
+}
+
+/// The same in any VLAN N; the device is `vlanN`.
+fn join(lab: &Lab, host: &str, vlan: &str, address: &str) -> Running {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/vlan_device.py");
-    let mut device = lab.spawn(host, &["python3", script, "eth0", "20", "vlan20"]);
+    let name = format!("vlan{vlan}");
+    let mut device = lab.spawn(host, &["python3", script, "eth0", vlan, &name]);
     assert_eq!(device.line(), "attached");
-    run(
-        lab,
-        host,
-        &format!("ip address add {address}/24 dev vlan20"),
-    );
+    let add = format!("ip address add {address}/24 dev {name}");
+    run(lab, host, &add);
     // Else it would answer for that address at eth0 as well.
     let ignore = "echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore";
     lab.exec(host, &["sh", "-c", ignore]);
@@ -33,8 +36,13 @@ fn join_vlan(lab: &Lab, host: &str, address: &str) -> Running {
 
 /// Asks who is not there, by broadcasts in VLAN 20.
 fn chatter(lab: &Lab) -> Running {
-    let arping = ["arping", "-q", "-I", "vlan20", "-w", "60", NOBODY];
-    lab.spawn("dc2", &arping)
+    chat(lab, "dc2", &["-I", "vlan20", NOBODY])
+}
+
+/// The same by other arguments.
+fn chat(lab: &Lab, host: &str, arguments: &[&str]) -> Running {
+    let arping = ["arping", "-q", "-w", "60"];
+    lab.spawn(host, &[&arping, arguments].concat())
 }
 
 /// Examines the port with these arguments and wants this exit code and the words in the first line that is not ok.
@@ -110,6 +118,36 @@ fn a_wrong_vlan(lab: &Lab) {
         3,
         &["did not answer", "(frames of VLAN 20 come in)"],
     );
+}
+
+/// Nobody is named: those are asked who are heard in the VLAN, however many are heard in another.
+#[test]
+fn hosts_are_found_in_the_vlan_that_was_named() {
+    let lab = Lab::up(&["--switch", "learning"]);
+    let _in_20 = join_vlan(&lab, "dc2", "10.78.0.3");
+    let _in_30 = join(&lab, "dc", "30", "10.79.0.1");
+    let others = ["10.79.0.1", "10.79.0.2", "10.79.0.3", "10.79.0.4"];
+    for more in &others[1..] {
+        let add = format!("ip address add {more}/24 dev vlan30");
+        run(&lab, "dc", &add);
+    }
+    let _others = others.map(|from| chat(&lab, "dc", &["-I", "vlan30", "-s", from, "10.79.0.99"]));
+    let only_in_30 = |arguments: &[&str], words| {
+        ask(
+            &lab,
+            arguments,
+            1,
+            &["10.79.0.", words, "but does in VLAN 30"],
+        );
+    };
+    only_in_30(&["--vlan", "20"], "does not answer in VLAN 20");
+    only_in_30(&[], "does not answer untagged");
+    let _own = chatter(&lab);
+    let _untagged = chat(&lab, "dc", &["-I", "eth0", "10.77.0.99"]);
+    ask(&lab, &["--vlan", "20"], 0, &[]);
+    ask(&lab, &[], 0, &[]);
+    let heard = doctor(&lab, &[], &["--vlan", "20"]);
+    assert!(shown(&heard).contains("10.78.0.3 ("), "{}", shown(&heard));
 }
 
 /// Beside a running appliance, whose program keeps the frames of other VLANs from the doctor.
