@@ -25,6 +25,7 @@ pub mod platform;
 pub mod port;
 pub mod probe;
 pub mod reach;
+pub mod route;
 pub mod rss;
 pub mod session;
 pub mod switch;

@@ -4,7 +4,7 @@ mod counted;
 mod measured;
 mod nat;
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 
 pub use self::measured::{checks as measured, not_measured};
 pub use self::nat::{Seen, mapping};
@@ -25,18 +25,7 @@ const SLACK: u32 = 3;
 /// Bytes of UDP payload that QUIC begins with (RFC 9000, section 14.1).
 const SMALLEST: u16 = 1_200;
 
-/// Our address on the way to another, by the kernel's routes. Nothing is sent.
-pub fn local_address(remote: SocketAddr) -> Option<IpAddr> {
-    let any = match remote {
-        SocketAddr::V4(_) => "0.0.0.0:0",
-        SocketAddr::V6(_) => "[::]:0",
-    };
-    let socket = UdpSocket::bind(any).ok()?;
-    socket.connect(remote).ok()?;
-    Some(socket.local_addr().ok()?.ip())
-}
-
-/// The checks of every peer's path; `local` is [`local_address`], `told` what routers have said of the path to there, in
+/// The checks of every peer's path; `local` is [`super::route::local_address`], `told` what routers have said of the path to there, in
 /// bytes of UDP payload ([`super::session::told_mtu`]).
 pub fn checks(
     status: &Status,

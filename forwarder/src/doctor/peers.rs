@@ -7,7 +7,7 @@ use causeway_tunnel::session::SessionError;
 use super::{
     check::Check,
     options::{DoctorArgs, Own, Wanted},
-    path, reach,
+    path, reach, route,
     session::{self, Failed, Measured},
     turn::Turn,
 };
@@ -30,7 +30,7 @@ pub async fn checks(
     checks.extend(
         running
             .iter()
-            .flat_map(|s| path::checks(s, path::local_address, session::told_mtu)),
+            .flat_map(|s| path::checks(s, route::local_address, session::told_mtu)),
     );
     let knows = |peer: &&PeerSpec| {
         let peers = running.iter().flat_map(|status| &status.peers);
@@ -115,7 +115,7 @@ impl Found {
             Err(failed) => return self.checks.push(path::not_measured(&spec.name, &failed)),
         };
         let local = measured.session.remote.parse().ok();
-        let local = local.and_then(path::local_address);
+        let local = local.and_then(route::local_address);
         let peer = PeerStatus {
             name: spec.name.clone(),
             session: Some(measured.session.clone()),

@@ -4,11 +4,7 @@
 //! passes both ways, large datagrams as well as small ones, and whoever is there is who is meant; and no session
 //! comes of it that could meddle with one that there is.
 
-use std::{
-    net::{SocketAddr, UdpSocket},
-    path::Path,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use causeway_tunnel::{
     aead::Cipher,
@@ -20,7 +16,12 @@ use super::{
     check::{Check, failing, ok, unknown},
     session::resolve,
 };
-use crate::{control::Hellos, spec::PeerSpec, stations::Role};
+use crate::{
+    control::Hellos,
+    spec::PeerSpec,
+    stations::Role,
+    uplink::{bind, wildcard},
+};
 
 const NAME: &str = "handshake";
 
@@ -107,11 +108,8 @@ pub fn nothing(name: &'static str, why: String) -> Check {
 
 async fn dial(peer: &PeerSpec, address: &str) -> Result<Result<(), SessionError>, String> {
     let to = resolve(address).await?;
-    let any = match to {
-        SocketAddr::V4(_) => "0.0.0.0:0",
-        SocketAddr::V6(_) => "[::]:0",
-    };
-    let socket = UdpSocket::bind(any).map_err(|e| format!("no UDP socket: {e}"))?;
+    let socket = bind(wildcard(0), false);
+    let socket = socket.map_err(|e| format!("no UDP socket: {e}"))?;
     let options = SessionOptions {
         handshake_timeout: PATIENCE,
         ..SessionOptions::default()
@@ -140,23 +138,29 @@ fn judge(name: &str, outcome: &Result<(), SessionError>) -> Check {
             format!("{name}: a key that we made up was taken"),
             "this is a defect of that end; please report it",
         ),
-        Err(error @ SessionError::NoAnswer { .. }) => failing(
-            NAME,
-            format!("{name}: {error}"),
-            "UDP to that port has to be let in there and out here, and the answers back: firewalls, security groups, NAT",
-        ),
-        Err(error @ SessionError::Stalled { .. }) => failing(
-            NAME,
-            format!("{name}: {error}"),
-            "the path has to carry IP packets of 1,228 bytes (IPv6: 1,248)",
-        ),
         Err(error @ SessionError::WrongKey { .. }) => failing(
             NAME,
             format!("{name}: another end answers"),
             error.to_string(),
         ),
-        Err(error) => unknown(NAME, format!("{name}: {error}")),
+        Err(error) => {
+            unheard(NAME, name, error).unwrap_or_else(|| unknown(NAME, format!("{name}: {error}")))
+        }
     }
+}
+
+/// If it is UDP that does not pass, what to do about it.
+pub fn unheard(check: &'static str, name: &str, error: &SessionError) -> Option<Check> {
+    let mend = match error {
+        SessionError::NoAnswer { .. } => {
+            "UDP to that port has to be let in there and out here, and the answers back: firewalls, security groups, NAT"
+        }
+        SessionError::Stalled { .. } => {
+            "the path has to carry IP packets of 1,228 bytes (IPv6: 1,248)"
+        }
+        _ => return None,
+    };
+    Some(failing(check, format!("{name}: {error}"), mend))
 }
 
 #[cfg(test)]

@@ -10,11 +10,7 @@ mod listen;
 mod script;
 mod sizes;
 
-use std::{
-    net::{SocketAddr, UdpSocket},
-    os::fd::AsFd as _,
-    time::Duration,
-};
+use std::{net::SocketAddr, os::fd::AsFd as _, time::Duration};
 
 use causeway_tunnel::{
     identity::PublicKey,
@@ -26,7 +22,10 @@ use tokio::{net::lookup_host, time::timeout};
 
 use self::lanes::Lanes;
 pub use self::{lanes::Sockets, listen::listen};
-use super::options::Own;
+use super::{
+    options::Own,
+    route::{headers, route_to},
+};
 use crate::{
     control::Hellos,
     spec::PeerSpec,
@@ -44,9 +43,6 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// Lanes that we send on, each with a UDP port of its own, as a dialling end with so many workers has them.
 pub const LANES: u8 = 2;
-
-/// What the UDP payload is short of an IP packet: IPv4, IPv6.
-const HEADERS: [u32; 2] = [28, 48];
 
 /// Why nothing could be measured.
 #[derive(Debug)]
@@ -133,8 +129,7 @@ fn farewell() -> Bye {
 /// The largest UDP payload of ESP to there.
 fn ceiling(own: &Own, mtu: u32, to: SocketAddr) -> u16 {
     let mtu = own.max_path_mtu.map_or(mtu, |most| mtu.min(most.into()));
-    let headers = HEADERS[usize::from(to.ip().to_canonical().is_ipv6())];
-    mtu.saturating_sub(headers)
+    mtu.saturating_sub(headers(to).into())
         .clamp(1_200, MAX_DATAGRAM_SIZE as u32) as u16
 }
 
@@ -226,12 +221,7 @@ pub(super) async fn resolve(name: &str) -> Result<SocketAddr, String> {
 
 /// What the kernel has been told of the path by ICMP, in bytes of UDP payload. Nothing is sent.
 pub fn told_mtu(remote: SocketAddr) -> Option<u32> {
-    let any = match remote {
-        SocketAddr::V4(_) => "0.0.0.0:0",
-        SocketAddr::V6(_) => "[::]:0",
-    };
-    let socket = UdpSocket::bind(any).ok()?;
-    socket.connect(remote).ok()?;
+    let socket = route_to(remote)?;
     let mtu = sockopt::path_mtu(socket.as_fd(), remote.is_ipv6()).ok()?;
-    Some(mtu.saturating_sub(HEADERS[usize::from(remote.is_ipv6())]))
+    Some(mtu.saturating_sub(headers(remote).into()))
 }

@@ -6,8 +6,9 @@ use crate::status::{AeadStatus, LaneStatus, PeerStatus, SessionStatus};
 pub(super) const LOSS: &str = "loss";
 pub(super) const THROUGHPUT: &str = "throughput";
 
-/// Lost datagrams above this part of all are worth a look; below 100 datagrams nothing is said.
-const MUCH: f64 = 0.01;
+/// Lost datagrams above this part of all are worth a look.
+pub(super) const MUCH: f64 = 0.01;
+/// Of fewer an appliance's counters say nothing.
 const ENOUGH: u64 = 100;
 
 pub(super) const LESS_LOSS: &str = "a path with less loss: every lost datagram takes all frames in it along, and TCP inside slows down. Where `xsk_rx_ring_full` or `wan_rx_overflow` grow in `causeway status`, it is this machine";

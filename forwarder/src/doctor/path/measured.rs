@@ -1,6 +1,6 @@
 //! What a session of the doctor's own has shown of the path.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use causeway_tunnel::{
     message::ByeReason,
@@ -10,20 +10,15 @@ use causeway_tunnel::{
 use super::{
     super::{
         check::{Check, failing, ok, unknown},
+        reach::unheard,
+        route::headers,
         session::{Failed, Measured, Train},
     },
     PATH_MTU, SESSION,
-    counted::{LESS_LOSS, LOSS, THROUGHPUT},
+    counted::{LESS_LOSS, LOSS, MUCH, THROUGHPUT},
     nat,
 };
 use crate::status::PeerStatus;
-
-/// Lost datagrams above this part of all are worth a look.
-const MUCH: f64 = 0.01;
-
-/// What an IP packet has beyond the UDP payload.
-const IPV4: u16 = 28;
-const IPV6: u16 = 48;
 
 /// The checks of a peer's path; `local` is our address on the way there.
 pub fn checks(peer: &PeerStatus, measured: &Measured, local: Option<IpAddr>) -> Vec<Check> {
@@ -57,18 +52,10 @@ pub fn not_measured(name: &str, failed: &Failed) -> Check {
         Failed::Here(why) => return unknown(SESSION, format!("{name}: {why}")),
         Failed::Session(error) => error,
     };
-    let seen = format!("{name}: {error}");
+    if let Some(check) = unheard(SESSION, name, error) {
+        return check;
+    }
     match error {
-        SessionError::NoAnswer { .. } => failing(
-            SESSION,
-            seen,
-            "UDP to that port has to be let in there and out here, and the answers back: firewalls, security groups, NAT",
-        ),
-        SessionError::Stalled { .. } => failing(
-            SESSION,
-            seen,
-            "the path has to carry IP packets of 1,228 bytes (IPv6: 1,248)",
-        ),
         SessionError::ClosedByPeer(bye) if bye.reason() == ByeReason::Replaced => unknown(
             SESSION,
             format!(
@@ -81,16 +68,12 @@ pub fn not_measured(name: &str, failed: &Failed) -> Check {
         | SessionError::Version { .. } => {
             failing(SESSION, format!("{name}: no session"), error.to_string())
         }
-        _ => unknown(SESSION, seen),
+        _ => unknown(SESSION, format!("{name}: {error}")),
     }
 }
 
 fn path_mtu(name: &str, m: &Measured) -> Check {
-    let remote: Option<SocketAddr> = m.session.remote.parse().ok();
-    let headers = match remote.is_some_and(|at| at.is_ipv6()) {
-        true => IPV6,
-        false => IPV4,
-    };
+    let headers = m.session.remote.parse().map_or(0, headers);
     // Datagrams of lanes are multiples of 4 bytes.
     let (ceiling, told) = (m.ceiling / 4 * 4, m.told / 4 * 4);
     let (found, by) = match m.largest[0] {

@@ -20,7 +20,7 @@ use causeway_tunnel::{
 use tokio::time::sleep;
 
 use super::{Failed, Measured, Outlived, Train, lanes::Lanes, sizes};
-use crate::{doctor::path::local_address, status::SessionStatus};
+use crate::{doctor::route::local_address, status::SessionStatus};
 
 /// How long the first datagrams may take to be heard: the appliance has three opening keepalives in less.
 const SETTLE: Duration = Duration::from_millis(5_100);
