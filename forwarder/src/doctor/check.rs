@@ -105,7 +105,9 @@ impl Report {
             match verdict {
                 Verdict::Ok { seen } => writeln!(out, "ok       {name:width$}  {seen}")?,
                 Verdict::Failing { why, mend } => {
-                    writeln!(out, "FAILING  {name:width$}  {why}. Mend: {mend}")?;
+                    let why = why.trim_end_matches('.');
+                    let end = if why.ends_with('?') { "" } else { "." };
+                    writeln!(out, "FAILING  {name:width$}  {why}{end} Mend: {mend}")?;
                 }
                 Verdict::Unknown { why } => writeln!(out, "unknown  {name:width$}  {why}")?,
             }
