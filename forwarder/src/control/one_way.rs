@@ -201,8 +201,11 @@ impl OneWay {
         self.silent.take_if(|silent| now >= silent.asked + ALIVE);
         let station = self.silent.as_ref().map(|silent| silent.pair.station.0);
         if station.is_some_and(|station| !is_there(station)) {
-            // What it was asked for before, it may answer to the station itself.
-            (self.silent, self.asked) = (None, None);
+            self.silent = None;
+            // What it was asked for before, it may answer to the station itself. What is deaf stays so until a frame comes in.
+            if self.trouble != Some(OneWayNews::Deaf) {
+                self.asked = None;
+            }
         }
         let silent = self.silent.as_mut().filter(|silent| now >= silent.next)?;
         silent.next = now + silent.pause;

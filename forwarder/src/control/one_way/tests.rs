@@ -182,6 +182,21 @@ fn nobody_is_asked_in_the_name_of_a_station_that_has_come() {
     assert_eq!(run.news, []);
 }
 
+/// The station that it was found out by has come since.
+#[test]
+fn what_is_deaf_stays_so_when_the_station_has_come() {
+    let mut run = Seconds::new();
+    run.comes = 30;
+    let run = run.run(0..60, |it, second, now| {
+        if second < 20 {
+            it.home(&arp(false, GATEWAY, VM), Some(STATION), now);
+        }
+        0
+    });
+    assert_eq!(run.news, [OneWayNews::Deaf]);
+    assert!(run.it.warning("ens1").is_some());
+}
+
 #[test]
 fn what_crosses_and_is_never_answered_is_noticed() {
     let (mut it, start) = (OneWay::default(), Instant::now());
