@@ -96,6 +96,8 @@ pub struct FlowRules<D: HasRules = Nic> {
     refused: Option<String>,
     /// That is, for want of room: there may be some again.
     full: bool,
+    /// Whether the log has it: once is enough.
+    told: bool,
 }
 
 impl FlowRules {
@@ -115,6 +117,7 @@ impl<D: HasRules> FlowRules<D> {
             swept: Default::default(),
             refused: None,
             full: false,
+            told: false,
         }
     }
 
@@ -156,9 +159,11 @@ impl<D: HasRules> FlowRules<D> {
                 self.rules.insert(flow, (queue, place));
             }
             Err(e) => {
-                info!(
-                    "uplink {name} takes no flow rule ({e}): what comes to another worker's queue is handed over"
-                );
+                let what = "what comes to another worker's queue is handed over";
+                match std::mem::replace(&mut self.told, true) {
+                    false => info!("uplink {name} takes no flow rule ({e}): {what}"),
+                    true => debug!("uplink {name} takes no flow rule ({e}) again"),
+                }
                 self.refused = Some(e.to_string());
                 self.full = e.raw_os_error() == Some(libc::ENOSPC);
             }
