@@ -43,7 +43,7 @@ fn through_border(
 }
 
 /// Bytes of a new header and of what is looked at behind it.
-const SHORT: usize = 2 * Frame::MIN_HEAD;
+const SHORT: usize = 2 * Frame::MIN_HEAD + TAG_LEN;
 
 /// Lends a frame with the first two of these parts in one.
 #[inline]

@@ -7,7 +7,12 @@ use proptest::prelude::*;
 /// A piece with its datagram's number: (sequence, ahead, begins, bytes).
 type Sent = (u64, usize, bool, Vec<u8>);
 
-/// Cuts a frame of `length` bytes, all of value `fill`, at each of `cuts`, from `first` on.
+/// A frame of `length` bytes, of which each is another than those around it, and than those of a frame with another `fill`.
+fn frame(length: usize, fill: u8) -> Vec<u8> {
+    (0..length).map(|at| fill ^ at as u8).collect()
+}
+
+/// Cuts a [`frame`] at each of `cuts`, from datagram `first` on.
 fn cut(first: u64, length: usize, fill: u8, cuts: &[usize]) -> Vec<Sent> {
     let edges: Vec<usize> = [0].iter().chain(cuts).chain([&length]).copied().collect();
     let pieces = edges.windows(2).zip(first..);
@@ -16,7 +21,7 @@ fn cut(first: u64, length: usize, fill: u8, cuts: &[usize]) -> Vec<Sent> {
             sequence,
             length - edge[0],
             edge[0] == 0,
-            vec![fill; edge[1] - edge[0]],
+            frame(length, fill)[edge[0]..edge[1]].to_vec(),
         )
     };
     pieces.map(piece).collect()
@@ -30,7 +35,10 @@ fn add(joiner: &mut Joiner, sent: &Sent, now: Instant) -> Result<Vec<Vec<u8>>, D
         begins: *begins,
         bytes,
     };
-    let delivered = joiner.add(*sequence, &piece, now, &mut |f| frames.push(f.to_vec()));
+    let delivered = joiner.add(*sequence, &piece, now, &mut |f| {
+        assert!(f.tail.is_empty() || f.head.len() >= Frame::MIN_HEAD);
+        frames.push(f.to_vec());
+    });
     check(joiner);
     assert_eq!(delivered.unwrap_or(false), !frames.is_empty());
     delivered.map(|_| frames)
@@ -64,6 +72,28 @@ fn check(joiner: &Joiner) {
     assert_eq!(free.len(), joiner.free.len(), "no part is free twice");
 }
 
+/// Where the first part is no head, the second gives what that lacks, if it has so much.
+#[test]
+fn a_frame_is_cut_anywhere() {
+    let now = Instant::now();
+    let mut joiner = Joiner::default();
+    let mut first = 1;
+    for length in [14, 65, 100, 128, 129, 1_514] {
+        for at in [1, 13, 40, 63, 64, 65, 127]
+            .into_iter()
+            .filter(|at| *at < length)
+        {
+            let pieces = cut(first, length, 7, &[at]);
+            assert_eq!(add(&mut joiner, &pieces[0], now), Ok(vec![]));
+            assert_eq!(
+                add(&mut joiner, &pieces[1], now),
+                Ok(vec![frame(length, 7)])
+            );
+            first += 2;
+        }
+    }
+}
+
 #[test]
 fn halves_join_in_either_order() {
     let now = Instant::now();
@@ -73,7 +103,7 @@ fn halves_join_in_either_order() {
         assert_eq!(add(&mut joiner, &pieces[order[0]], now), Ok(vec![]));
         assert_eq!(
             add(&mut joiner, &pieces[order[1]], now),
-            Ok(vec![vec![1; 1_514]])
+            Ok(vec![frame(1_514, 1)])
         );
         assert_eq!((joiner.parts.len(), joiner.take_given_up()), (1, 0));
     }
@@ -90,7 +120,7 @@ fn the_largest_frame_in_the_most_datagrams_backwards() {
     }
     assert_eq!(
         add(&mut joiner, &pieces[0], now),
-        Ok(vec![vec![3; MAX_FRAME]])
+        Ok(vec![frame(MAX_FRAME, 3)])
     );
     assert_eq!(joiner.parts.len(), 1);
 }
@@ -138,7 +168,7 @@ fn the_ring_keeps_the_younger_seam() {
     assert_eq!(joiner.take_given_up(), 1, "the old one made room");
     add(&mut joiner, &old[1], now).unwrap();
     assert_eq!(joiner.take_given_up(), 1, "its other half came too late");
-    assert_eq!(add(&mut joiner, &young[1], now), Ok(vec![vec![2; 100]]));
+    assert_eq!(add(&mut joiner, &young[1], now), Ok(vec![frame(100, 2)]));
 }
 
 /// A part so long that its two seams fall on one place of the ring: only a
@@ -193,10 +223,9 @@ proptest! {
         let mut joiner = Joiner::default();
         let mut fills = Vec::new();
         for piece in &pieces {
-            for frame in add(&mut joiner, piece, now).unwrap() {
-                prop_assert_eq!(frame.len(), 1_514);
-                prop_assert!(frame.iter().all(|&b| b == frame[0]));
-                fills.push(frame[0]);
+            for joined in add(&mut joiner, piece, now).unwrap() {
+                prop_assert_eq!(&joined, &frame(1_514, joined[0]));
+                fills.push(joined[0]);
             }
         }
         fills.sort_unstable();
