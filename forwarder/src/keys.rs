@@ -71,16 +71,21 @@ pub struct InUse(#[expect(dead_code, reason = "held, not read")] Option<File>);
 impl InUse {
     /// Marks the file. What cannot be locked is not.
     pub fn mark(path: &Path) -> Self {
+        Self::mark_within(path, MOMENT)
+    }
+
+    fn mark_within(path: &Path, patience: Duration) -> Self {
+        let shared = FlockOperation::NonBlockingLockShared;
         let file = File::open(path).ok();
-        Self(file.filter(|file| lock(file, FlockOperation::NonBlockingLockShared).is_ok()))
+        Self(file.filter(|file| lock(file, shared, patience).is_ok()))
     }
 }
 
 /// How long others may have a lock that is wanted: who only [looks](is_in_use) has it for a moment.
 const MOMENT: Duration = Duration::from_millis(100);
 
-fn lock(file: &File, how: FlockOperation) -> Result<(), Errno> {
-    let until = Instant::now() + MOMENT;
+fn lock(file: &File, how: FlockOperation, patience: Duration) -> Result<(), Errno> {
+    let until = Instant::now() + patience;
     loop {
         match flock(file, how) {
             Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < until => {
@@ -96,7 +101,8 @@ pub fn is_in_use(path: &Path) -> bool {
     let Ok(file) = File::open(path) else {
         return false;
     };
-    lock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+    let exclusive = FlockOperation::NonBlockingLockExclusive;
+    lock(&file, exclusive, MOMENT) == Err(Errno::WOULDBLOCK)
 }
 
 /// Writes a private key to a new file of mode 0600.
@@ -183,7 +189,8 @@ mod tests {
                 thread::sleep(MOMENT / 4);
                 drop(looks);
             });
-            InUse::mark(&path)
+            // Longer than usual: the machine may be busy.
+            InUse::mark_within(&path, 100 * MOMENT)
         });
         assert!(is_in_use(&path));
         drop(marked);

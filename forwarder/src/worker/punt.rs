@@ -4,7 +4,8 @@
 //! have one bell in common, rung once a batch and only if something was left. Nobody waits: a frame that is
 //! one too many, because the queue is full or because too many have come in this second, goes its way without
 //! having been seen, and is counted. So a flood of ARP costs a worker and the control plane no more
-//! than `RATE` and `ALL_PARTS` say, and it hides nothing of other peers and stations: each has a part of its own.
+//! than `RATE` and `ALL_PARTS` say. It hides nothing of other peers unless several flood at once, and nothing of other
+//! stations while it comes from a few: each has a part of its own.
 
 use std::{
     io,
