@@ -119,7 +119,7 @@ fn path_mtu(name: &str, m: &Measured) -> Check {
         Some(_) => "there and back",
         None => "there",
     };
-    let why = match found < ceiling {
+    let why = match told < ceiling {
         true => format!("of the {} of our link; a router says so by ICMP", m.ceiling),
         false => "all that our link or max-path-mtu allows".into(),
     };

@@ -61,6 +61,10 @@ pub async fn listen(
         let Some(place) = waiting.iter().position(|peer| peer.key == session.peer()) else {
             continue;
         };
+        // One that its peer has given up while another was measured: the peer calls again.
+        if session.close_reason().is_some() {
+            continue;
+        }
         let ceiling = ceiling(own, mtu, session.remote_address());
         let outcome = run(&session, &sockets, ceiling, own.lane_keepalive).await;
         session.close(farewell()).await;

@@ -14,7 +14,7 @@ use super::{
     told_mtu,
 };
 
-/// Bytes of the longer and longer ones, how often each is sent, and the pause between two: mostly 200 kB in a third
+/// Bytes of the longer and longer ones, how often each is sent, and the pause between two: 250 kB at most in a third
 /// of a second.
 const BYTES: usize = 250_000;
 const TIMES: usize = 2;
@@ -117,7 +117,7 @@ mod tests {
             assert_eq!(*all.last().unwrap(), usize::from(ceiling) / 4 * 4);
             assert!(all.iter().all(|size| size % 4 == 0));
             assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "{all:?}");
-            let again = (1 + ABOVE) * (SURE - TIMES) * usize::from(ceiling);
+            let again = (2 + ABOVE) * (SURE - TIMES) * usize::from(ceiling);
             let bytes = all.iter().sum::<usize>() * TIMES + again;
             assert!(
                 bytes + FILL + 2 * 100 * 130 < 1_000_000,
