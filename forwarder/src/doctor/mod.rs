@@ -39,8 +39,11 @@ use std::{
     fs,
     net::Ipv4Addr,
     path::Path,
+    thread,
     time::{Duration, Instant},
 };
+
+use tokio::runtime::Runtime;
 
 use self::{
     check::{Check, Report},
@@ -49,7 +52,7 @@ use self::{
     plan::{MOST_FRAMES, Plan},
     platform::Platform,
     port::Port,
-    probe::Mac,
+    probe::{Mac, Probe},
     switch::Meanwhile,
     targets::Senders,
     tree::Tree,
@@ -77,43 +80,19 @@ pub fn run(args: &DoctorArgs, wanted: &Wanted) -> Result<Report, String> {
     }
     let platform = args.platform.unwrap_or_else(|| detect(&device));
     let running = running_at(&wanted.control, &device);
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_all().build();
-    let runtime = runtime.map_err(|e| format!("cannot wait for answers: {e}"))?;
-    let program = runtime.block_on(attached::is_there(device.index));
-    // Before anything can be heard of another's probes.
-    let turn = Turn::at_port(device.index, &device.name)?;
-    let port = Port::open(&device)?;
-    let targets = find_targets(args, &device, running.as_ref(), &port)?;
-    let tree = Tree::of_this_machine();
-    let carrier = || tree.text(format!("sys/class/net/{}/carrier", device.name));
-    let linked = carrier() == "1";
-    let (plan, foreign) = examine((args, wanted), &device, running.as_ref(), &port, &targets)?;
-    drop((port, turn));
-    let probes = plan.probes().to_vec();
-    let vlan = args.vlan.unwrap_or(0);
-    let meanwhile = Meanwhile {
-        heard: plan.heard(),
-        link_lost: linked && carrier() == "0",
-        behind_silence: made::behind_silence(&tree, &device, &wanted.lan),
-    };
-    let known = running.is_some();
-    let mut checks: Vec<_> = { attached::check(program, known, &wanted.control) }
-        .into_iter()
-        .collect();
-    checks.extend(switch::checks(&probes, vlan, &meanwhile, platform));
-    checks.push(foreign);
-    let uplinks = runtime.block_on(uplink::find(running.as_ref(), &wanted.peers));
-    let attached = program == Some(true);
-    checks.extend(machine::checks(
-        (args, wanted),
-        &device,
-        running.as_ref(),
-        &uplinks,
-        attached,
-    ));
-    let paths = peers::checks(args, wanted, running.as_ref(), &device);
-    checks.extend(runtime.block_on(paths));
+    // Neither needs anything of the other, and each takes some seconds.
+    let (port, paths) = thread::scope(|scope| {
+        let (running, device) = (running.as_ref(), &device);
+        let paths = scope.spawn(move || {
+            let paths = peers::checks(args, wanted, running, device);
+            Ok::<_, String>(runtime()?.block_on(paths))
+        });
+        let port = of_port((args, wanted), device, running, platform);
+        (port, paths.join())
+    });
+    let (mut checks, probes) = port?;
+    let paths = paths.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    checks.extend(paths?);
     Ok(Report {
         interface: device.name,
         platform: platform.name(),
@@ -121,6 +100,55 @@ pub fn run(args: &DoctorArgs, wanted: &Wanted) -> Result<Report, String> {
         probes,
         seconds: start.elapsed().as_secs_f64(),
     })
+}
+
+fn runtime() -> Result<Runtime, String> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    { runtime.enable_all().build() }.map_err(|e| format!("cannot wait for answers: {e}"))
+}
+
+/// What there is to say of the port and of this machine, and what was asked for that.
+fn of_port(
+    (args, wanted): (&DoctorArgs, &Wanted),
+    device: &Device,
+    running: Option<&Status>,
+    platform: Platform,
+) -> Result<(Vec<Check>, Vec<Probe>), String> {
+    let runtime = runtime()?;
+    let program = runtime.block_on(attached::is_there(device.index));
+    // Before anything can be heard of another's probes.
+    let turn = Turn::at_port(device.index, &device.name)?;
+    let port = Port::open(device)?;
+    let targets = find_targets(args, device, running, &port)?;
+    let tree = Tree::of_this_machine();
+    let carrier = || tree.text(format!("sys/class/net/{}/carrier", device.name));
+    let linked = carrier() == "1";
+    let (plan, foreign) = examine((args, wanted), device, running, &port, &targets)?;
+    drop((port, turn));
+    let probes = plan.probes().to_vec();
+    let vlan = args.vlan.unwrap_or(0);
+    let meanwhile = Meanwhile {
+        heard: plan.heard(),
+        strangers: targets.lack(),
+        link_lost: linked && carrier() == "0",
+        behind_silence: made::behind_silence(&tree, device, &wanted.lan),
+    };
+    let known = running.is_some();
+    let mut checks: Vec<_> = { attached::check(program, known, &wanted.control) }
+        .into_iter()
+        .collect();
+    checks.extend(switch::checks(&probes, vlan, &meanwhile, platform));
+    checks.push(foreign);
+    let uplinks = runtime.block_on(uplink::find(running, &wanted.peers));
+    let attached = program == Some(true);
+    checks.extend(machine::checks(
+        (args, wanted),
+        device,
+        running,
+        &uplinks,
+        attached,
+    ));
+    Ok((checks, probes))
 }
 
 fn may_probe() -> Result<(), String> {

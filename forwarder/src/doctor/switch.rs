@@ -69,6 +69,8 @@ pub struct Meanwhile {
     pub heard: Vec<u16>,
     /// The link was there when the first probe was sent, and is gone now.
     pub link_lost: bool,
+    /// Nobody was named, nor heard in the VLAN: those are asked who were heard in others, which may not be this LAN's.
+    pub strangers: bool,
     /// What else may be the reason if nobody answers here.
     pub behind_silence: String,
 }
@@ -79,7 +81,7 @@ pub fn checks(all: &[Probe], vlan: u16, meanwhile: &Meanwhile, platform: Platfor
         { all.iter().cloned() }.partition(|p| p.vlan == vlan);
     let probes = &probes[..];
     let Some(diagnosis) = diagnose(probes) else {
-        let wrong = vlan::wrong(ANSWERS, vlan, probes, &elsewhere);
+        let wrong = vlan::wrong(ANSWERS, (vlan, meanwhile.strangers), probes, &elsewhere);
         return vec![wrong.unwrap_or_else(|| nobody(probes, vlan, meanwhile))];
     };
     let mut checks = vec![somebody(probes)];

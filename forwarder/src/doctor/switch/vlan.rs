@@ -1,18 +1,28 @@
 //! A LAN that is in another VLAN at this port than was said.
 
 use super::super::{
-    check::{Check, failing},
+    check::{Check, failing, unknown},
     probe::Probe,
 };
 
-/// Where somebody does answer, if nobody did in VLAN `asked`.
+/// Where somebody does answer, if nobody did in VLAN `asked`. Of `strangers` that says little.
 pub(super) fn wrong(
     name: &'static str,
-    asked: u16,
+    (asked, strangers): (u16, bool),
     probes: &[Probe],
     elsewhere: &[Probe],
 ) -> Option<Check> {
     if let Some(probe) = elsewhere.iter().find(|p| p.answered()) {
+        if strangers {
+            let why = format!(
+                "nobody was heard {}, but {} {}, where it answers: name a host of the LAN with --target; if that is one, {}",
+                place(asked),
+                probe.target,
+                place(probe.vlan),
+                mend(probe.vlan)
+            );
+            return Some(unknown(name, why));
+        }
         let why = format!(
             "{} does not answer {}, but does {}",
             probe.target,

@@ -132,16 +132,18 @@ fn hosts_are_found_in_the_vlan_that_was_named() {
         run(&lab, "dc", &add);
     }
     let _others = others.map(|from| chat(&lab, "dc", &["-I", "vlan30", "-s", from, "10.79.0.99"]));
+    // They may be of another LAN.
     let only_in_30 = |arguments: &[&str], words| {
+        let where_they_are = ["10.79.0.", "in VLAN 30", "--target", "`--vlan 30` here"];
         ask(
             &lab,
             arguments,
-            1,
-            &["10.79.0.", words, "but does in VLAN 30"],
+            3,
+            &[&where_they_are[..], &[words]].concat(),
         );
     };
-    only_in_30(&["--vlan", "20"], "does not answer in VLAN 20");
-    only_in_30(&[], "does not answer untagged");
+    only_in_30(&["--vlan", "20"], "nobody was heard in VLAN 20");
+    only_in_30(&[], "nobody was heard untagged");
     let _own = chatter(&lab);
     let _untagged = chat(&lab, "dc", &["-I", "eth0", "10.77.0.99"]);
     ask(&lab, &["--vlan", "20"], 0, &[]);
