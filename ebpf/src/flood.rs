@@ -37,8 +37,7 @@ impl FloodPolicy {
             Self::Nothing => false,
             Self::EssentialAndMulticast if header.destination != [0xff; 6] => true,
             Self::EssentialAndMulticast | Self::Essential => {
-                Kind::of(packet, header)
-                    .is_some_and(Kind::is_essential)
+                Kind::of(packet, header).is_some_and(Kind::is_essential)
             }
         }
     }

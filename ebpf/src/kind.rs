@@ -111,7 +111,10 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::{cases::frames::{arp_request, dhcp_discover, dot1ad, dot1q, solicitation, tcp}, ethernet::HEADER_LEN};
+    use crate::{
+        cases::frames::{arp_request, dhcp_discover, dot1ad, dot1q, solicitation, tcp},
+        ethernet::HEADER_LEN,
+    };
 
     const VM: [u8; 6] = [0, 0x50, 0x56, 0, 0, 0x50];
 
