@@ -1,6 +1,6 @@
 //! What `causeway run` notices by itself: that frames go one way only, and that it is no trouble if somebody only asks.
 
-use std::{process::Command, time::Duration};
+use std::{process::Command, thread, time::Duration};
 
 use crate::lab::{Lab, PATIENCE, shown, within};
 
@@ -35,8 +35,16 @@ fn acquainted(lab: &Lab) {
     assert!(within(PATIENCE, || ask("vm1", DC) && answers("cloud")));
 }
 
-/// Nothing but questions to all, and never another frame: nobody is deaf. A port that is deaf is found all the same.
+/// Each takes minutes, in which it waits.
 #[test]
+fn one_way_only_is_noticed_and_nothing_else() {
+    thread::scope(|scope| {
+        scope.spawn(who_only_asks_is_no_trouble_and_a_deaf_port_is);
+        scope.spawn(what_crosses_and_never_comes_back_is_noticed);
+    });
+}
+
+/// Nothing but questions to all, and never another frame: nobody is deaf. A port that is deaf is found all the same.
 fn who_only_asks_is_no_trouble_and_a_deaf_port_is() {
     let lab = Lab::running(&[], &[]);
     acquainted(&lab);
@@ -83,7 +91,6 @@ fn who_only_asks_is_no_trouble_and_a_deaf_port_is() {
 }
 
 /// Frames cross for two minutes and none comes back, while questions of the LAN are answered nearby.
-#[test]
 fn what_crosses_and_never_comes_back_is_noticed() {
     let lab = Lab::running(&[], &[]);
     acquainted(&lab);
