@@ -127,6 +127,37 @@ impl Report {
     }
 }
 
+/// What the tests of checks ask of them.
+#[cfg(test)]
+pub(super) mod asked {
+    use super::{Check, Verdict};
+
+    /// What was seen; all is well.
+    #[track_caller]
+    pub(crate) fn seen(check: &Check) -> &str {
+        match &check.verdict {
+            Verdict::Ok { seen } => seen,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What was seen, or why not or why nobody knows.
+    pub(crate) fn said(check: &Check) -> &str {
+        match &check.verdict {
+            Verdict::Ok { seen } => seen,
+            Verdict::Failing { why, .. } | Verdict::Unknown { why } => why,
+        }
+    }
+
+    /// What to change, if something has to be.
+    pub(crate) fn mend(check: &Check) -> Option<&str> {
+        match &check.verdict {
+            Verdict::Failing { mend, .. } => Some(mend),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

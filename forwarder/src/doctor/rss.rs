@@ -132,7 +132,10 @@ fn without_table(check: &'static str, device: &Device) -> Result<Check, String> 
 
 #[cfg(test)]
 mod tests {
-    use super::{super::check::Verdict, *};
+    use super::{
+        super::check::{Verdict, asked::mend},
+        *,
+    };
 
     fn device(queues: u32) -> Device {
         Device {
@@ -147,13 +150,6 @@ mod tests {
             table: (0..128).map(|entry| entry % queues).collect(),
             is_constant: false,
         })
-    }
-
-    fn mend(check: &Check) -> Option<&str> {
-        match &check.verdict {
-            Verdict::Failing { mend, .. } => Some(mend),
-            _ => None,
-        }
     }
 
     fn is_ok(check: &Check) -> bool {

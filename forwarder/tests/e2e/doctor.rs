@@ -9,7 +9,10 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::lab::{Lab, PATIENCE, shown, within};
+use crate::{
+    lab::{Lab, PATIENCE, shown, within},
+    pings::Volley,
+};
 
 const CAUSEWAY: &str = env!("CARGO_BIN_EXE_causeway");
 const GATEWAY: &str = "10.77.0.1";
@@ -162,10 +165,7 @@ fn probes_are_few_and_fresh_and_teach_no_switch_a_live_address(lab: &Lab) {
 
 /// Beside a running appliance: the same diagnosis, and not a frame of the tunnel's less.
 fn no_frame_is_disturbed(lab: &Lab) {
-    let (ping, vm) = (
-        ["ping", "-q", "-i", "0.005", "-c", "600", "-W", "2"],
-        "10.77.0.50",
-    );
+    let vm = "10.77.0.50";
     lab.dc_reaches(vm);
     // Each end tells the other where it sees its lanes.
     let seen_at = || {
@@ -175,7 +175,7 @@ fn no_frame_is_disturbed(lab: &Lab) {
     assert!(within(PATIENCE, || seen_at().is_some()));
     let at = seen_at().unwrap();
     assert!(at.starts_with("198.51.100.2:"), "{at}");
-    let pings = lab.spawn("dc", &[&ping[..], &[vm]].concat());
+    let pings = Volley::start(lab, 600, vm);
     let ask = |code: i32, words: &[&str]| {
         let output = doctor(lab, &[], &[ONE, &["--platform", "vsphere"][..]].concat());
         let text = shown(&output);
@@ -198,8 +198,7 @@ fn no_frame_is_disturbed(lab: &Lab) {
         ],
     );
     ask(0, &[]);
-    let report = pings.output();
-    assert!(report.contains("600 received, 0% packet loss"), "{report}");
+    pings.assert_all_answered();
     let status = lab.status("site");
     assert!(status.verdicts["probe"] >= 4, "{:?}", status.verdicts);
     assert_eq!(lab.status("cloud").drops["spoofed_source"], 0);

@@ -1,4 +1,4 @@
-//! Pings from dc to vm1 that go on while something happens.
+//! Pings from dc that go on while something happens.
 
 use std::{fs, path::PathBuf};
 
@@ -41,5 +41,31 @@ impl Pings {
             answered == all && sent - answered.len() <= 1 && sent > 5,
             "{report}"
         );
+    }
+}
+
+/// As many as are wanted, two hundred in a second.
+pub(crate) struct Volley {
+    ping: Running,
+    count: usize,
+}
+
+impl Volley {
+    /// Begins them.
+    pub(crate) fn start(lab: &Lab, count: usize, address: &str) -> Self {
+        let number = count.to_string();
+        let ping = [
+            "ping", "-q", "-i", "0.005", "-c", &number, "-W", "2", address,
+        ];
+        let ping = lab.spawn("dc", &ping);
+        Self { ping, count }
+    }
+
+    /// Waits for the last of them. Every one was answered.
+    #[track_caller]
+    pub(crate) fn assert_all_answered(self) {
+        let (report, count) = (self.ping.output(), self.count);
+        let all = format!("{count} received, 0% packet loss");
+        assert!(report.contains(&all), "{report}");
     }
 }

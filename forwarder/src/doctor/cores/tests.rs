@@ -1,6 +1,10 @@
 //! Cores of machines of several kinds, laid out as their /sys and /proc are.
 
-use super::{super::check::Verdict, super::tree::TestTree, *};
+use super::{
+    super::check::{Verdict, asked::seen},
+    super::tree::TestTree,
+    *,
+};
 
 const KVM_CORES: &[(&str, &str)] = &[
     ("sys/devices/system/cpu/online", "0-1\n"),
@@ -77,13 +81,6 @@ fn workers(cpus: &[usize]) -> Workers {
         number: 2,
         cpus: cpus.to_vec(),
         usable: Some(vec![0, 1]),
-    }
-}
-
-fn seen(check: &Check) -> &str {
-    match &check.verdict {
-        Verdict::Ok { seen } => seen,
-        other => panic!("{other:?}"),
     }
 }
 

@@ -1,6 +1,11 @@
 //! NICs of several drivers, laid out as their /sys and /proc are.
 
-use super::{super::check::Verdict, super::tree::TestTree, find::receives, *};
+use super::{
+    super::check::{Verdict, asked::seen},
+    super::tree::TestTree,
+    find::receives,
+    *,
+};
 
 /// Four queues of a PCI NIC (ice) with a misc vector and an adminq, on a machine of four cores.
 fn server(affinities: [&str; 4]) -> TestTree {
@@ -46,13 +51,6 @@ fn lan(tree: &TestTree, cpus: &[usize]) -> Check {
         usable: None,
     };
     of_lan(&tree.tree(), "ens1", &workers)
-}
-
-fn seen(check: &Check) -> &str {
-    match &check.verdict {
-        Verdict::Ok { seen } => seen,
-        other => panic!("{other:?}"),
-    }
 }
 
 fn why(check: &Check) -> &str {

@@ -1,6 +1,9 @@
 //! Each fault of a device and its mend.
 
-use super::{super::check::Verdict, *};
+use super::{
+    super::check::{Verdict, asked::mend},
+    *,
+};
 
 pub(in crate::doctor) fn device() -> Device {
     Device {
@@ -13,13 +16,6 @@ pub(in crate::doctor) fn device() -> Device {
         is_up: true,
         numa_node: None,
         tx_dropped: 0,
-    }
-}
-
-fn mend(check: &Check) -> Option<&str> {
-    match &check.verdict {
-        Verdict::Failing { mend, .. } => Some(mend),
-        _ => None,
     }
 }
 

@@ -86,7 +86,10 @@ pub(super) fn throughput(peer: &PeerStatus, session: &SessionStatus, aead: &Aead
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::check::Verdict, *};
+    use super::{
+        super::super::check::{Verdict, asked::said},
+        *,
+    };
     use crate::status::AeadTimes;
 
     fn lane(heard: u64, received: u64, seen_at: &str) -> LaneStatus {
@@ -109,13 +112,6 @@ mod tests {
         }
     }
 
-    fn seen(check: &Check) -> &str {
-        match &check.verdict {
-            Verdict::Ok { seen } => seen,
-            Verdict::Failing { why, .. } | Verdict::Unknown { why } => why,
-        }
-    }
-
     #[test]
     fn loss_is_counted_each_way() {
         let peer = PeerStatus::default();
@@ -123,7 +119,7 @@ mod tests {
         let check = loss(&peer, &few);
         assert!(matches!(check.verdict, Verdict::Ok { .. }), "{check:?}");
         assert!(
-            seen(&check).contains("1 of 1000 there, and 10 of 50 back"),
+            said(&check).contains("1 of 1000 there, and 10 of 50 back"),
             "{check:?}"
         );
         let many = session(vec![lane(1_000, 999, "")], vec![lane(1_000, 980, "")]);
@@ -136,7 +132,7 @@ mod tests {
             ..lane(9, 9, "")
         };
         let check = loss(&peer, &session(vec![old], vec![]));
-        assert!(seen(&check).contains("does not count"), "{check:?}");
+        assert!(said(&check).contains("does not count"), "{check:?}");
     }
 
     #[test]
@@ -154,7 +150,7 @@ mod tests {
         let lossy = session(vec![lane(10_000, 9_999, "")], vec![]);
         let check = throughput(&PeerStatus::default(), &lossy, &aead);
         assert!(
-            seen(&check).contains("28 Gb/s") && seen(&check).contains("142 Mb/s"),
+            said(&check).contains("28 Gb/s") && said(&check).contains("142 Mb/s"),
             "{check:?}"
         );
     }

@@ -224,7 +224,10 @@ pub(super) fn kept(
 mod tests {
     use std::time::Duration;
 
-    use super::{super::super::check::Verdict, *};
+    use super::{
+        super::super::check::{Verdict, asked::said},
+        *,
+    };
     use crate::status::LaneStatus;
 
     const PORTS: [u16; 2] = [4_001, 4_002];
@@ -243,13 +246,6 @@ mod tests {
             dialled: true,
             tx_lanes: lanes.collect(),
             ..SessionStatus::default()
-        }
-    }
-
-    fn seen(check: &Check) -> &str {
-        match &check.verdict {
-            Verdict::Ok { seen } => seen,
-            Verdict::Failing { why, .. } | Verdict::Unknown { why } => why,
         }
     }
 
@@ -272,7 +268,7 @@ mod tests {
         ] {
             let session = session(lanes);
             let check = kind(&PeerStatus::default(), &session, ours(), &PORTS).unwrap();
-            assert!(seen(&check).contains(word), "{check:?}");
+            assert!(said(&check).contains(word), "{check:?}");
         }
         let mut untold = session(["", ""]);
         let kind = |session: &SessionStatus| kind(&PeerStatus::default(), session, ours(), &PORTS);
@@ -301,12 +297,12 @@ mod tests {
         };
         let check = mapping(&[one.clone(), same]).unwrap();
         assert!(
-            seen(&check).starts_with("endpoint-independent"),
+            said(&check).starts_with("endpoint-independent"),
             "{check:?}"
         );
         let other = of("b", ["203.0.113.9:999", "203.0.113.9:998"]);
         let check = mapping(&[one, other]).unwrap();
-        assert!(seen(&check).starts_with("address-dependent"), "{check:?}");
+        assert!(said(&check).starts_with("address-dependent"), "{check:?}");
     }
 
     #[test]

@@ -24,9 +24,19 @@ fn run(
     targets: &[Ipv4Addr],
     mut answers: impl FnMut(usize, &Arp) -> usize,
 ) -> (Vec<Probe>, Duration) {
+    let mut plan = Plan::new(OWN, 0, targets, macs());
+    let time = follow(&mut plan, |plan, asked, answer, now| {
+        for _ in 0..answers(plan.probes().len() - 1, asked) {
+            plan.hear(answer, 0, now);
+        }
+    });
+    (plan.probes().to_vec(), time)
+}
+
+/// Follows a plan to its end, in the time that it takes; `hears` is told of each question, and what HOST would answer.
+fn follow(plan: &mut Plan, mut hears: impl FnMut(&mut Plan, &Arp, &Arp, Instant)) -> Duration {
     let start = Instant::now();
     let mut now = start;
-    let mut plan = Plan::new(OWN, 0, targets, macs());
     loop {
         match plan.step(now) {
             Step::Send(frame) => {
@@ -37,15 +47,13 @@ fn run(
                     sender: (HOST, asked.target.1),
                     target: asked.sender,
                 };
-                for _ in 0..answers(plan.probes().len() - 1, &asked) {
-                    plan.hear(&answer, 0, now);
-                }
+                hears(plan, &asked, &answer, now);
             }
             Step::Wait(until) => {
                 assert!(until > now, "time goes on");
                 now = until;
             }
-            Step::Done => return (plan.probes().to_vec(), now - start),
+            Step::Done => return now - start,
         }
     }
 }
@@ -109,28 +117,15 @@ fn a_probe_that_comes_back_is_noticed() {
 /// Asks two targets in VLAN `asked`, while frames of VLANs 30 and 20 come in; whoever is asked in VLAN `lives`
 /// answers in VLAN `answers`.
 fn astray(asked: u16, lives: u16, answers: u16) -> Vec<Probe> {
-    let mut now = Instant::now();
     let mut plan = Plan::new(OWN, asked, &[target(1), target(2)], macs());
     [30, 20, 20, 0].iter().for_each(|vlan| plan.overhear(*vlan));
     assert_eq!(plan.heard(), [20, 0, 30]);
-    loop {
-        match plan.step(now) {
-            Step::Send(frame) => {
-                let asked = Arp::parse(&frame).unwrap();
-                let answer = Arp {
-                    source: HOST,
-                    is_reply: true,
-                    sender: (HOST, asked.target.1),
-                    target: asked.sender,
-                };
-                if plan.probes().last().unwrap().vlan == lives {
-                    plan.hear(&answer, answers, now);
-                }
-            }
-            Step::Wait(until) => now = until,
-            Step::Done => return plan.probes().to_vec(),
+    follow(&mut plan, |plan, _, answer, now| {
+        if plan.probes().last().unwrap().vlan == lives {
+            plan.hear(answer, answers, now);
         }
-    }
+    });
+    plan.probes().to_vec()
 }
 
 #[test]

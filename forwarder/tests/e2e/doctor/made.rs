@@ -6,6 +6,7 @@ use super::{CAUSEWAY, GATEWAY, ONE, switch};
 use crate::{
     cli::{FAILED, assert_refused},
     lab::{Lab, shown},
+    pings::Volley,
     ports::{add_bridge, vm},
 };
 
@@ -55,23 +56,11 @@ fn a_bridge_is_examined_before_and_beside_causeway() {
     lab.start("cloud", &[]);
     lab.start("site", &["--lan", "bridge:br0"]);
     lab.wait_for_session();
-    let ping = [
-        "ping",
-        "-q",
-        "-i",
-        "0.005",
-        "-c",
-        "400",
-        "-W",
-        "2",
-        "10.77.0.50",
-    ];
     lab.dc_reaches("10.77.0.50");
-    let pings = lab.spawn("dc", &ping);
+    let pings = Volley::start(&lab, 400, "10.77.0.50");
     expect(&lab, bridge, 0, &["checks of cw-br0", "in the driver"]);
     expect(&lab, at("br0"), 0, &["cw-br0, causeway's port in br0"]);
-    let report = pings.output();
-    assert!(report.contains("400 received, 0% packet loss"), "{report}");
+    pings.assert_all_answered();
     // To the switch outside, the address of causeway's port is as foreign as the VMs'.
     switch(&lab, "esx-forged-off");
     expect(&lab, bridge, 3, &["`causeway doctor --lan br0` asks it"]);
@@ -130,26 +119,14 @@ fn a_tap_is_examined_with_its_vm() {
     );
     let _vm = vm(&lab);
     lab.dc_reaches("10.77.0.50");
-    let ping = [
-        "ping",
-        "-q",
-        "-i",
-        "0.005",
-        "-c",
-        "400",
-        "-W",
-        "2",
-        "10.77.0.50",
-    ];
-    let pings = lab.spawn("dc", &ping);
+    let pings = Volley::start(&lab, 400, "10.77.0.50");
     expect(
         &lab,
         tap,
         0,
         &["10.77.0.50 (00:50:56:00:00:50)", "checks of tap0"],
     );
-    let report = pings.output();
-    assert!(report.contains("400 received, 0% packet loss"), "{report}");
+    pings.assert_all_answered();
     let gateway = [&[CAUSEWAY, "doctor", "--lan", "tap:tap0"], ONE].concat();
     let output = lab.command("cloud", &gateway).output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", shown(&output));

@@ -3,6 +3,7 @@
 use super::{DC2, GATEWAY, doctor, switch};
 use crate::{
     lab::{Lab, shown},
+    pings::Volley,
     running::Running,
 };
 
@@ -162,21 +163,9 @@ fn a_vlan_is_examined_beside_a_running_appliance() {
     lab.start_without_stations("site", &["--station", "20/00:50:56:00:00:50=cloud"]);
     lab.wait_for_session();
     lab.dc_reaches("10.78.0.50");
-    let ping = [
-        "ping",
-        "-q",
-        "-i",
-        "0.005",
-        "-c",
-        "400",
-        "-W",
-        "2",
-        "10.78.0.50",
-    ];
-    let pings = lab.spawn("dc", &ping);
+    let pings = Volley::start(&lab, 400, "10.78.0.50");
     ask(&lab, &["--vlan", "20", "--target", HOST], 0, &[]);
     let words = "does not answer in VLAN 21, but does in VLAN 20";
     ask(&lab, &["--vlan", "21", "--target", HOST], 1, &[words]);
-    let report = pings.output();
-    assert!(report.contains("400 received, 0% packet loss"), "{report}");
+    pings.assert_all_answered();
 }
