@@ -15,7 +15,10 @@ use causeway_tunnel::{
     message::{Heard, HeardLane, Message, SeenAt, Train},
     session::Session,
 };
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    sync::Notify,
+    time::{MissedTickBehavior, interval, sleep},
+};
 use tracing::{debug, info, warn};
 
 use super::{
@@ -30,8 +33,9 @@ use crate::{
     worker::Command,
 };
 
-/// How often the peer is told how far we have received.
+/// How often the peer is told how far we have received, and how soon again if it asks.
 const REPORT: Duration = Duration::from_secs(1);
+const SOONEST: Duration = Duration::from_millis(20);
 
 /// Bytes of datagrams that a peer may ask for: in a session, those of all lanes together, and at once for each lane, as
 /// the worker does nothing else meanwhile. A datagram costs it as much as so many bytes before there is anything in it.
@@ -143,12 +147,15 @@ impl Control {
         }
     }
 
-    /// The peer would like to see what arrives of datagrams of these sizes.
+    /// The peer would like to see what arrives of datagrams of these sizes; of none: to be told now how far we have received.
     pub(super) fn train(&mut self, index: PeerIndex, id: SessionId, train: &Train) {
         let peer = &mut self.peers[usize::from(index)];
         let Some(live) = peer.live.as_mut().filter(|live| live.id == id) else {
             return;
         };
+        if train.sizes.is_empty() {
+            return live.asked.notify_one();
+        }
         let sizes = train.sizes.iter();
         let bytes: usize = sizes.map(|size| usize::from(*size) + FOR_EACH).sum();
         let in_all = live.trained.saturating_add(bytes * live.send.len());
@@ -248,12 +255,15 @@ impl Receiving {
     }
 }
 
-/// Tells the peer how far we have received, until the session is over.
-pub(super) async fn report(session: Session, receive: Vec<Receiving>) {
+/// Tells the peer how far we have received, every second and when it has asked, until the session is over.
+pub(super) async fn report(session: Session, receive: Vec<Receiving>, asked: Arc<Notify>) {
     let mut ticks = interval(REPORT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = asked.notified() => {}
+        }
         let of = |lane: &Receiving| HeardLane {
             spi: lane.spi.into(),
             highest: lane.highest.get(),
@@ -268,5 +278,6 @@ pub(super) async fn report(session: Session, receive: Vec<Receiving>) {
         {
             return;
         }
+        sleep(SOONEST).await;
     }
 }

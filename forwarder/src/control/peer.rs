@@ -2,11 +2,12 @@
 
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use causeway_tunnel::{session::Session, spi::Spi};
-use tokio::task::AbortHandle;
+use tokio::{sync::Notify, task::AbortHandle};
 
 use super::{establish::Receiving, event::SessionId, liveness::Liveness};
 use crate::{spec::PeerSpec, uplink::Path};
@@ -50,6 +51,8 @@ pub(super) struct Live {
     pub(super) allows: u32,
     /// Bytes of datagrams that the peer has asked for.
     pub(super) trained: usize,
+    /// Notified when the peer asks how far we have received.
+    pub(super) asked: Arc<Notify>,
 }
 
 impl Live {

@@ -11,7 +11,7 @@ use causeway_tunnel::{
     session::{Session, SessionError},
     spi::Spi,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tracing::{debug, error, info, warn};
 
 use super::{
@@ -127,6 +127,7 @@ impl Control {
                 lane.note_path(lane.remote_lane, path.remote);
             }
         }
+        let asked = Arc::new(Notify::new());
         let live = Live {
             id,
             session: session.clone(),
@@ -136,6 +137,7 @@ impl Control {
             connected: true,
             allows: 0,
             trained: 0,
+            asked: Arc::clone(&asked),
         };
         let before = peer.replace(live, now);
         if let Some(call) = peer.call.take() {
@@ -153,7 +155,7 @@ impl Control {
             };
             close_replaced(before.session, patience);
         }
-        tokio::spawn(lanes::report(session.clone(), receive));
+        tokio::spawn(lanes::report(session.clone(), receive, asked));
         tokio::spawn(read(session, index, id, self.events.clone()));
         self.begin_telling(index);
     }

@@ -15,10 +15,12 @@ use causeway::status::Status;
 use crate::running::Running;
 
 /// Most tests wait most of the time, so they run side by side. Those that load the machine or measure times have it to
-/// themselves: with two cores they would only test the scheduler.
+/// themselves: with two cores they would only test the scheduler. One that wants that waits for all that have begun, and
+/// who comes later for it: those that only wait, for minutes, keep nobody waiting.
 static TURNS: RwLock<()> = RwLock::new(());
 
 enum Turn {
+    None,
     Shared {
         _turn: RwLockReadGuard<'static, ()>,
     },
@@ -78,6 +80,11 @@ impl Lab {
     /// The same while no other test has a lab: for one that loads the machine or measures times.
     pub(crate) fn running_alone(options: &[&str], arguments: &[&str]) -> Self {
         Self::build(Turn::alone(), options).started(arguments)
+    }
+
+    /// The same beside any other test: for one that takes minutes and next to no time of a core.
+    pub(crate) fn running_beside_all(options: &[&str], arguments: &[&str]) -> Self {
+        Self::build(Turn::None, options).started(arguments)
     }
 
     fn started(self, arguments: &[&str]) -> Self {

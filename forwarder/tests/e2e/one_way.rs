@@ -46,7 +46,7 @@ fn one_way_only_is_noticed_and_nothing_else() {
 
 /// Nothing but questions to all, and never another frame: nobody is deaf. A port that is deaf is found all the same.
 fn who_only_asks_is_no_trouble_and_a_deaf_port_is() {
-    let lab = Lab::running(&[], &[]);
+    let lab = Lab::running_beside_all(&[], &[]);
     acquainted(&lab);
     let asked = ["arping", "-q", "-b", "-w", "40", "-I", "eth0"];
     let monitors = [("dc", VM1_IP), ("vm1", DC)]
@@ -92,7 +92,7 @@ fn who_only_asks_is_no_trouble_and_a_deaf_port_is() {
 
 /// Frames cross for two minutes and none comes back, while questions of the LAN are answered nearby.
 fn what_crosses_and_never_comes_back_is_noticed() {
-    let lab = Lab::running(&[], &[]);
+    let lab = Lab::running_beside_all(&[], &[]);
     acquainted(&lab);
     // So that dc asks anew every few seconds.
     for setting in ["base_reachable_time_ms=2000", "delay_first_probe_time=1"] {

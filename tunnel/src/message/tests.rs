@@ -107,6 +107,8 @@ fn documented_examples() {
         Message::Train(Train { sizes }),
         "0000000d8206a1008318241904b01905c0",
     );
+    let sizes = vec![];
+    check(Message::Train(Train { sizes }), "000000058206a10080");
     let range = AllowedRange {
         first_vlan: 0,
         last_vlan: 100,

@@ -11,6 +11,8 @@ use minicbor::{Decode, Encode};
 #[cbor(map)]
 pub struct Train {
     /// Bytes of UDP payload, brought to what a dummy can have: a multiple of 4, from 36 to 9,000.
+    ///
+    /// Empty: the sender would like a [`Heard`](super::Heard) now; earlier releases send it within the second anyway.
     #[n(0)]
     pub sizes: Vec<u16>,
 }

@@ -49,7 +49,7 @@ pub(super) async fn play(
     silence: Duration,
 ) -> Result<Measured, Failed> {
     let begun = Instant::now();
-    let answers = session.hello().features & FEATURE_TRAINS != 0;
+    let answers = answers(session);
     let count = lanes.ports().len();
     open(session, lanes, count, begun, answers).await?;
     let mut measured = Measured {
@@ -105,8 +105,10 @@ async fn open(
         if answers {
             // It can answer when it knows where to; of three keepalives of its own all may be lost.
             ask(session, vec![MIN_ESP as u16]).await?;
+            told(session, lanes).await?;
+        } else {
+            sleep(OPENING).await;
         }
-        sleep(OPENING).await;
         let heard = |lane: &Option<_>| lane.is_some_and(|highest: u64| highest > 0);
         let there = lanes.sending().iter().all(|lane| heard(&lane.heard));
         let back = lanes.receiving().iter().all(|lane| lane.sequence > 0);
@@ -123,16 +125,27 @@ pub(super) async fn wake(session: &Session, lanes: &Lanes<'_>) {
 }
 
 /// Waits until the peer has told after what was sent until now has arrived, or will not; false: it does not tell.
-pub(super) async fn told(session: &Session, lanes: &Lanes<'_>) -> bool {
-    let from = Instant::now() + session.rtt() + SLACK;
+///
+/// One that answers trains tells at once when asked for none, if it is of this release; others do once a second.
+pub(super) async fn told(session: &Session, lanes: &Lanes<'_>) -> Result<bool, Failed> {
+    sleep(session.rtt() + SLACK).await;
+    let from = Instant::now();
     let until = from + Duration::from_millis(2_500);
+    if answers(session) {
+        ask(session, Vec::new()).await?;
+    }
     while lanes.told().at.is_none_or(|at| at < from) {
         if Instant::now() > until {
-            return false;
+            return Ok(false);
         }
-        sleep(Duration::from_millis(20)).await;
+        sleep(Duration::from_millis(5)).await;
     }
-    true
+    Ok(true)
+}
+
+/// Whether the peer sends what it is asked for.
+fn answers(session: &Session) -> bool {
+    session.hello().features & FEATURE_TRAINS != 0
 }
 
 async fn loss(
@@ -142,7 +155,7 @@ async fn loss(
     answers: bool,
 ) -> Result<[Vec<Train>; 2], Failed> {
     // What came before is none of it.
-    told(session, lanes).await;
+    told(session, lanes).await?;
     let (there, back) = (lanes.sending(), lanes.receiving());
     let asked = many_of(back.len());
     // This is the first of the last lane's.
@@ -156,7 +169,7 @@ async fn loss(
         }
         sleep(PACE).await;
     }
-    told(session, lanes).await;
+    told(session, lanes).await?;
     let after = lanes.sending();
     let counted = |(before, after): (&_, &_)| counts(before, after);
     let there = there

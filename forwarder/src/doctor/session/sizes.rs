@@ -38,12 +38,12 @@ pub(super) async fn largest(
 ) -> Result<[Option<u16>; 2], Failed> {
     let most = usize::from(ceiling) / 4 * 4;
     let growing = steps(ceiling).flat_map(|size| [size; TIMES]);
-    let mut there = longest(session, lanes, growing.chain([most; SURE - TIMES])).await;
+    let mut there = longest(session, lanes, growing.chain([most; SURE - TIMES])).await?;
     if let Some(found) = there.filter(|size| *size < most) {
         let router = told_mtu(session.remote_address()).unwrap_or(u32::MAX);
         let again = above(ceiling, found, router as usize / 4 * 4);
         let again = again.into_iter().flat_map(|size| [size; SURE - TIMES]);
-        there = longest(session, lanes, again).await.max(there);
+        there = longest(session, lanes, again).await?.max(there);
     }
     let mut back = None;
     if answers {
@@ -62,18 +62,18 @@ async fn longest(
     session: &Session,
     lanes: &Lanes<'_>,
     sizes: impl Iterator<Item = usize>,
-) -> Option<usize> {
+) -> Result<Option<usize>, Failed> {
     let mut sent = Vec::new();
     for size in sizes {
         sent.push((lanes.send(0, size), size));
         sleep(PACE).await;
     }
-    if !told(session, lanes).await {
-        return None;
+    if !told(session, lanes).await? {
+        return Ok(None);
     }
     let highest = lanes.sending()[0].heard.unwrap_or(0);
     let arrived = sent.iter().rev().find(|(sequence, _)| *sequence <= highest);
-    arrived.map(|(_, size)| *size)
+    Ok(arrived.map(|(_, size)| *size))
 }
 
 /// Sizes from what every path carries to the ceiling, which is among them.
