@@ -114,7 +114,7 @@ fn each_trial_is_told() {
     let short = ["--trial-seconds", "0.1", "--warm-up", "0", "--no-ceiling"];
     let output = run(&[&ports[..], &load, &short].concat());
     let log = String::from_utf8_lossy(&output.stderr);
-    let line = "0 s, 0/1: frames of 64 bytes, trial 1: 500 frames/s";
+    let line = " s, 0/1: frames of 64 bytes, trial 1: 500 frames/s";
     assert!(log.contains(line), "{log}");
 }
 
