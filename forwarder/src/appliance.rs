@@ -43,7 +43,7 @@ use crate::{
     vlans::Stripping,
     wan_to_lan::LearntPath,
     worker::{Mailbox, Punt, Punts, WorkerConfig, WorkerHandle},
-    xdp::LanProgram,
+    xdp::{AttachMode, LanProgram},
 };
 
 pub use self::uplink::UplinkPort;
@@ -114,7 +114,7 @@ async fn open(mut config: Config, key: &PrivateKey) -> Result<Parts, String> {
     let workers = spawn_workers(&config, &lan, &lan_port, ports, uplinks, punt, &learnt)?;
     let rx_filter = rx_filter(&config, &lan)?;
     let stripping = Stripping::turn_off(&lan);
-    let attach_mode = program.attach(&lan.name).map_err(|e| e.to_string())?;
+    let attach_mode = attach(&mut program, &lan)?;
     let uplink = uplink.map(|mut port| {
         let numbers = addresses.iter().map(SocketAddr::port);
         uplink::add_ports(&mut port, numbers).map(|()| port)
@@ -310,6 +310,16 @@ fn open_ports(
     }
     placement::advise(config, lan, &ports[0]);
     Ok(ports)
+}
+
+fn attach(program: &mut LanProgram, lan: &Device) -> Result<AttachMode, String> {
+    let mode = program.attach(&lan.name).map_err(|e| e.to_string())?;
+    if mode == AttachMode::Generic
+        && let Some(warning) = preflight::merging_warning(&lan.name, &lan.merging_below())
+    {
+        warn!("{warning}");
+    }
+    Ok(mode)
 }
 
 fn spawn_workers(

@@ -4,7 +4,7 @@ use std::{collections::HashSet, fs, path::PathBuf};
 
 use rustix::net::{AddressFamily, SocketType};
 
-use crate::spec::parse_mac;
+use crate::{spec::parse_mac, sys::ethtool};
 
 /// A network device as found at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +92,19 @@ impl Device {
         let link = PathBuf::from("/sys/class/net").join(&self.name);
         let target = fs::read_link(link.join("device/driver")).ok()?;
         Some(target.file_name()?.to_string_lossy().into_owned())
+    }
+
+    /// Names of the devices below it (of a VLAN, a macvlan) that merge frames, by GRO or LRO: what comes up is too long to
+    /// cross, where XDP at this one is generic and so comes later.
+    pub fn merging_below(&self) -> Vec<String> {
+        let below = with_lower(self.index);
+        let below = below.into_iter().filter(|index| *index != self.index);
+        let merges = |name: &String| {
+            ethtool::gro(name).unwrap_or(false) || ethtool::flags(name).is_ok_and(|f| f.lro)
+        };
+        let mut names: Vec<_> = below.filter_map(name_of).filter(merges).collect();
+        names.sort();
+        names
     }
 
     /// Longest frame with this MTU: Ethernet header and two VLAN tags in front.

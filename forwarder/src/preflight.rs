@@ -96,6 +96,18 @@ pub fn busy_poll_warning(
     })
 }
 
+/// A warning if XDP at the LAN port is generic and the devices below it, those named, merge frames before it sees them.
+pub fn merging_warning(lan: &str, below: &[String]) -> Option<String> {
+    (!below.is_empty()).then(|| {
+        let off = below.iter().map(|name| format!("ethtool -K {name} gro off lro off"));
+        format!(
+            "{}, below {lan}, merges frames (GRO, LRO) before XDP at {lan} sees them, and most of TCP is too long to cross: {}",
+            below.join(" and "),
+            off.collect::<Vec<_>>().join("; ")
+        )
+    })
+}
+
 /// Lifts the limit on locked memory, which AF_XDP frame memory counts against.
 pub fn lift_memlock() {
     let unlimited = Rlimit {
@@ -141,6 +153,14 @@ mod tests {
             let warning = busy_poll_warning("ens1", irqs, timeout).unwrap();
             assert!(warning.contains("napi_defer_hard_irqs"), "{warning}");
         }
+    }
+
+    #[test]
+    fn who_merges_frames_below_the_port_is_named_with_the_mend() {
+        assert_eq!(merging_warning("mv0", &[]), None);
+        let warning = merging_warning("mv0", &["ens1".into(), "ens2".into()]).unwrap();
+        assert!(warning.starts_with("ens1 and ens2, below mv0"), "{warning}");
+        assert!(warning.ends_with("ens1 gro off lro off; ethtool -K ens2 gro off lro off"));
     }
 
     #[test]

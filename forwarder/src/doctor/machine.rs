@@ -13,11 +13,7 @@ use super::{
     uplink::{self, Uplink},
 };
 use crate::{
-    appliance::placement,
-    device::{self, Device},
-    lan_port::LanSpec,
-    status::Status,
-    sys::ethtool,
+    appliance::placement, device::Device, lan_port::LanSpec, status::Status, sys::ethtool,
 };
 
 /// All of them. `attached`: whether an XDP program is at the port.
@@ -81,7 +77,7 @@ fn of_lan_port(
         flags: ethtool::flags(name).ok(),
         merging: ethtool::feature(name, "rx-gro-hw").ok().flatten(),
         merging_below: if generic {
-            merging_below(lan)
+            lan.merging_below()
         } else {
             Vec::new()
         },
@@ -96,18 +92,6 @@ fn of_lan_port(
         nic::offloads(lan, &offloads),
         nic::mtu(lan),
     ]
-}
-
-/// The devices below the LAN port that merge frames.
-fn merging_below(lan: &Device) -> Vec<String> {
-    let below = device::with_lower(lan.index);
-    let below = below.into_iter().filter(|index| *index != lan.index);
-    let merges = |name: &String| {
-        ethtool::gro(name).unwrap_or(false) || ethtool::flags(name).is_ok_and(|flags| flags.lro)
-    };
-    let mut names: Vec<_> = below.filter_map(device::name_of).filter(merges).collect();
-    names.sort();
-    names
 }
 
 fn of_kernel(tree: &Tree) -> Vec<Check> {

@@ -142,4 +142,14 @@ fn merging_below_the_port(lab: &Lab) {
     lab.exec("site", &["ethtool", "-K", "lan", "gro", "on"]);
     let merging = ask();
     assert!(merging.contains(mend), "{merging}");
+    // Who starts without asking is told as well.
+    let (key, _) = lab.keygen("below");
+    let (_, cloud) = lab.keygen("other");
+    let peer = format!("cloud={cloud}@203.0.113.2:24500");
+    let site = [
+        "--role", "site", "--lan", "mv0", "--key", &key, "--peer", &peer,
+    ];
+    let _site = lab.run("site", "site", &[], &site);
+    let told = || lab.log("site").contains("lan, below mv0, merges frames");
+    assert!(within(PATIENCE, told), "{}", lab.log("site"));
 }
