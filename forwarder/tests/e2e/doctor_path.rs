@@ -1,13 +1,16 @@
 //! `causeway doctor` and the path, before causeway runs: a session with its key, over paths with something wrong.
 
+mod listening;
+mod nat;
+mod running;
+
 use std::{
     io::Write as _,
     process::{Output, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
-use causeway_tunnel::{message::Role, session::SessionError};
+use causeway_tunnel::message::Role;
 
 use crate::{
     insider::{Insider, hello},
@@ -16,7 +19,6 @@ use crate::{
 
 const CAUSEWAY: &str = env!("CARGO_BIN_EXE_causeway");
 const CLOUD: &str = "203.0.113.2:24500";
-const CLOUD2: &str = "192.0.2.2:24500";
 
 /// A lab in which the clouds run and the site does not, with a configuration for it.
 fn waiting(options: &[&str], more: &str) -> Lab {
@@ -275,55 +277,6 @@ fn a_narrow_path_that_says_so_is_well() {
     }
 }
 
-/// What a NAT does is told as far as its peers show it: with two, whether it maps a port alike for both.
-#[test]
-fn a_nat_is_told_as_far_as_its_peers_show() {
-    let lab = Lab::up(&["--clouds", "2"]);
-    for cloud in ["cloud", "cloud2"] {
-        lab.start(cloud, &[]);
-    }
-    let clouds = [("cloud", CLOUD), ("cloud2", CLOUD2)];
-    configure(&lab, &clouds, "lane-keepalive = \"3s\"");
-    masquerades(&lab, "");
-    says(
-        &lab,
-        0,
-        "",
-        &[
-            "it changes the address to 203.0.113.1 and keeps the ports",
-            "it changes the address to 192.0.2.1 and keeps the ports",
-            "NAT lifetime",
-            "more than 3.0 s",
-            "NAT mapping",
-        ],
-    );
-    // Each peer's port is another, and forgotten after a second.
-    masquerades(&lab, "random");
-    for timeout in ["udp_timeout", "udp_timeout_stream"] {
-        let file = format!("/proc/sys/net/netfilter/nf_conntrack_{timeout}");
-        lab.exec("path", &["sh", "-c", &format!("echo 1 >{file}")]);
-    }
-    let text = says(
-        &lab,
-        1,
-        "FAILING  NAT lifetime",
-        &[
-            "it changes the address to 203.0.113.1 and the ports",
-            "less than 3.0 s",
-            "a shorter lane-keepalive",
-            "NAT mapping           address-dependent",
-        ],
-    );
-    assert!(!text.contains("FAILING  ESP"), "{text}");
-    configure(&lab, &clouds[..1], "lane-keepalive = \"500ms\"");
-    says(
-        &lab,
-        0,
-        "",
-        &["more than 0.5 s", "one peer (cloud) cannot show"],
-    );
-}
-
 /// An end that neither tells what arrives nor sends what it is asked for is no worse for it.
 #[test]
 fn a_peer_of_an_older_release_is_examined_as_far_as_it_goes() {
@@ -348,187 +301,4 @@ fn a_peer_of_an_older_release_is_examined_as_far_as_it_goes() {
         assert!(text.contains(words), "no {words}: {text}");
     }
     assert!(!text.contains("FAILING"), "{text}");
-}
-
-/// The same beside a running appliance, by what it counts.
-#[test]
-fn beside_a_running_appliance_its_counters_tell() {
-    let lab = Lab::up(&[]);
-    masquerades(&lab, "random");
-    lab.start("both", &[]);
-    lab.wait_for_session();
-    configure(&lab, &[("cloud", CLOUD)], "");
-    let verdict = |name: &str| -> String {
-        let text = String::from_utf8(doctor(&lab, &[]).stdout).unwrap();
-        let words = |line: &&str| {
-            line.split_whitespace()
-                .skip(1)
-                .collect::<Vec<_>>()
-                .join(" ")
-                .starts_with(name)
-        };
-        text.lines().find(words).unwrap_or_default().to_owned()
-    };
-    #[track_caller]
-    fn becomes(verdict: impl Fn(&str) -> String, name: &str, words: [&str; 2]) {
-        let is = || {
-            std::thread::sleep(Duration::from_millis(300));
-            let line = verdict(name);
-            line.starts_with(words[0]) && line.contains(words[1])
-        };
-        assert!(within(2 * PATIENCE, is), "{words:?}: {}", verdict(name));
-    }
-    let nat = ["ok", "it changes the address to 203.0.113.1 and the ports"];
-    becomes(verdict, "NAT cloud", nat);
-    becomes(
-        verdict,
-        "NAT mapping",
-        ["ok", "one peer (cloud) cannot show"],
-    );
-    assert!(verdict("ESP passes").starts_with("ok "));
-    let masquerade = "table ip nat {\nchain out {\ntype nat hook postrouting priority 100\nip saddr 198.51.100.2 masquerade random\n}\n}";
-    let drops = |matches: &str| {
-        let chain = "type filter hook forward priority 0";
-        let drops =
-            format!("table inet doctor {{\nchain forward {{\n{chain}\n{matches} drop\n}}\n}}");
-        rules(&lab, &format!("{masquerade}\n{drops}"));
-    };
-    drops("meta length > 1400");
-    becomes(
-        verdict,
-        "path MTU",
-        [
-            "unknown",
-            "larger datagrams are lost on the way without a word",
-        ],
-    );
-    drops(&format!("udp dport 24500 {ESP} numgen random mod 100 < 20"));
-    let flood = [
-        "ping",
-        "-q",
-        "-i",
-        "0.005",
-        "-c",
-        "600",
-        "-W",
-        "1",
-        "10.77.0.50",
-    ];
-    lab.succeeds("dc", &flood);
-    becomes(verdict, "loss", ["FAILING", "there, and"]);
-    drops(&format!("udp dport 24500 {ESP}"));
-    becomes(
-        verdict,
-        "ESP passes",
-        [
-            "FAILING",
-            "nothing arrives at 203.0.113.2:24500, though QUIC does",
-        ],
-    );
-}
-
-/// A configuration of the cloud, that is dialled by these, and the doctor's exit code and words with it.
-fn doctor_of_cloud(lab: &Lab, peers: &[(&str, String)], more: &str) -> (Option<i32>, String) {
-    let key = lab.dir().join("cloud.key");
-    let peers: Vec<_> = peers
-        .iter()
-        .map(|(name, key)| format!("\"{name}={key}\""))
-        .collect();
-    let text = format!(
-        "role = \"cloud\"\nlan = \"lan\"\nkey = \"{}\"\nlisten = \"{CLOUD}\"\npeer = [{}]\n{more}\n",
-        key.display(),
-        peers.join(", ")
-    );
-    let file = lab.dir().join("cloud.toml");
-    std::fs::write(&file, text).unwrap();
-    let all = [
-        "timeout",
-        "60",
-        CAUSEWAY,
-        "doctor",
-        "--target",
-        "10.77.0.50",
-        "--config",
-    ];
-    let all = [&all[..], &[file.to_str().unwrap()]].concat();
-    let output = lab.command("cloud", &all).output().unwrap();
-    (output.status.code(), shown(&output))
-}
-
-/// An end that is dialled waits for the call, and measures the same.
-#[test]
-fn an_end_that_listens_waits_to_be_dialled() {
-    let lab = Lab::up(&["--queues", "2"]);
-    lab.start("both", &["--station-ageing", "60s"]);
-    lab.wait_for_session();
-    lab.stop("cloud", "TERM");
-    let peers = [("site", lab.public_key("site"))];
-    let ask = || doctor_of_cloud(&lab, &peers, "");
-    let (code, text) = ask();
-    for words in [
-        "site: one with our key came up at 198.51.100.2:",
-        "ESP datagrams of 1472 bytes of UDP payload arrive there and back",
-        "datagrams went on 1 lanes, 0 of them",
-        "0 of 100 there; 0 of 100 and 0 of 100 back",
-    ] {
-        assert!(text.contains(words), "no {words}: {text}");
-    }
-    assert_eq!(code, Some(0), "{text}");
-    drops(&lab, &format!("udp sport 24500 {ESP}"));
-    let (code, text) = ask();
-    assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("FAILING  ESP passes"), "{text}");
-    drops(&lab, "udp dport 24500");
-    let (code, text) = ask();
-    assert_eq!(code, Some(3), "{text}");
-    assert!(
-        text.contains("nobody with its key has dialled 203.0.113.2:24500"),
-        "{text}"
-    );
-    rules(&lab, "");
-    lab.start("cloud", &[]);
-    lab.wait_for_session();
-    lab.dc_reaches("10.77.0.50");
-    // Beside it nobody is dialled, as it dials nobody.
-    let (_, text) = doctor_of_cloud(&lab, &peers, "control = \"other\"");
-    let words = "unknown  path                  site: a causeway on this machine works with";
-    assert!(text.contains(words), "{text}");
-    assert!(!text.contains("site: no address"), "{text}");
-}
-
-/// Nor does it wait for longer because somebody calls who is not awaited: a peer that has been measured, a stranger.
-#[test]
-fn who_is_not_awaited_keeps_no_listening_end_waiting() {
-    let lab = Lab::up(&[]);
-    lab.start("both", &[]);
-    lab.wait_for_session();
-    lab.stop("cloud", "TERM");
-    let (_, absent) = lab.keygen("absent");
-    let peers = [("site", lab.public_key("site")), ("absent", absent)];
-    let stranger = Insider::stranger(&lab, "site", "198.51.100.2:0", hello(Role::Site));
-    let ended = AtomicBool::new(false);
-    let (code, text) = std::thread::scope(|scope| {
-        let knocks = scope.spawn(|| {
-            let mut refused = 0;
-            while !ended.load(Ordering::Relaxed) {
-                let outcome = stranger.dial();
-                refused += u32::from(matches!(outcome, Err(SessionError::KeyRefused { .. })));
-                std::thread::sleep(Duration::from_millis(200));
-            }
-            refused
-        });
-        let begun = Instant::now();
-        let examined = doctor_of_cloud(&lab, &peers, "vlans = [\"site=10\", \"absent=20\"]");
-        ended.store(true, Ordering::Relaxed);
-        assert!(begun.elapsed() < 2 * PATIENCE, "{examined:?}");
-        assert!(knocks.join().unwrap() > 10);
-        examined
-    });
-    assert_eq!(code, Some(3), "{text}");
-    for words in [
-        "site: one with our key came up at 198.51.100.2:",
-        "absent: nobody with its key has dialled 203.0.113.2:24500",
-    ] {
-        assert!(text.contains(words), "no {words}: {text}");
-    }
 }
