@@ -254,6 +254,13 @@ pub struct SessionStatus {
     pub rx_lanes: Vec<LaneStatus>,
 }
 
+impl SessionStatus {
+    /// Whether the peer tells that of a lane of ours nothing has arrived.
+    pub fn is_unheard(&self) -> bool {
+        self.tx_lanes.iter().any(|lane| lane.heard == Some(0))
+    }
+}
+
 /// A lane.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct LaneStatus {

@@ -114,25 +114,19 @@ impl Control {
     /// The peer says how far it has received.
     pub(super) fn heard(&mut self, index: PeerIndex, id: SessionId, heard: &Heard) {
         let now = Instant::now();
-        for HeardLane {
-            spi,
-            highest,
-            received,
-            from,
-        } in &heard.lanes
-        {
+        for told in &heard.lanes {
             let peer = &mut self.peers[usize::from(index)];
             let Some(live) = peer.live.as_ref().filter(|live| live.id == id) else {
                 return;
             };
-            let Some(lane) = live.send.iter().position(|s| u32::from(*s) == *spi) else {
+            let Some(lane) = live.send.iter().position(|s| u32::from(*s) == told.spi) else {
                 continue;
             };
             let counters = &self.parts.workers[lane].counters.peers[usize::from(index)];
-            let advice = peer.lanes[lane].report(counters.tx_datagrams.get(), *highest, now);
+            let advice = peer.lanes[lane].report(counters.tx_datagrams.get(), told.highest, now);
             peer.lanes[lane].told = Told {
-                received: *received,
-                from: from.map(SocketAddr::from),
+                received: told.received,
+                from: told.seen_at(),
             };
             match advice {
                 Advice::Nothing => {}
@@ -264,11 +258,16 @@ pub(super) async fn report(session: Session, receive: Vec<Receiving>, asked: Arc
             _ = ticks.tick() => {}
             () = asked.notified() => {}
         }
-        let of = |lane: &Receiving| HeardLane {
-            spi: lane.spi.into(),
-            highest: lane.highest.get(),
-            received: Some(lane.received.get()),
-            from: lane.path().map(SeenAt::from),
+        let of = |lane: &Receiving| {
+            let highest = lane.highest.get();
+            // Until something has come, that is where a session before had its own.
+            let from = lane.path().filter(|_| highest > 0);
+            HeardLane {
+                spi: lane.spi.into(),
+                highest,
+                received: Some(lane.received.get()),
+                from: from.map(SeenAt::from),
+            }
         };
         let lanes = receive.iter().map(of).collect();
         if session

@@ -130,7 +130,11 @@ fn what_is_wrong_with_the_path_is_named_before_causeway_runs() {
         &lab,
         1,
         "FAILING  ESP passes",
-        &["nothing arrives at 203.0.113.2:24500, though QUIC does"],
+        &[
+            "nothing arrives at 203.0.113.2:24500, though QUIC does",
+            "nothing arrives of which a part could be lost",
+            "the other end cannot say where it sees it",
+        ],
     );
     drops(&lab, &format!("udp sport 24500 {ESP}"));
     says(

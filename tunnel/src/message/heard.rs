@@ -34,6 +34,13 @@ pub struct HeardLane {
     pub from: Option<SeenAt>,
 }
 
+impl HeardLane {
+    /// Where the newest came from, if one has come: until then some releases tell where a session before came from.
+    pub fn seen_at(&self) -> Option<SocketAddr> {
+        self.from.filter(|_| self.highest > 0).map(SocketAddr::from)
+    }
+}
+
 /// An address as the other end sees it: behind a NAT another than the socket's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]

@@ -96,6 +96,12 @@ fn documented_examples() {
         from: Some(SocketAddr::from(([192, 0, 2, 1], 24_500)).into()),
         ..lane(0x1001, 300)
     };
+    assert_eq!(counted.seen_at().unwrap().port(), 24_500);
+    let none_yet = HeardLane {
+        highest: 0,
+        ..counted
+    };
+    assert_eq!(none_yet.seen_at(), None);
     check(
         Message::Heard(Heard {
             lanes: vec![counted],

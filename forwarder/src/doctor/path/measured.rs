@@ -138,10 +138,11 @@ fn loss(name: &str, m: &Measured) -> Check {
         })
     };
     if there.is_empty() && sum(back).sent == 0 {
-        return unknown(
-            LOSS,
-            format!("{name}: the other end does not say what arrives"),
-        );
+        let why = match m.session.is_unheard() {
+            true => "nothing arrives of which a part could be lost: see ESP passes",
+            false => "the other end does not say what arrives",
+        };
+        return unknown(LOSS, format!("{name}: {why}"));
     }
     let of_lane = |lane: &Train| {
         format!(

@@ -72,12 +72,11 @@ pub(super) fn kind(
     let Seen { lanes: seen, .. } = Seen::of(name, session, local, ports);
     if seen.is_empty() {
         // The first report comes within a second, of an older release never.
-        return (session.age_s > SETTLED).then(|| {
-            unknown(
-                NAT,
-                format!("{name}: the other end does not say where it sees us (an older release?)"),
-            )
-        });
+        let why = match session.is_unheard() {
+            true => "of a lane nothing arrives, so the other end cannot say where it sees it",
+            false => "the other end does not say where it sees us (an older release?)",
+        };
+        return (session.age_s > SETTLED).then(|| unknown(NAT, format!("{name}: {why}")));
     }
     let first = seen[0].1;
     let one_address = seen.iter().all(|(_, at)| at.ip() == first.ip());

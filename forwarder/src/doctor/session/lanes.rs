@@ -4,7 +4,7 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     io,
-    net::{SocketAddr, UdpSocket},
+    net::UdpSocket,
     os::fd::AsFd as _,
     time::{Duration, Instant},
 };
@@ -297,7 +297,7 @@ impl<'a> Lanes<'a> {
             sequence: lane.sequence(),
             heard: told.map(|t| t.highest),
             received: told.and_then(|t| t.received),
-            seen_at: told.and_then(|t| Some(SocketAddr::from(t.from?).to_string())),
+            seen_at: told.and_then(|t| Some(t.seen_at()?.to_string())),
             ..LaneStatus::default()
         };
         lanes.map(of).collect()
