@@ -20,7 +20,11 @@ pub use self::{
     inject::FrameSink,
     lanes::{InboundLane, InboundLanes, LearntPath},
 };
-use self::{border::over_border, inject::transmit, lanes::claimed_spi};
+use self::{
+    border::over_border,
+    inject::transmit,
+    lanes::{claimed_spi, same_lane},
+};
 pub(crate) use self::{inject::reason, lanes::each_lane};
 use crate::{
     clamp_mss::Clamp,
@@ -76,19 +80,30 @@ impl<P: FrameSink> WanToLan<'_, P> {
         from: impl Into<Arrival>,
         learn: &mut impl FnMut(LearntPath),
     ) {
-        let from = from.into();
-        each_lane(run, segment_size, |of_lane| {
+        let (from, segment_size) = (from.into(), segment_size.max(1));
+        let mut rest = run;
+        loop {
+            let (taken, dropped) = match self.open(rest, segment_size, from) {
+                Ok((taken, learnt)) => {
+                    learnt.into_iter().for_each(&mut *learn);
+                    (taken, None)
+                }
+                Err(reason) => (same_lane(rest, segment_size), Some(reason)),
+            };
             // An empty datagram is one too.
-            let datagrams = of_lane.len().div_ceil(segment_size.max(1)).max(1) as u64;
+            let datagrams = taken.div_ceil(segment_size).max(1) as u64;
             self.counters.wan_rx_datagrams.add(datagrams);
-            match self.open(of_lane, segment_size.max(1), from) {
-                Ok(learnt) => learnt.into_iter().for_each(&mut *learn),
-                Err(reason) => self.counters.drops[reason.index()].add(datagrams),
+            if let Some(reason) = dropped {
+                self.counters.drops[reason.index()].add(datagrams);
             }
-        });
+            rest = &mut rest[taken..];
+            if rest.is_empty() {
+                return;
+            }
+        }
     }
 
-    /// Opens datagrams of one lane.
+    /// Opens datagrams of one lane: as many bytes as it returns, up to one that claims to be of another.
     ///
     /// # Errors
     ///
@@ -98,7 +113,7 @@ impl<P: FrameSink> WanToLan<'_, P> {
         run: &mut [u8],
         segment_size: usize,
         from: Arrival,
-    ) -> Result<Option<LearntPath>, DropReason> {
+    ) -> Result<(usize, Option<LearntPath>), DropReason> {
         let spi = claimed_spi(run, segment_size).ok_or(DropReason::MalformedDatagram)?;
         let inbound = self
             .lanes
@@ -146,7 +161,7 @@ impl<P: FrameSink> WanToLan<'_, P> {
             Err(reason) => counters.drop_one(reason),
         };
         let lane = &mut inbound.lane;
-        lane.receive_run(run, segment_size, self.now, &mut deliver, &mut verdict);
+        let taken = lane.receive_run(run, segment_size, self.now, &mut deliver, &mut verdict);
         counters.lan_tx_frames.add(frames);
         let of_peer = &counters.peers[usize::from(peer)];
         of_peer.rx_frames.add(frames);
@@ -154,22 +169,24 @@ impl<P: FrameSink> WanToLan<'_, P> {
         of_peer.rx_datagrams.add(opened);
         inbound.received.add(opened);
         if !newest {
-            return Ok(None);
+            return Ok((taken, None));
         }
         inbound.highest.set(inbound.lane.highest());
         if !inbound.learns_path || inbound.path == Some(from.path) {
-            return Ok(None);
+            return Ok((taken, None));
         }
         inbound.path = Some(from.path);
         let (remote_lane, generation) = (inbound.remote_lane, inbound.generation);
         if begins {
             self.outdate(peer, remote_lane, generation);
         }
-        Ok(Some(LearntPath {
+        let path = from.path;
+        let learnt = LearntPath {
             peer,
             remote_lane,
-            path: from.path,
-        }))
+            path,
+        };
+        Ok((taken, Some(learnt)))
     }
 
     /// From here on the sender uses a later security association: a datagram of an earlier one that

@@ -71,7 +71,7 @@ pub(super) fn claimed_spi(run: &[u8], segment_size: usize) -> Option<[u8; 4]> {
 
 /// Bytes of the datagrams at the start of a run that claim the SPI of the first of them.
 #[inline]
-fn same_lane(run: &[u8], segment_size: usize) -> usize {
+pub(super) fn same_lane(run: &[u8], segment_size: usize) -> usize {
     let spi = claimed_spi(run, segment_size);
     let mut datagrams = run.chunks(segment_size);
     let of_lane = datagrams.position(|d| spi.is_none_or(|spi| !d.starts_with(&spi)));

@@ -72,6 +72,8 @@ impl RxLane {
     /// As [`receive`](Self::receive) of each datagram of a `run` that lie one behind the other, all but
     /// the last of `segment_size` bytes (UDP_GRO): for each, `verdict` is told what `receive` returns.
     /// A frame that is cut between two neighbours is delivered from both, without a copy.
+    ///
+    /// Ends before one, but the first, that claims another SPI. Returns how many bytes of the run were taken.
     #[inline]
     pub fn receive_run(
         &mut self,
@@ -80,13 +82,14 @@ impl RxLane {
         now: Instant,
         deliver: &mut impl FnMut(Frame<'_>),
         verdict: &mut impl FnMut(Result<Received, DropReason>),
-    ) {
-        let (mut held, mut at) = (None, 0);
-        while at < run.len() {
+    ) -> usize {
+        let spi = self.spi().to_be_bytes();
+        let (mut held, mut at, mut last) = (None, 0, run.is_empty());
+        while !last {
             let end = run.len().min(at + segment_size.max(1));
             let (earlier, rest) = run.split_at_mut(at);
             // The last has no neighbour in the run: what it holds would be copied a moment later.
-            let last = end - at == rest.len();
+            last = !rest[end - at..].starts_with(&spi);
             let mut place = Place {
                 earlier,
                 held: &mut held,
@@ -96,8 +99,9 @@ impl RxLane {
             at = end;
         }
         if let Some(held) = held {
-            self.settle(&held, run, now, deliver);
+            self.settle(&held, &run[..at], now, deliver);
         }
+        at
     }
 
     #[inline]

@@ -88,13 +88,17 @@ pub(crate) fn receive_run(
 ) -> (Vec<Result<usize, DropReason>>, Vec<usize>) {
     let (mut numbers, mut verdicts) = (Vec::new(), Vec::new());
     let mut run = datagrams.concat();
-    lane.receive_run(
-        &mut run,
-        datagrams[0].len(),
-        now,
-        &mut |frame| numbers.push(number_of(&frame.to_vec())),
-        &mut |verdict| verdicts.push(verdict.map(|received| received.frames)),
-    );
+    let mut rest = &mut run[..];
+    while !rest.is_empty() {
+        let taken = lane.receive_run(
+            rest,
+            datagrams[0].len(),
+            now,
+            &mut |frame| numbers.push(number_of(&frame.to_vec())),
+            &mut |verdict| verdicts.push(verdict.map(|received| received.frames)),
+        );
+        rest = &mut rest[taken..];
+    }
     assert_eq!(verdicts.len(), datagrams.len());
     let frames: usize = verdicts.iter().flatten().sum();
     assert!(
