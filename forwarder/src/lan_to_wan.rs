@@ -9,7 +9,6 @@ mod to_peer;
 
 use std::{sync::Arc, time::Instant};
 
-use causeway_ebpf::ethernet::{EthernetHeader, is_group};
 use causeway_tunnel::{DropReason, lane::TxLane};
 
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
     flood::FloodGate,
     multicast::Audience,
     snoop::{Kind, Snoop},
-    stations::{PeerIndex, Place, Role, StationKey, StationTable},
+    stations::{Ends, PeerIndex, Place, Role, StationTable},
     traffic_class::{self, Marking},
     uplink::{Path, Uplink},
     vlans::{Border, PeerVlans},
@@ -37,7 +36,7 @@ pub enum Destination {
     FloodTo(PeerIndex),
 }
 
-/// Decides where a frame from the LAN goes, by its Ethernet header.
+/// Decides where a frame from the LAN goes, by whom it is from and for.
 ///
 /// The XDP program has asked the same questions. What it decides by the stations we ask again,
 /// because its table may be a moment older or newer than ours; what it decides by the frame alone
@@ -48,28 +47,24 @@ pub enum Destination {
 /// The reason to drop the frame.
 // Out of line, the header would go through memory, written in parts and read as a whole: a stalled load for each frame.
 #[inline(always)]
-pub fn classify(
-    header: &EthernetHeader,
-    stations: &StationTable,
-) -> Result<Destination, DropReason> {
-    let group = is_group(&header.destination);
+pub fn classify(ends: impl Into<Ends>, stations: &StationTable) -> Result<Destination, DropReason> {
+    let ends = ends.into();
+    let group = ends.to_group();
     match stations.role {
         // A reflection: to send it back where it came from would be a loop.
-        Role::Site if is_away(stations, header.source_station()) => Err(DropReason::SourceNotOurs),
+        Role::Site if is_away(stations, ends.source) => Err(DropReason::SourceNotOurs),
         Role::Site if group => Ok(Destination::FloodAll),
-        Role::Site => match stations.get(header.destination_station()) {
+        Role::Site => match stations.get(ends.destination) {
             Some(station) if station.place == Place::Away => Ok(Destination::Peer(station.peer)),
             _ => Err(DropReason::NoStation),
         },
         Role::Cloud => {
-            let source = stations
-                .get(header.source_station())
-                .filter(|s| s.place == Place::Home);
+            let source = stations.get(ends.source).filter(|s| s.place == Place::Home);
             let site = source.ok_or(DropReason::SourceNotOurs)?.peer;
             if group {
                 return Ok(Destination::FloodTo(site));
             }
-            match stations.get(header.destination_station()) {
+            match stations.get(ends.destination) {
                 Some(s) if s.place == Place::Home => Err(DropReason::NoStation),
                 _ => Ok(Destination::Peer(site)),
             }
@@ -78,8 +73,10 @@ pub fn classify(
 }
 
 #[inline]
-fn is_away(stations: &StationTable, key: StationKey) -> bool {
-    stations.get(key).is_some_and(|s| s.place == Place::Away)
+fn is_away(stations: &StationTable, station: u64) -> bool {
+    stations
+        .get(station)
+        .is_some_and(|s| s.place == Place::Away)
 }
 
 /// A worker's sending half towards one peer.
@@ -140,8 +137,8 @@ impl<U: RunSink> LanToWan<'_, U> {
     }
 
     fn forward(&mut self, frame: &mut [u8]) -> Result<(), DropReason> {
-        let header = EthernetHeader::parse(frame).ok_or(DropReason::BadFrameLength)?;
-        let destination = classify(&header, self.stations)?;
+        let (ends, header) = Ends::parse(frame).ok_or(DropReason::BadFrameLength)?;
+        let destination = classify(ends, self.stations)?;
         let flooded = !matches!(destination, Destination::Peer(_));
         if let Some(kind) = Kind::of(frame, &header) {
             self.snoop

@@ -3,6 +3,7 @@
 //! The control plane owns the truth and hands workers a new snapshot when it changes; the
 //! XDP program has the same places in its own map and has sorted out most frames already.
 
+mod ends;
 pub mod inbox;
 pub mod injected;
 pub mod ledger;
@@ -13,6 +14,7 @@ mod table;
 
 use std::{hash::Hasher, sync::Arc};
 
+pub use self::ends::Ends;
 use self::{injected::InjectedSources, table::Table};
 pub use causeway_ebpf::maps::{Place, Role, StationKey};
 
@@ -59,10 +61,10 @@ impl StationTable {
         }
     }
 
-    /// Where the station lives, if we know it.
+    /// Where the station lives, if we know it; by its key or the key's number.
     #[inline]
-    pub fn get(&self, key: StationKey) -> Option<Station> {
-        self.stations.get(u64::from(key))
+    pub fn get(&self, key: impl Into<u64>) -> Option<Station> {
+        self.stations.get(key.into())
     }
 
     /// Adds or replaces a station; gives the one it replaced.

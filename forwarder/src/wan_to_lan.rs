@@ -12,7 +12,6 @@ mod lanes;
 
 use std::time::Instant;
 
-use causeway_ebpf::ethernet::{EthernetHeader, is_group};
 use causeway_tunnel::{DropReason, Frame, lane::Received};
 
 pub use self::{
@@ -22,7 +21,7 @@ pub use self::{
 };
 use self::{
     border::over_border,
-    inject::transmit,
+    inject::Injection,
     lanes::{claimed_spi, same_lane},
 };
 pub(crate) use self::{inject::reason, lanes::each_lane};
@@ -30,8 +29,8 @@ use crate::{
     clamp_mss::Clamp,
     counters::WorkerCounters,
     flood::FloodGate,
-    snoop::{self, Snoop, TELLING},
-    stations::{PeerIndex, StationTable},
+    snoop::{self, Snoop},
+    stations::{Ends, PeerIndex, StationTable},
     sys::xsk::XskPort,
     uplink::Arrival,
 };
@@ -122,28 +121,31 @@ impl<P: FrameSink> WanToLan<'_, P> {
         let (peer, stations, counters) = (inbound.peer, self.stations, self.counters);
         let begins = inbound.lane.highest() == 0;
         let (vlans, now) = (inbound.vlans.as_deref(), self.now);
-        let (port, snoop) = (&mut *self.port, &mut *self.snoop);
-        let flood = &mut self.floods[usize::from(peer)];
+        let mut injection = Injection {
+            peer,
+            port: &mut *self.port,
+            flood: &mut self.floods[usize::from(peer)],
+            snoop: &mut *self.snoop,
+            clamp: self.clamp.as_deref_mut(),
+            ecn: from.ecn,
+            counters,
+            now,
+        };
         let (mut frames, mut bytes) = (0, 0);
-        let mut clamp = self.clamp.as_deref_mut();
         let injected = stations.injected.as_deref();
         let injected = injected.map(|sources| (sources, sources.step(now)));
-        let mut take = |frame: &Frame<'_>| {
-            let header = EthernetHeader::parse(frame.head).ok_or(DropReason::BadFrameLength)?;
-            admit(&header, peer, stations)?;
+        let changes = injection.changes();
+        let mut take = move |frame: &Frame<'_>| {
+            let (ends, header) = Ends::parse(frame.head).ok_or(DropReason::BadFrameLength)?;
+            admit(ends, peer, stations)?;
             if let Some((sources, step)) = injected {
-                sources.note(header.source_station(), step);
+                sources.note(ends.source, step);
             }
-            if is_group(&header.destination) {
-                flood.pass(snoop::beginning(frame, &mut [0; TELLING]), now)?;
+            let (group, kind) = (ends.to_group(), snoop::kind(frame, &header));
+            match group || changes || kind.is_some() {
+                false => injection.plain(frame),
+                true => injection.any(frame, group, kind),
             }
-            // Of what is in several parts the outer header says nothing (traffic_class).
-            let outer = if frame.alone { from.ecn } else { 0 };
-            transmit(frame, (peer, outer), port, clamp.as_deref_mut(), counters)?;
-            if let Some(kind) = snoop::kind(frame, &header) {
-                snoop.from_peer(kind, frame, peer, now, counters);
-            }
-            Ok(())
         };
         let mut deliver = |frame: Frame<'_>| match over_border(&frame, vlans, &mut take) {
             Ok(()) => {

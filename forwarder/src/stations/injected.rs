@@ -55,7 +55,7 @@ impl InjectedSources {
 
     /// A frame of this source is injected.
     #[inline]
-    pub fn note(&self, source: StationKey, step: Step) {
+    pub fn note(&self, source: impl Into<u64>, step: Step) {
         let (place, tag) = self.place(source);
         let value = tag | u64::from(step.0);
         // Mostly it is there already, and the line stays shared between cores.
@@ -84,8 +84,8 @@ impl InjectedSources {
     }
 
     #[inline]
-    fn place(&self, source: StationKey) -> (&AtomicU64, u64) {
-        let product = u64::from(source).wrapping_mul(SPREAD);
+    fn place(&self, source: impl Into<u64>) -> (&AtomicU64, u64) {
+        let product = source.into().wrapping_mul(SPREAD);
         let index = (product >> 48) as usize & (PLACES - 1);
         (&self.places[index], product << 32)
     }

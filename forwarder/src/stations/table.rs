@@ -56,13 +56,12 @@ impl Table {
     #[inline]
     pub(super) fn get(&self, key: u64) -> Option<Station> {
         let mut at = self.home(key);
-        loop {
-            let slot = &self.slots[at & (self.slots.len() - 1)];
-            if slot.key == key || slot.station.is_none() {
-                return slot.station;
-            }
+        let mut slot = self.slots.get(at)?;
+        while slot.key != key && slot.station.is_some() {
             at += 1;
+            slot = &self.slots[at & (self.slots.len() - 1)];
         }
+        slot.station
     }
 
     pub(super) fn insert(&mut self, key: u64, station: Station) -> Option<Station> {

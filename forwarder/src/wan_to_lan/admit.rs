@@ -1,11 +1,10 @@
 //! What an authenticated peer may say.
 
-use causeway_ebpf::ethernet::{EthernetHeader, is_group, is_link_local};
 use causeway_tunnel::DropReason;
 
-use crate::stations::{PeerIndex, Place, Role, StationTable};
+use crate::stations::{Ends, PeerIndex, Place, Role, StationTable};
 
-/// Decides whether a frame of an authenticated peer may enter the LAN, by its Ethernet header.
+/// Decides whether a frame of an authenticated peer may enter the LAN, by whom it is from and for.
 ///
 /// # Errors
 ///
@@ -13,18 +12,22 @@ use crate::stations::{PeerIndex, Place, Role, StationTable};
 // Out of line, the header would go through memory, written in parts and read as a whole: a stalled load for each frame.
 #[inline(always)]
 pub fn admit(
-    header: &EthernetHeader,
+    ends: impl Into<Ends>,
     peer: PeerIndex,
     stations: &StationTable,
 ) -> Result<(), DropReason> {
-    if is_group(&header.source) {
+    let ends = ends.into();
+    if ends.from_group() {
         return Err(DropReason::SpoofedSource);
     }
-    if is_link_local(&header.destination) {
+    if ends.to_link() {
         return Err(DropReason::LinkLocal);
     }
-    let (source, destination) = (header.source_station(), header.destination_station());
-    let group = is_group(&header.destination);
+    let Ends {
+        source,
+        destination,
+    } = ends;
+    let group = ends.to_group();
     match stations.role {
         Role::Site => {
             let granted = stations
