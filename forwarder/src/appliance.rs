@@ -315,9 +315,9 @@ fn open_ports(
 fn attach(program: &mut LanProgram, lan: &Device) -> Result<AttachMode, String> {
     let mode = program.attach(&lan.name).map_err(|e| e.to_string())?;
     if mode == AttachMode::Generic
-        && let Some(warning) = preflight::merging_warning(&lan.name, &lan.merging_below())
+        && let Some((why, mend)) = preflight::merging(&lan.name, &lan.merging_below())
     {
-        warn!("{warning}");
+        warn!("{why}: {mend}");
     }
     Ok(mode)
 }

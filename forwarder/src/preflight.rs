@@ -96,16 +96,22 @@ pub fn busy_poll_warning(
     })
 }
 
-/// A warning if XDP at the LAN port is generic and the devices below it, those named, merge frames before it sees them.
-pub fn merging_warning(lan: &str, below: &[String]) -> Option<String> {
-    (!below.is_empty()).then(|| {
-        let off = below.iter().map(|name| format!("ethtool -K {name} gro off lro off"));
+/// What is wrong, and the mend, if XDP at the LAN port is generic and the devices below it, those named, merge frames.
+pub fn merging(lan: &str, below: &[String]) -> Option<(String, String)> {
+    let merge = match below.len() {
+        0 => return None,
+        1 => "merges",
+        _ => "merge",
+    };
+    let names = below.join(" and ");
+    let off = below.iter();
+    let off = off.map(|name| format!("ethtool -K {name} gro off lro off"));
+    Some((
         format!(
-            "{}, below {lan}, merges frames (GRO, LRO) before XDP at {lan} sees them, and most of TCP is too long to cross: {}",
-            below.join(" and "),
-            off.collect::<Vec<_>>().join("; ")
-        )
-    })
+            "{names}, below {lan}, {merge} frames (GRO, LRO) before XDP at {lan} sees them, and most of TCP is then too long to cross"
+        ),
+        off.collect::<Vec<_>>().join("; "),
+    ))
 }
 
 /// Lifts the limit on locked memory, which AF_XDP frame memory counts against.
@@ -157,10 +163,13 @@ mod tests {
 
     #[test]
     fn who_merges_frames_below_the_port_is_named_with_the_mend() {
-        assert_eq!(merging_warning("mv0", &[]), None);
-        let warning = merging_warning("mv0", &["ens1".into(), "ens2".into()]).unwrap();
-        assert!(warning.starts_with("ens1 and ens2, below mv0"), "{warning}");
-        assert!(warning.ends_with("ens1 gro off lro off; ethtool -K ens2 gro off lro off"));
+        assert_eq!(merging("mv0", &[]), None);
+        let one = merging("mv0", &["ens1".into()]).unwrap();
+        assert!(one.0.starts_with("ens1, below mv0, merges frames"));
+        let (why, mend) = merging("mv0", &["ens1".into(), "ens2".into()]).unwrap();
+        assert!(why.starts_with("ens1 and ens2, below mv0, merge frames"));
+        let both = "ethtool -K ens1 gro off lro off; ethtool -K ens2 gro off lro off";
+        assert_eq!(mend, both);
     }
 
     #[test]

@@ -255,9 +255,10 @@ pub struct SessionStatus {
 }
 
 impl SessionStatus {
-    /// Whether the peer tells that of a lane of ours nothing has arrived.
+    /// Whether the peer tells that of all our lanes nothing has arrived.
     pub fn is_unheard(&self) -> bool {
-        self.tx_lanes.iter().any(|lane| lane.heard == Some(0))
+        let mut lanes = self.tx_lanes.iter();
+        !self.tx_lanes.is_empty() && lanes.all(|lane| lane.heard == Some(0))
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     config::MAX_WORKERS,
     device::Device,
+    preflight,
     sys::ethtool::{Channels, Feature, Flags},
 };
 
@@ -103,14 +104,8 @@ pub fn offloads(device: &Device, offloads: &Offloads) -> Check {
             format!("`ethtool -K {name} lro off`"),
         );
     }
-    if let [below, ..] = &offloads.merging_below[..] {
-        return failing(
-            NAME,
-            format!(
-                "{below}, below {name}, merges frames (GRO, LRO) before XDP at {name} sees them: they are too long to cross"
-            ),
-            format!("`ethtool -K {below} gro off lro off`"),
-        );
+    if let Some((why, mend)) = preflight::merging(name, &offloads.merging_below) {
+        return failing(NAME, why, format!("`{mend}`"));
     }
     let merges = match offloads.merging {
         Some(Feature {

@@ -38,7 +38,7 @@ use crate::{
 /// How long the handshake may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a session may last beyond the silence that is asked for: it takes twelve seconds where ESP does not pass.
+/// How long a session may last beyond the silence that is asked for: it takes ten seconds where ESP does not pass.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Lanes that we send on, each with a UDP port of its own, as a dialling end with so many workers has them.

@@ -77,7 +77,7 @@ impl Lab {
         Self::up(options).started(arguments)
     }
 
-    /// The same while no other test has a lab: for one that loads the machine or measures times.
+    /// The same while no other test has a lab but those of [`Self::running_beside_all`]: for one that loads the machine or measures times.
     pub(crate) fn running_alone(options: &[&str], arguments: &[&str]) -> Self {
         Self::build(Turn::alone(), options).started(arguments)
     }

@@ -3,7 +3,10 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     process::{Child, Command, Output, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -140,16 +143,22 @@ impl Drop for Background {
     }
 }
 
+/// However many tests run side by side, two at most load the cores.
+static TURNS: [Mutex<()>; 2] = [const { Mutex::new(()) }; 2];
+
 /// Namespaces `a`, `m` and `b`, joined `a:out - m:left` and `m:right - b:in`; in `m` nothing forwards yet.
 pub(crate) struct Lab {
     pub(crate) prefix: String,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Lab {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let turn = TURNS[number as usize % TURNS.len()].lock();
         let lab = Self {
+            _turn: turn.unwrap_or_else(PoisonError::into_inner),
             prefix: format!("traffic-test-{}-{number}", std::process::id()),
         };
         for end in ["a", "m", "b"] {

@@ -73,7 +73,7 @@ pub(super) fn kind(
     if seen.is_empty() {
         // The first report comes within a second, of an older release never.
         let why = match session.is_unheard() {
-            true => "of a lane nothing arrives, so the other end cannot say where it sees it",
+            true => "nothing arrives, so the other end cannot say where it sees us",
             false => "the other end does not say where it sees us (an older release?)",
         };
         return (session.age_s > SETTLED).then(|| unknown(NAT, format!("{name}: {why}")));

@@ -41,6 +41,9 @@ const FILL_TIME: Duration = Duration::from_secs(2);
 /// How long an answer may take beyond the round trip.
 pub(super) const SLACK: Duration = Duration::from_millis(150);
 
+/// How long what seems to be lost is waited for: jitter, a worker that has just begun to sleep, are no loss.
+const LATE: Duration = Duration::from_millis(500);
+
 /// Plays it.
 pub(super) async fn play(
     session: &Session,
@@ -169,14 +172,21 @@ async fn loss(
         }
         sleep(PACE).await;
     }
-    told(session, lanes).await?;
-    let after = lanes.sending();
-    let counted = |(before, after): (&_, &_)| counts(before, after);
-    let there = there
-        .iter()
-        .zip(&after)
-        .map(counted)
-        .collect::<Option<Vec<_>>>();
+    let before = there;
+    let mut there = None;
+    for pause in [Duration::ZERO, LATE] {
+        sleep(pause).await;
+        told(session, lanes).await?;
+        let after = lanes.sending();
+        there = before
+            .iter()
+            .zip(&after)
+            .map(|(before, after)| counts(before, after))
+            .collect::<Option<Vec<_>>>();
+        if there.iter().flatten().all(|arrived| *arrived >= MANY) {
+            break;
+        }
+    }
     let received = lanes.receiving();
     let asked = if answers { asked } else { 0 };
     let back = back.iter().zip(&received).map(|(before, after)| Train {
