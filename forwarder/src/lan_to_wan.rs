@@ -45,7 +45,7 @@ pub enum Destination {
 /// # Errors
 ///
 /// The reason to drop the frame.
-// Out of line, the header would go through memory, written in parts and read as a whole: a stalled load for each frame.
+// Out of line, its callers would put away and fetch again what they have in registers, for each frame.
 #[inline(always)]
 pub fn classify(ends: impl Into<Ends>, stations: &StationTable) -> Result<Destination, DropReason> {
     let ends = ends.into();

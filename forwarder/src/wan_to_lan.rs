@@ -19,12 +19,8 @@ pub use self::{
     inject::FrameSink,
     lanes::{InboundLane, InboundLanes, LearntPath},
 };
-use self::{
-    border::over_border,
-    inject::Injection,
-    lanes::{claimed_spi, same_lane},
-};
-pub(crate) use self::{inject::reason, lanes::each_lane};
+use self::{border::over_border, inject::Injection, lanes::claimed_spi};
+pub(crate) use self::{inject::reason, lanes::same_lane};
 use crate::{
     clamp_mss::Clamp,
     counters::WorkerCounters,
@@ -79,27 +75,41 @@ impl<P: FrameSink> WanToLan<'_, P> {
         from: impl Into<Arrival>,
         learn: &mut impl FnMut(LearntPath),
     ) {
-        let (from, segment_size) = (from.into(), segment_size.max(1));
+        let from = from.into();
         let mut rest = run;
         loop {
-            let (taken, dropped) = match self.open(rest, segment_size, from) {
-                Ok((taken, learnt)) => {
-                    learnt.into_iter().for_each(&mut *learn);
-                    (taken, None)
-                }
-                Err(reason) => (same_lane(rest, segment_size), Some(reason)),
-            };
-            // An empty datagram is one too.
-            let datagrams = taken.div_ceil(segment_size).max(1) as u64;
-            self.counters.wan_rx_datagrams.add(datagrams);
-            if let Some(reason) = dropped {
-                self.counters.drops[reason.index()].add(datagrams);
-            }
+            let taken = self.lane(rest, segment_size, from, learn);
             rest = &mut rest[taken..];
             if rest.is_empty() {
                 return;
             }
         }
+    }
+
+    /// As [`Self::run`] of the datagrams at the start of the run that are of one lane; returns how many bytes they have.
+    #[inline]
+    pub fn lane(
+        &mut self,
+        run: &mut [u8],
+        segment_size: usize,
+        from: Arrival,
+        learn: &mut impl FnMut(LearntPath),
+    ) -> usize {
+        let segment_size = segment_size.max(1);
+        let (taken, dropped) = match self.open(run, segment_size, from) {
+            Ok((taken, learnt)) => {
+                learnt.into_iter().for_each(learn);
+                (taken, None)
+            }
+            Err(reason) => (same_lane(run, segment_size), Some(reason)),
+        };
+        // An empty datagram is one too.
+        let datagrams = taken.div_ceil(segment_size).max(1) as u64;
+        self.counters.wan_rx_datagrams.add(datagrams);
+        if let Some(reason) = dropped {
+            self.counters.drops[reason.index()].add(datagrams);
+        }
+        taken
     }
 
     /// Opens datagrams of one lane: as many bytes as it returns, up to one that claims to be of another.

@@ -43,7 +43,8 @@ use crate::{
     lan_to_wan::{LanToWan, PeerTx, RunSink as _},
     stations::PeerIndex,
     sys::sched,
-    wan_to_lan::{InboundLanes, LearntPath, WanToLan, each_lane},
+    uplink::Arrival,
+    wan_to_lan::{InboundLanes, LearntPath, WanToLan, same_lane},
     xdp::Recorder,
 };
 
@@ -195,16 +196,28 @@ impl Worker {
         };
         let (peers, learnt) = (&mut self.peers, &self.config.learnt);
         let mut learn = |news| follow(peers, news, learnt);
-        let mut take = |run: &mut [u8], size, from| batch.run(run, size, from, &mut learn);
         let (uplink, mailbox) = (&mut self.config.uplink, &mut self.config.mailbox);
-        let left = mailbox.empty(most, |datagram, from| take(datagram, datagram.len(), from));
-        let mut take_or_hand_over = |run: &mut [u8], size: usize, from| {
-            each_lane(run, size, |of_lane| match mailbox.owner(of_lane) {
-                None => take(of_lane, size, from),
-                Some(worker) => of_lane.chunks(size.max(1)).for_each(|datagram| {
-                    mailbox.hand_over(worker, datagram, from, counters);
-                }),
-            });
+        let left = mailbox.empty(most, |datagram, from| {
+            batch.run(datagram, datagram.len(), from, &mut learn);
+        });
+        let mut take_or_hand_over = |run: &mut [u8], size: usize, from: Arrival| {
+            let (mut rest, size) = (run, size.max(1));
+            loop {
+                let taken = match mailbox.owner(rest) {
+                    None => batch.lane(rest, size, from, &mut learn),
+                    Some(worker) => {
+                        let taken = same_lane(rest, size);
+                        for datagram in rest[..taken].chunks(size) {
+                            mailbox.hand_over(worker, datagram, from, counters);
+                        }
+                        taken
+                    }
+                };
+                rest = &mut rest[taken..];
+                if rest.is_empty() {
+                    return;
+                }
+            }
         };
         let by_xdp = uplink.receive_xdp(most, |received| match received {
             Some((datagram, from)) => take_or_hand_over(datagram, datagram.len(), from),

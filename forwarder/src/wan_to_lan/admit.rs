@@ -9,7 +9,7 @@ use crate::stations::{Ends, PeerIndex, Place, Role, StationTable};
 /// # Errors
 ///
 /// The reason to drop it.
-// Out of line, the header would go through memory, written in parts and read as a whole: a stalled load for each frame.
+// Out of line, its callers would put away and fetch again what they have in registers, for each frame.
 #[inline(always)]
 pub fn admit(
     ends: impl Into<Ends>,

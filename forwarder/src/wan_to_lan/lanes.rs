@@ -48,20 +48,6 @@ pub struct LearntPath {
     pub path: Path,
 }
 
-/// Takes a run apart where the datagrams claim another SPI than the one before.
-#[inline]
-pub(crate) fn each_lane(run: &mut [u8], segment_size: usize, mut visit: impl FnMut(&mut [u8])) {
-    let mut rest = run;
-    loop {
-        let (of_lane, behind) = rest.split_at_mut(same_lane(rest, segment_size.max(1)));
-        visit(of_lane);
-        rest = behind;
-        if rest.is_empty() {
-            return;
-        }
-    }
-}
-
 /// The first four bytes of the first datagram: its SPI, if it is any.
 #[inline]
 pub(super) fn claimed_spi(run: &[u8], segment_size: usize) -> Option<[u8; 4]> {
@@ -71,7 +57,7 @@ pub(super) fn claimed_spi(run: &[u8], segment_size: usize) -> Option<[u8; 4]> {
 
 /// Bytes of the datagrams at the start of a run that claim the SPI of the first of them.
 #[inline]
-pub(super) fn same_lane(run: &[u8], segment_size: usize) -> usize {
+pub(crate) fn same_lane(run: &[u8], segment_size: usize) -> usize {
     let spi = claimed_spi(run, segment_size);
     let mut datagrams = run.chunks(segment_size);
     let of_lane = datagrams.position(|d| spi.is_none_or(|spi| !d.starts_with(&spi)));

@@ -11,9 +11,10 @@ fn nft(lab: &Lab, rules: &[&str]) {
     }
 }
 
+/// More than are captured: a socket that is there may not have its filter yet.
 fn ping(lab: &Lab, from: &str, to: &str, class: &str) -> bool {
     let ping = [
-        "ping", "-q", "-n", "-c", "3", "-i", "0.2", "-W", "1", "-Q", class, to,
+        "ping", "-q", "-n", "-c", "6", "-i", "0.2", "-W", "1", "-Q", class, to,
     ];
     lab.succeeds(from, &ping)
 }

@@ -162,6 +162,29 @@ impl OneWay {
 
     /// Datagrams in: the frames that reach the LAN.
     pub(crate) fn receive(&mut self, datagrams: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let from = self.arrival();
+        self.arrive(|batch| {
+            for datagram in datagrams {
+                assert_eq!(batch.datagram(&mut datagram.clone(), from), None);
+            }
+        })
+    }
+
+    /// A run in, of datagrams of this size: the frames that reach the LAN.
+    fn receive_run(&mut self, mut run: Vec<u8>, size: usize) -> Vec<Vec<u8>> {
+        let from = self.arrival();
+        let mut learn = |_| panic!("no path is learnt here");
+        self.arrive(|batch| batch.run(&mut run, size, from, &mut learn))
+    }
+
+    fn arrival(&self) -> Arrival {
+        Arrival {
+            path: PATH,
+            ecn: self.ecn,
+        }
+    }
+
+    fn arrive(&mut self, take: impl FnOnce(&mut WanToLan<'_, Lan>)) -> Vec<Vec<u8>> {
         let mut lan = Lan::default();
         let mut batch = WanToLan {
             stations: &self.to,
@@ -173,13 +196,7 @@ impl OneWay {
             counters: &self.receiver,
             now: self.now,
         };
-        for datagram in datagrams {
-            let from = Arrival {
-                path: PATH,
-                ecn: self.ecn,
-            };
-            assert_eq!(batch.datagram(&mut datagram.clone(), from), None);
-        }
+        take(&mut batch);
         lan.0
     }
 
@@ -213,6 +230,33 @@ pub(crate) fn long(
         *byte = (i ^ length) as u8;
     }
     frame
+}
+
+#[test]
+fn a_run_is_followed_from_lane_to_lane() {
+    let mut way = OneWay::new(Role::Site, Role::Cloud);
+    let frames: Vec<_> = (0..4)
+        .map(|number| {
+            let mut frame = long(MOVED, STRANGER, &[], 200);
+            frame[199] = number;
+            frame
+        })
+        .collect();
+    // Each alone, so all as long.
+    let sealed: Vec<_> = frames
+        .iter()
+        .flat_map(|frame| way.send(std::slice::from_ref(frame)))
+        .collect();
+    let [a, b, c, d] = &sealed[..] else {
+        panic!("{} datagrams", sealed.len());
+    };
+    let stranger = [&[!a[0]], &a[1..]].concat();
+    let runt = vec![0; 3];
+    let run = [a, b, &stranger, &stranger, c, &stranger, d, &runt].map(Vec::as_slice);
+    assert_eq!(way.receive_run(run.concat(), a.len()), frames);
+    assert_eq!(way.receiver.wan_rx_datagrams.get(), 8);
+    assert_eq!(dropped(&way.receiver, DropReason::UnknownSpi), 3);
+    assert_eq!(dropped(&way.receiver, DropReason::MalformedDatagram), 1);
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl RxLane {
         while !last {
             let end = run.len().min(at + segment_size.max(1));
             let (earlier, rest) = run.split_at_mut(at);
-            // The last has no neighbour in the run: what it holds would be copied a moment later.
+            // The last of this lane has no neighbour in the run: what it holds would be copied a moment later.
             last = !rest[end - at..].starts_with(&spi);
             let mut place = Place {
                 earlier,
@@ -222,7 +222,7 @@ struct Place<'a> {
     earlier: &'a [u8],
     /// The beginning of a frame in there.
     held: &'a mut Option<Held>,
-    /// Whether nothing comes behind it.
+    /// Whether nothing of this lane comes right behind it.
     last: bool,
 }
 

@@ -98,6 +98,8 @@ pub(crate) fn receive_run(
             &mut |verdict| verdicts.push(verdict.map(|received| received.frames)),
         );
         rest = &mut rest[taken..];
+        let spi = lane.spi().to_be_bytes();
+        assert!(!rest.starts_with(&spi), "it takes what is of its lane");
     }
     assert_eq!(verdicts.len(), datagrams.len());
     let frames: usize = verdicts.iter().flatten().sum();
