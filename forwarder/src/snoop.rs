@@ -273,34 +273,34 @@ impl Parts {
     }
 }
 
-/// The kind of a frame with this header.
+/// The kind of a frame with this header, in one part or two.
 #[inline(always)]
-pub(crate) fn kind(frame: &Frame<'_>, header: &EthernetHeader) -> Option<Kind> {
-    match tells_all(frame) {
-        true => Kind::of(frame.head, header),
-        false => kind_of_cut(frame),
+pub(crate) fn kind(head: &[u8], tail: &[u8], header: &EthernetHeader) -> Option<Kind> {
+    match tells_all(head, tail) {
+        true => Kind::of(head, header),
+        false => kind_of_cut(head, tail),
     }
 }
 
 /// Apart, so that others do not pay for its room.
 #[cold]
-fn kind_of_cut(frame: &Frame<'_>) -> Option<Kind> {
+fn kind_of_cut(head: &[u8], tail: &[u8]) -> Option<Kind> {
     let mut room = [0; TELLING];
-    let beginning = beginning(frame, &mut room);
+    let beginning = beginning(&Frame::halves(head, tail), &mut room);
     Kind::of(beginning, &EthernetHeader::parse(beginning)?)
 }
 
 /// Whether the first part of a frame has all that tells its kind: of large frames, which are cut more often than not,
 /// nearly always.
 #[inline]
-fn tells_all(frame: &Frame<'_>) -> bool {
-    frame.tail.is_empty() || frame.head.len() >= TELLING
+fn tells_all(head: &[u8], tail: &[u8]) -> bool {
+    tail.is_empty() || head.len() >= TELLING
 }
 
 /// The beginning of a frame, or all of it; of one that was cut early in `room`.
 #[inline]
 pub(crate) fn beginning<'a>(frame: &Frame<'a>, room: &'a mut [u8; TELLING]) -> &'a [u8] {
-    if tells_all(frame) {
+    if tells_all(frame.head, frame.tail) {
         return frame.head;
     }
     let of_head = frame.head.len().min(TELLING);

@@ -145,24 +145,35 @@ impl<P: FrameSink> WanToLan<'_, P> {
         let injected = stations.injected.as_deref();
         let injected = injected.map(|sources| (sources, sources.step(now)));
         let changes = injection.changes();
-        let mut take = move |frame: &Frame<'_>| {
-            let (ends, header) = Ends::parse(frame.head).ok_or(DropReason::BadFrameLength)?;
+        let mut take = |head: &[u8], tail: &[u8], alone: bool| {
+            let (ends, header) = Ends::parse(head).ok_or(DropReason::BadFrameLength)?;
             admit(ends, peer, stations)?;
             if let Some((sources, step)) = injected {
                 sources.note(ends.source, step);
             }
-            let (group, kind) = (ends.to_group(), snoop::kind(frame, &header));
+            let (group, kind) = (ends.to_group(), snoop::kind(head, tail, &header));
             match group || changes || kind.is_some() {
-                false => injection.plain(frame),
-                true => injection.any(frame, group, kind),
+                false => injection.plain(head, tail),
+                true => injection.any(head, tail, alone, group, kind),
             }
         };
-        let mut deliver = |frame: Frame<'_>| match over_border(&frame, vlans, &mut take) {
-            Ok(()) => {
-                frames += 1;
-                bytes += frame.len() as u64;
+        let mut room = Vec::new();
+        // Its parts one by one: what goes to a function as a whole stands in memory, and is put there each time.
+        let mut deliver = |Frame { head, tail, alone }: Frame<'_>| {
+            let (mut here, mut behind) = (head, tail);
+            if let Some(vlans) = vlans {
+                match over_border(head, tail, vlans, &mut room) {
+                    Ok(parts) => (here, behind) = parts,
+                    Err(reason) => return counters.drop_one(reason),
+                }
             }
-            Err(reason) => counters.drop_one(reason),
+            match take(here, behind, alone) {
+                Ok(()) => {
+                    frames += 1;
+                    bytes += (head.len() + tail.len()) as u64;
+                }
+                Err(reason) => counters.drop_one(reason),
+            }
         };
         let (mut opened, mut newest) = (0, false);
         let mut verdict = |verdict: Result<Received, DropReason>| match verdict {

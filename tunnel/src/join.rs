@@ -70,20 +70,19 @@ impl Default for Joiner {
 }
 
 impl Joiner {
-    /// Adds the `piece` that came in datagram `sequence`, 1 at least; hands a frame that is
-    /// now complete to `deliver` and returns whether there was one.
+    /// Adds the `piece` that came in datagram `sequence`, 1 at least; returns the frame that is
+    /// now complete, if there is one.
     ///
     /// # Errors
     /// [`DropReason::MalformedBundle`] if the piece and its neighbours disagree
     /// about their frame: then neither is kept.
-    #[inline]
-    pub fn add(
-        &mut self,
+    #[inline(never)]
+    pub fn add<'a>(
+        &'a mut self,
         sequence: u64,
-        piece: &Piece<'_>,
+        piece: &Piece<'a>,
         now: Instant,
-        deliver: &mut impl FnMut(Frame<'_>),
-    ) -> Result<bool, DropReason> {
+    ) -> Result<Option<Frame<'a>>, DropReason> {
         let rest = piece.ahead - piece.bytes.len();
         let before = if piece.begins {
             None
@@ -115,9 +114,8 @@ impl Joiner {
                 .at(piece.ahead, lacks)
                 .copy_from_slice(near);
             self.parts[part].rest -= lacks;
-            deliver(Frame::halves(self.parts[part].bytes(), far));
             self.release(part);
-            return Ok(true);
+            return Ok(Some(Frame::halves(self.parts[part].bytes(), far)));
         }
         let part = match (before, behind) {
             (Some(part), _) => self.lengthen(part, sequence, rest),
@@ -132,20 +130,23 @@ impl Joiner {
         }
 
         if self.parts[part].is_complete() {
-            deliver(Frame::whole(self.parts[part].bytes()));
             self.release(part);
-            return Ok(true);
+            return Ok(Some(Frame::whole(self.parts[part].bytes())));
         }
         let waits_before = !piece.begins && before.is_none();
         let waits_behind = rest > 0 && behind.is_none();
         let _kept = (!waits_before || self.wait(sequence - 1, Side::Behind, part))
             && (!waits_behind || self.wait(sequence, Side::Before, part));
-        Ok(false)
+        Ok(None)
     }
 
     /// Whether a part waits for the datagram `sequence` to end with the piece before it.
     #[inline]
     pub fn has_behind(&self, sequence: u64) -> bool {
+        // Mostly nothing waits here.
+        if self.free.len() == self.parts.len() {
+            return false;
+        }
         let seam = self.ring[slot(sequence)];
         seam.is_some_and(|seam| seam.number == sequence && seam.here == Side::Behind)
     }
@@ -251,7 +252,7 @@ impl Joiner {
         self.release(part);
     }
 
-    /// Takes a part out of the ring and keeps its buffer for the next.
+    /// Takes a part out of the ring and keeps its buffer for the next; until then its bytes stay.
     #[inline]
     fn release(&mut self, part: usize) {
         let Part { first, last, .. } = self.parts[part];

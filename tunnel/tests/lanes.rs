@@ -6,7 +6,7 @@ mod common;
 
 use causeway_tunnel::join::{MAX_AGE, SEAMS};
 use causeway_tunnel::lane::{DatagramSink, Run, RunLimits, TxLane};
-use causeway_tunnel::{DropReason, wire};
+use causeway_tunnel::{DropReason, Frame, wire};
 use common::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -352,6 +352,51 @@ fn a_lost_datagram_costs_its_whole_frames_and_two_cut_ones() {
         assert_eq!(count, 40 - inside.count());
         assert!(cut <= 2);
     }
+}
+
+/// In a run a frame stays where it was opened, however it is cut: in two halves if the first has all that is
+/// looked at, else in one part, which may have been moved over the trailer and the header in its middle.
+#[test]
+fn frames_cut_in_a_run_stay_in_it() {
+    let (now, mut moved) = (Instant::now(), 0);
+    for length in [60, 130, 600, 1_514] {
+        // Of 512 bytes: the longest are in four datagrams, unless there is much of them in the first.
+        for size in [512, 1_452] {
+            let (mut tx, mut rx) = (tx_lane(ENDLESS, now, size, RUN), rx_lane(ENDLESS, now));
+            let mut runs = Vec::new();
+            let mut keep = |run: Run<'_>| runs.push((run.bytes.to_vec(), run.segment_size));
+            for number in 0..200 {
+                tx.push(&frame(number, length), now, &mut keep).unwrap();
+            }
+            tx.flush(&mut keep);
+            let (mut number, mut elsewhere) = (0, 0);
+            let count = runs.len();
+            for (mut run, size) in runs {
+                let place = run.as_ptr_range();
+                let mut take = |taken: Frame<'_>| {
+                    assert!(taken.tail.is_empty() || taken.head.len() >= Frame::MIN_HEAD);
+                    assert_eq!(number_of(&taken.to_vec()), number);
+                    let at = taken.head.as_ptr_range();
+                    elsewhere += usize::from(at.start < place.start || at.end > place.end);
+                    moved += usize::from(taken.head.len() > size);
+                    number += 1;
+                };
+                let verdict = &mut |verdict: Result<_, _>| assert!(verdict.is_ok());
+                assert_eq!(
+                    rx.receive_run(&mut run, size, now, &mut take, verdict),
+                    run.len()
+                );
+            }
+            assert_eq!(number, 200);
+            let long = length > size;
+            assert!(
+                elsewhere < count || long && size == 512,
+                "{length} in {size}: {elsewhere} of {count} runs' were copied"
+            );
+            assert_eq!(rx.tick(now + 2 * MAX_AGE), 0);
+        }
+    }
+    assert!(moved > 0, "parts longer than a datagram");
 }
 
 #[test]

@@ -17,18 +17,18 @@ use crate::{
 
 /// Takes frames to where they go: the LAN port.
 pub trait FrameSink {
-    /// Takes a copy of a frame for transmission.
+    /// Takes a copy of a frame in two parts, the second of which may be empty, for transmission.
     ///
     /// # Errors
     ///
     /// [`TransmitError`]; the frame is not taken then.
-    fn transmit(&mut self, frame: &Frame<'_>) -> Result<(), TransmitError>;
+    fn transmit(&mut self, head: &[u8], tail: &[u8]) -> Result<(), TransmitError>;
 }
 
 impl FrameSink for XskPort {
     #[inline]
-    fn transmit(&mut self, frame: &Frame<'_>) -> Result<(), TransmitError> {
-        self.transmit_parts(frame.head, frame.tail)
+    fn transmit(&mut self, head: &[u8], tail: &[u8]) -> Result<(), TransmitError> {
+        self.transmit_parts(head, tail)
     }
 }
 
@@ -59,27 +59,30 @@ impl<P: FrameSink> Injection<'_, P> {
 
     /// Takes an admitted frame that is to one station, says nothing of addresses or groups, and stays as it is.
     #[inline]
-    pub(super) fn plain(&mut self, frame: &Frame<'_>) -> Result<(), DropReason> {
-        self.port.transmit(frame).map_err(reason)
+    pub(super) fn plain(&mut self, head: &[u8], tail: &[u8]) -> Result<(), DropReason> {
+        self.port.transmit(head, tail).map_err(reason)
     }
 
     /// Takes any other admitted frame: to a `group` or not, of this `kind` if it has one. Apart, as most have nothing to do with it.
     #[inline(never)]
     pub(super) fn any(
         &mut self,
-        frame: &Frame<'_>,
+        head: &[u8],
+        tail: &[u8],
+        alone: bool,
         group: bool,
         kind: Option<Kind>,
     ) -> Result<(), DropReason> {
+        let frame = Frame { head, tail, alone };
         if group {
             let mut room = [0; TELLING];
             self.flood
-                .pass(snoop::beginning(frame, &mut room), self.now)?;
+                .pass(snoop::beginning(&frame, &mut room), self.now)?;
         }
-        self.transmit(frame)?;
+        self.transmit(&frame)?;
         if let Some(kind) = kind {
             self.snoop
-                .from_peer(kind, frame, self.peer, self.now, self.counters);
+                .from_peer(kind, &frame, self.peer, self.now, self.counters);
         }
         Ok(())
     }
@@ -96,9 +99,10 @@ impl<P: FrameSink> Injection<'_, P> {
             && let Some(lowered) = clamp.copy(frame, self.peer)
         {
             self.counters.mss_clamped.add(1);
-            return self.port.transmit(&lowered).map_err(reason);
+            let sent = self.port.transmit(lowered.head, lowered.tail);
+            return sent.map_err(reason);
         }
-        self.port.transmit(frame).map_err(reason)
+        self.plain(frame.head, frame.tail)
     }
 
     #[cold]
@@ -116,7 +120,7 @@ impl<P: FrameSink> Injection<'_, P> {
         if clamp.is_some_and(|clamp| clamp.frame(copy, self.peer)) {
             self.counters.mss_clamped.add(1);
         }
-        self.port.transmit(&Frame::whole(copy)).map_err(reason)
+        self.port.transmit(copy, &[]).map_err(reason)
     }
 }
 

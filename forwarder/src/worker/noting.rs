@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use causeway_ebpf::ethernet::EthernetHeader;
-use causeway_tunnel::Frame;
 
 use crate::{
     counters::WorkerCounters,
@@ -35,7 +34,7 @@ impl NotingPort<'_> {
         if let (Some(sources), Some(header)) = (&stations.injected, EthernetHeader::parse(frame)) {
             sources.note_own(header.source_station(), sources.step(now));
         }
-        match self.transmit(&Frame::whole(frame)) {
+        match self.transmit(frame, &[]) {
             Ok(()) => counters.lan_injected.add(1),
             Err(e) => counters.drop_one(wan_to_lan::reason(e)),
         }
@@ -44,10 +43,10 @@ impl NotingPort<'_> {
 
 impl FrameSink for NotingPort<'_> {
     #[inline]
-    fn transmit(&mut self, frame: &Frame<'_>) -> Result<(), TransmitError> {
+    fn transmit(&mut self, head: &[u8], tail: &[u8]) -> Result<(), TransmitError> {
         if let Some(recorder) = self.recorder {
-            recorder.note(frame.head, frame.tail);
+            recorder.note(head, tail);
         }
-        self.port.transmit_parts(frame.head, frame.tail)
+        self.port.transmit_parts(head, tail)
     }
 }

@@ -21,7 +21,7 @@ use causeway::{
 use causeway_ebpf::FloodPolicy;
 use causeway_ebpf::cases::frames::{arp_request, dot1ad, dot1q, tcp};
 use causeway_tunnel::{
-    DropReason, Frame,
+    DropReason,
     aead::Cipher,
     lane::{Run, RunLimits, RxLane, TxLane},
     sa::{Limits, SaKeys},
@@ -56,8 +56,8 @@ impl RunSink for Wire {
 struct Lan(Vec<Vec<u8>>);
 
 impl FrameSink for Lan {
-    fn transmit(&mut self, frame: &Frame<'_>) -> Result<(), TransmitError> {
-        self.0.push(frame.to_vec());
+    fn transmit(&mut self, head: &[u8], tail: &[u8]) -> Result<(), TransmitError> {
+        self.0.push([head, tail].concat());
         Ok(())
     }
 }

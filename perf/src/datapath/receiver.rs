@@ -13,7 +13,7 @@ use causeway::{
     },
     wan_to_lan::{FrameSink, InboundLane, InboundLanes, WanToLan},
 };
-use causeway_tunnel::{Frame, InboundSa, esp, lane::RxLane};
+use causeway_tunnel::{InboundSa, esp, lane::RxLane};
 
 use super::{
     Protection, Sample, Series,
@@ -91,26 +91,27 @@ impl Chunks {
 
 impl FrameSink for Chunks {
     #[inline]
-    fn transmit(&mut self, frame: &Frame<'_>) -> Result<(), TransmitError> {
+    fn transmit(&mut self, head: &[u8], tail: &[u8]) -> Result<(), TransmitError> {
+        let length = head.len() + tail.len();
         if self.written.len() >= FLUSH_EVERY {
             self.flush();
         }
-        if frame.len() > self.chunk {
+        if length > self.chunk {
             return Err(TransmitError::TooLong);
         }
         let at = self.free.pop().ok_or(TransmitError::Full)?;
-        let room = &mut self.memory[at..][..frame.len()];
-        let (head, tail) = room.split_at_mut(frame.head.len());
-        head.copy_from_slice(frame.head);
-        if !tail.is_empty() {
-            tail.copy_from_slice(frame.tail);
+        let room = &mut self.memory[at..][..length];
+        let (first, second) = room.split_at_mut(head.len());
+        first.copy_from_slice(head);
+        if !second.is_empty() {
+            second.copy_from_slice(tail);
         }
         black_box(room);
         self.written.push(at);
-        if frame.len() >= PREFETCH_FROM
+        if length >= PREFETCH_FROM
             && let Some(&next) = self.free.last()
         {
-            prefetch(&self.memory[next..][..frame.len()]);
+            prefetch(&self.memory[next..][..length]);
         }
         Ok(())
     }
@@ -195,7 +196,7 @@ impl Series for Receiver {
                 let from = at % (AHEAD - frame.len());
                 let sent = self
                     .port
-                    .transmit(&Frame::whole(&self.received[from..][..frame.len()]));
+                    .transmit(&self.received[from..][..frame.len()], &[]);
                 debug_assert!(sent.is_ok(), "chunks are as long as the longest");
                 at += frame.len();
             }

@@ -29,19 +29,19 @@ fn cut(first: u64, length: usize, fill: u8, cuts: &[usize]) -> Vec<Sent> {
 
 fn add(joiner: &mut Joiner, sent: &Sent, now: Instant) -> Result<Vec<Vec<u8>>, DropReason> {
     let (sequence, ahead, begins, bytes) = sent;
-    let mut frames = Vec::new();
     let piece = Piece {
         ahead: *ahead,
         begins: *begins,
         bytes,
     };
-    let delivered = joiner.add(*sequence, &piece, now, &mut |f| {
-        assert!(f.tail.is_empty() || f.head.len() >= Frame::MIN_HEAD);
-        frames.push(f.to_vec());
+    let complete = joiner.add(*sequence, &piece, now).map(|frame| {
+        let frame = frame.inspect(|f| {
+            assert!(f.tail.is_empty() || f.head.len() >= Frame::MIN_HEAD);
+        });
+        frame.iter().map(Frame::to_vec).collect()
     });
     check(joiner);
-    assert_eq!(delivered.unwrap_or(false), !frames.is_empty());
-    delivered.map(|_| frames)
+    complete
 }
 
 /// Each part is in the ring at each seam that it is open at, or on the free list.

@@ -2,51 +2,86 @@
 
 use crate::Frame;
 use crate::unbundle::Piece;
-use std::ops::Range;
+
+/// A beginning of so many bytes at most is moved over the few bytes between it and what continues it, where it cannot
+/// be delivered from where it is. What is longer would take longer than to copy it once to the joiner.
+const SHORT: usize = 512;
 
 /// The beginning of a frame at the end of a datagram of a run, which lies there until the run ends.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Held {
     /// The datagram's number.
     sequence: u64,
-    /// The frame's length.
-    length: usize,
-    /// Where in the run its first bytes are.
-    at: Range<usize>,
+    /// Where in the run it begins.
+    at: usize,
+    /// How many bytes of the frame are here.
+    here: usize,
+    /// How many it lacks.
+    lacks: usize,
 }
 
 impl Held {
     /// The `piece`, which ends at `end` of the run.
+    #[inline]
     pub(super) fn new(sequence: u64, piece: &Piece<'_>, end: usize) -> Self {
+        let here = piece.bytes.len();
         Self {
             sequence,
-            length: piece.ahead,
-            at: end - piece.bytes.len()..end,
+            at: end - here,
+            here,
+            lacks: piece.ahead - here,
         }
     }
 
-    /// The frame, if `piece`, in datagram `sequence`, is all that it lacks. `run` is the run as far as
-    /// the piece's datagram.
+    /// Whether a piece in datagram `sequence` that is `ahead` bytes from the end of its frame is the next of this one.
     #[inline]
-    pub(super) fn complete<'a>(
-        &self,
-        run: &'a [u8],
-        sequence: u64,
-        piece: &Piece<'a>,
-    ) -> Option<Frame<'a>> {
-        let next = self.sequence + 1 == sequence && self.at.len() >= Frame::MIN_HEAD;
-        let rest = self.length - self.at.len();
-        let fits = piece.ahead == rest && piece.bytes.len() == rest;
-        (next && fits).then(|| Frame::halves(&run[self.at.clone()], piece.bytes))
+    pub(super) const fn is_before(&self, sequence: u64, ahead: usize) -> bool {
+        self.sequence + 1 == sequence && self.lacks == ahead
+    }
+
+    /// Whether it may be the head of a frame in two parts.
+    #[inline]
+    pub(super) const fn is_head(&self) -> bool {
+        self.here >= Frame::MIN_HEAD
+    }
+
+    /// Whether it is cheap to move.
+    #[inline]
+    pub(super) const fn is_short(&self) -> bool {
+        self.here <= SHORT
+    }
+
+    /// The frame, of which all that it lacks stands at `from` at the end of `run`.
+    #[inline]
+    pub(super) fn with<'a>(&self, run: &'a [u8], from: usize) -> Frame<'a> {
+        Frame::halves(self.bytes(run), &run[from..])
+    }
+
+    /// Moves it to before the piece that comes next, in datagram `sequence` and at `from` at the end of `run`: over the
+    /// trailer and the header between them, which have been read. Returns both together.
+    pub(super) fn close_up(&self, sequence: u64, run: &mut [u8], from: usize) -> Self {
+        let (at, next) = (from - self.here, run.len() - from);
+        run.copy_within(self.at..self.at + self.here, at);
+        Self {
+            sequence,
+            at,
+            here: self.here + next,
+            lacks: self.lacks - next,
+        }
     }
 
     /// The number of its datagram, and the piece itself.
     pub(super) fn piece<'a>(&self, run: &'a [u8]) -> (u64, Piece<'a>) {
         let piece = Piece {
-            ahead: self.length,
+            ahead: self.here + self.lacks,
             begins: true,
-            bytes: &run[self.at.clone()],
+            bytes: self.bytes(run),
         };
         (self.sequence, piece)
+    }
+
+    #[inline]
+    fn bytes<'a>(&self, run: &'a [u8]) -> &'a [u8] {
+        &run[self.at..][..self.here]
     }
 }

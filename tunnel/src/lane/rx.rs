@@ -4,7 +4,7 @@ use super::held::Held;
 use crate::join::Joiner;
 use crate::sa::{InboundSa, Limits, SaKeys};
 use crate::unbundle::{self, Item, Piece};
-use crate::wire::{ESP_HEADER, NextHeader, is_frame_length};
+use crate::wire::{BUNDLE_OFFSET, ESP_HEADER, NextHeader, is_frame_length};
 use crate::{DropReason, Frame, Spi, esp};
 use std::time::Instant;
 
@@ -87,49 +87,138 @@ impl RxLane {
         let (mut held, mut at, mut last) = (None, 0, run.is_empty());
         while !last {
             let end = run.len().min(at + segment_size.max(1));
-            let (earlier, rest) = run.split_at_mut(at);
             // The last of this lane has no neighbour in the run: what it holds would be copied a moment later.
-            last = !rest[end - at..].starts_with(&spi);
+            last = !run[end..].starts_with(&spi);
             let mut place = Place {
-                earlier,
-                held: &mut held,
+                at,
                 last,
+                held: &mut held,
             };
-            verdict(self.receive_at(&mut place, &mut rest[..end - at], now, deliver));
+            verdict(self.receive_at(&mut place, &mut run[..end], now, deliver));
             at = end;
         }
         if let Some(held) = held {
-            self.settle(&held, &run[..at], now, deliver);
+            self.settle(&held, &run[..at], now);
         }
         at
     }
 
+    /// Receives the last datagram of `run`, which is the run up to there.
     #[inline]
     fn receive_at(
         &mut self,
         place: &mut Place<'_>,
-        datagram: &mut [u8],
+        run: &mut [u8],
         now: Instant,
         deliver: &mut impl FnMut(Frame<'_>),
     ) -> Result<Received, DropReason> {
         let highest = self.sa.highest();
-        let opened = esp::open(&mut self.sa, datagram, now)?;
-        let (sequence, newest) = (opened.sequence, opened.sequence > highest);
-        let frames = match opened.next_header {
-            NextHeader::Bundle => self.unbundle(place, sequence, opened.payload, now, deliver)?,
-            NextHeader::Ethernet if !is_frame_length(opened.payload.len()) => {
-                return Err(DropReason::BadFrameLength);
+        let opened = esp::open(&mut self.sa, &mut run[place.at..], now)?;
+        let (sequence, payload) = (opened.sequence, opened.payload);
+        // Where the payload is in the run; padding, trailer and ICV come behind it.
+        let begin = place.at + ESP_HEADER;
+        let end = begin + payload.len();
+        let (mut complete, mut rest) = match opened.next_header {
+            NextHeader::Bundle => {
+                let (continuation, frames) = unbundle::split(payload)?;
+                let ahead = continuation.map_or(0, |piece| piece.ahead);
+                let behind = end - frames.len();
+                let (done, frames) = run[..end].split_at_mut(behind);
+                let complete = match ahead {
+                    0 => None,
+                    _ => self.resume(place, sequence, ahead, begin + BUNDLE_OFFSET, done, now)?,
+                };
+                (complete, frames)
             }
-            NextHeader::Ethernet => {
-                deliver(Frame {
-                    alone: true,
-                    ..Frame::whole(opened.payload)
-                });
-                1
-            }
-            NextHeader::Dummy => 0,
+            NextHeader::Ethernet => (Some(lone(payload)?), Default::default()),
+            NextHeader::Dummy => (None, Default::default()),
         };
+        let mut frames = 0;
+        loop {
+            // Here and nowhere else: what takes frames is compiled into this loop, not called from it.
+            if let Some(frame) = complete {
+                deliver(frame);
+                frames += 1;
+            }
+            complete = match unbundle::next(&mut rest)? {
+                None => break,
+                Some(Item::Frame(frame)) => Some(Frame::whole(frame)),
+                Some(Item::Piece(piece)) if self.is_joiners(place, sequence) => {
+                    self.joiner.add(sequence, &piece, now)?
+                }
+                Some(Item::Piece(piece)) => {
+                    let held = Held::new(sequence, &piece, end);
+                    if let Some(before) = place.held.replace(held) {
+                        self.settle(&before, &run[..place.at], now);
+                    }
+                    // Nothing comes behind it; to know that here keeps what is held out of the loop's registers.
+                    break;
+                }
+            };
+        }
+        let newest = sequence > highest;
         Ok(Received { frames, newest })
+    }
+
+    /// Whether the joiner takes the beginning of a frame at the end of datagram `sequence`, instead of that being held:
+    /// it has the other half already, or nothing comes behind the datagram.
+    #[inline]
+    fn is_joiners(&self, place: &Place<'_>, sequence: u64) -> bool {
+        place.last || self.joiner.has_behind(sequence)
+    }
+
+    /// Takes a piece that continues a frame, `ahead` bytes from its end: what stands at `from` at the end of `run`.
+    /// Returns the frame, if it is complete now.
+    #[inline]
+    fn resume<'a>(
+        &'a mut self,
+        place: &mut Place<'_>,
+        sequence: u64,
+        ahead: usize,
+        from: usize,
+        run: &'a mut [u8],
+        now: Instant,
+    ) -> Result<Option<Frame<'a>>, DropReason> {
+        if let Some(held) = place.held.take() {
+            if held.is_before(sequence, ahead) {
+                if ahead == run.len() - from && held.is_head() {
+                    return Ok(Some(held.with(run, from)));
+                }
+                if held.is_short() {
+                    return self.close_up(place, held, sequence, from, run, now);
+                }
+            }
+            self.settle(&held, run, now);
+        }
+        let piece = Piece {
+            ahead,
+            begins: false,
+            bytes: &run[from..],
+        };
+        self.joiner.add(sequence, &piece, now)
+    }
+
+    /// As [`Self::resume`] of what is `held`, after it was moved to before the piece. Apart, as few frames are cut so.
+    #[inline(never)]
+    fn close_up<'a>(
+        &'a mut self,
+        place: &mut Place<'_>,
+        held: Held,
+        sequence: u64,
+        from: usize,
+        run: &'a mut [u8],
+        now: Instant,
+    ) -> Result<Option<Frame<'a>>, DropReason> {
+        let held = held.close_up(sequence, run, from);
+        let (_, piece) = held.piece(run);
+        if piece.ahead == piece.bytes.len() {
+            return Ok(Some(Frame::whole(piece.bytes)));
+        }
+        if self.is_joiners(place, sequence) {
+            return self.joiner.add(sequence, &piece, now);
+        }
+        *place.held = Some(held);
+        Ok(None)
     }
 
     /// Gives up parts of cut frames that have waited too long. Called once per batch.
@@ -141,89 +230,37 @@ impl RxLane {
         self.joiner.take_given_up()
     }
 
-    /// Delivers the frames of a bundle. Returns how many there were.
-    #[inline]
-    fn unbundle(
-        &mut self,
-        place: &mut Place<'_>,
-        sequence: u64,
-        payload: &mut [u8],
-        now: Instant,
-        deliver: &mut impl FnMut(Frame<'_>),
-    ) -> Result<usize, DropReason> {
-        // Where the payload ends in the run; padding, trailer and ICV come behind it.
-        let end = place.earlier.len() + ESP_HEADER + payload.len();
-        let (continuation, mut rest) = unbundle::split(payload)?;
-        let mut frames = 0;
-        if let Some(piece) = continuation {
-            frames += usize::from(self.resume(place, sequence, &piece, now, deliver)?);
-        }
-        while let Some(item) = unbundle::next(&mut rest)? {
-            match item {
-                Item::Frame(frame) => {
-                    deliver(Frame::whole(frame));
-                    frames += 1;
-                }
-                // Whoever has the other half already is the joiner.
-                Item::Piece(piece) if place.last || self.joiner.has_behind(sequence) => {
-                    frames += usize::from(self.joiner.add(sequence, &piece, now, deliver)?);
-                }
-                Item::Piece(piece) => {
-                    let held = Held::new(sequence, &piece, end);
-                    if let Some(before) = place.held.replace(held) {
-                        self.settle(&before, place.earlier, now, deliver);
-                    }
-                }
-            }
-        }
-        Ok(frames)
-    }
-
-    /// Takes a `piece` that continues a frame. Returns whether that is complete now.
-    #[inline]
-    fn resume(
-        &mut self,
-        place: &mut Place<'_>,
-        sequence: u64,
-        piece: &Piece<'_>,
-        now: Instant,
-        deliver: &mut impl FnMut(Frame<'_>),
-    ) -> Result<bool, DropReason> {
-        if let Some(held) = place.held.take() {
-            if let Some(frame) = held.complete(place.earlier, sequence, piece) {
-                deliver(frame);
-                return Ok(true);
-            }
-            self.settle(&held, place.earlier, now, deliver);
-        }
-        self.joiner.add(sequence, piece, now, deliver)
-    }
-
     /// Gives what was held, and is not completed by the datagram behind it in the run, to the joiner.
     /// The joiner had nothing to join it with when it was held, and has got nothing since: that would
     /// have been a continuation, before which what is held is settled.
     #[cold]
-    fn settle(
-        &mut self,
-        held: &Held,
-        run: &[u8],
-        now: Instant,
-        deliver: &mut impl FnMut(Frame<'_>),
-    ) {
+    fn settle(&mut self, held: &Held, run: &[u8], now: Instant) {
         let (sequence, piece) = held.piece(run);
-        let joined = self.joiner.add(sequence, &piece, now, deliver);
-        debug_assert_eq!(joined, Ok(false), "its other half was not there");
+        let joined = self.joiner.add(sequence, &piece, now);
+        debug_assert!(matches!(joined, Ok(None)), "its other half was not there");
     }
 }
 
-/// Where a datagram is in its run.
+/// The frame that is all that its datagram carried.
+#[inline]
+fn lone(payload: &[u8]) -> Result<Frame<'_>, DropReason> {
+    if !is_frame_length(payload.len()) {
+        return Err(DropReason::BadFrameLength);
+    }
+    Ok(Frame {
+        alone: true,
+        ..Frame::whole(payload)
+    })
+}
+
+/// A datagram in its run.
 struct Place<'a> {
-    /// The run before it.
-    earlier: &'a [u8],
-    /// The beginning of a frame in there.
-    held: &'a mut Option<Held>,
-    /// Whether nothing of this lane comes right behind it.
+    /// Where it begins.
+    at: usize,
+    /// Whether nothing of its lane comes right behind it.
     last: bool,
+    /// The beginning of a frame before it.
+    held: &'a mut Option<Held>,
 }
 
 impl From<unbundle::Malformed> for DropReason {

@@ -6,7 +6,7 @@
 use causeway_tunnel::aead::Cipher;
 use causeway_tunnel::lane::{Run, RunLimits, RxLane, TxLane};
 use causeway_tunnel::sa::{Limits, SaKeys};
-use causeway_tunnel::{DropReason, Spi};
+use causeway_tunnel::{DropReason, Frame, Spi};
 use std::time::{Duration, Instant};
 
 pub(crate) const RUN: RunLimits = RunLimits {
@@ -94,7 +94,10 @@ pub(crate) fn receive_run(
             rest,
             datagrams[0].len(),
             now,
-            &mut |frame| numbers.push(number_of(&frame.to_vec())),
+            &mut |frame| {
+                assert!(frame.tail.is_empty() || frame.head.len() >= Frame::MIN_HEAD);
+                numbers.push(number_of(&frame.to_vec()));
+            },
             &mut |verdict| verdicts.push(verdict.map(|received| received.frames)),
         );
         rest = &mut rest[taken..];
