@@ -130,7 +130,7 @@ impl<P: FrameSink> WanToLan<'_, P> {
             .ok_or(DropReason::UnknownSpi)?;
         let (peer, stations, counters) = (inbound.peer, self.stations, self.counters);
         let begins = inbound.lane.highest() == 0;
-        let (vlans, now) = (inbound.vlans.as_deref(), self.now);
+        let (vlans, room, now) = (inbound.vlans.as_deref(), &mut inbound.room, self.now);
         let mut injection = Injection {
             peer,
             port: &mut *self.port,
@@ -157,12 +157,11 @@ impl<P: FrameSink> WanToLan<'_, P> {
                 true => injection.any(head, tail, alone, group, kind),
             }
         };
-        let mut room = Vec::new();
         // Its parts one by one: what goes to a function as a whole stands in memory, and is put there each time.
         let mut deliver = |Frame { head, tail, alone }: Frame<'_>| {
             let (mut here, mut behind) = (head, tail);
             if let Some(vlans) = vlans {
-                match over_border(head, tail, vlans, &mut room) {
+                match over_border(head, tail, vlans, room) {
                     Ok(parts) => (here, behind) = parts,
                     Err(reason) => return counters.drop_one(reason),
                 }

@@ -15,7 +15,7 @@
 //!  │ aead     seal in place         │        │ aead      open in place        │
 //!  └────┬───────────────────────────┘        │ replay    seen before?         │
 //!       │ lane::Run: equal datagrams         └────▲───────────────────────────┘
-//!       └──── UDP, one send with GSO ─────────────┘ one datagram at a time
+//!       └──── UDP, one send with GSO ─────────────┘ lane::RxLane, run by run
 //! ```
 //!
 //! Out: [`TxLane::push`](lane::TxLane::push) copies the frame, once, to its final
@@ -24,11 +24,12 @@
 //! each ([`lane::DatagramSink`]).
 //! [`flush`](lane::TxLane::flush) ends the batch, so that no frame waits for another.
 //!
-//! In: the datagram's SPI names its lane ([`esp::claimed_spi`]).
-//! [`RxLane::receive`](lane::RxLane::receive) opens it where it lies ([`esp::open`])
-//! and delivers its whole frames from there ([`unbundle`]). Of a frame that was cut, the half
-//! that came first waits in a buffer that is used again ([`join`]); it is delivered as two parts
-//! ([`Frame`]) where the other follows in order, and joined in that buffer where not.
+//! In: the datagram's SPI names its lane ([`esp::claimed_spi`]). Datagrams come in runs, one behind the other, as the
+//! kernel merged them. [`RxLane::receive_run`](lane::RxLane::receive_run) opens each where it lies ([`esp::open`])
+//! and delivers its whole frames from there ([`unbundle`]). A frame that was cut within the run is delivered from there
+//! too, in two parts ([`Frame`]), or in one after its first bytes were moved to the others. Of one that was cut between
+//! runs, or of which a datagram is late, the half that came first waits in a buffer that is used again ([`join`]); it is
+//! delivered as two parts where the other follows in order, and joined in that buffer where not.
 //! Nothing is allocated per frame or per datagram.
 //!
 //! # The way of a key

@@ -355,7 +355,7 @@ fn a_lost_datagram_costs_its_whole_frames_and_two_cut_ones() {
 }
 
 /// In a run a frame stays where it was opened, however it is cut: in two halves if the first has all that is
-/// looked at, else in one part, which may have been moved over the trailer and the header in its middle.
+/// looked at, else in one part, of which the beginning was moved over what stood between.
 #[test]
 fn frames_cut_in_a_run_stay_in_it() {
     let (now, mut moved) = (Instant::now(), 0);
@@ -376,8 +376,11 @@ fn frames_cut_in_a_run_stay_in_it() {
                 let mut take = |taken: Frame<'_>| {
                     assert!(taken.tail.is_empty() || taken.head.len() >= Frame::MIN_HEAD);
                     assert_eq!(number_of(&taken.to_vec()), number);
-                    let at = taken.head.as_ptr_range();
-                    elsewhere += usize::from(at.start < place.start || at.end > place.end);
+                    let stays = [taken.head, taken.tail].map(|part| {
+                        let at = part.as_ptr_range();
+                        part.is_empty() || place.start <= at.start && at.end <= place.end
+                    });
+                    elsewhere += usize::from(stays != [true; 2]);
                     moved += usize::from(taken.head.len() > size);
                     number += 1;
                 };
@@ -388,15 +391,63 @@ fn frames_cut_in_a_run_stay_in_it() {
                 );
             }
             assert_eq!(number, 200);
-            let long = length > size;
+            // Between runs one is copied; and here those whose beginning is long and not the half of them.
             assert!(
-                elsewhere < count || long && size == 512,
+                elsewhere < count || (length, size) == (1_514, 512),
                 "{length} in {size}: {elsewhere} of {count} runs' were copied"
             );
             assert_eq!(rx.tick(now + 2 * MAX_AGE), 0);
         }
     }
     assert!(moved > 0, "parts longer than a datagram");
+}
+
+/// Frames of which so many bytes fit into their first datagram, in runs with something between the two: what was
+/// damaged, what came before, or what was late.
+#[test]
+fn a_beginning_of_any_length_finds_what_continues_it() {
+    const SIZE: usize = 1_452;
+    let now = Instant::now();
+    let room = wire::BUNDLE_OFFSET + 2 * wire::FRAME_LENGTH;
+    let full = causeway_tunnel::esp::payload_capacity(SIZE);
+    for (first, length) in (1..600).flat_map(|first| [(first, 605), (first, 1_514)]) {
+        let mut tx = tx_lane(ENDLESS, now, SIZE, RUN);
+        let mut sent: Vec<Vec<u8>> = Vec::new();
+        let mut keep = |run: Run<'_>| sent.extend(run.datagrams().map(<[u8]>::to_vec));
+        // One that is whole and alone, one before the beginning, the frame itself, and more to fill what it ends in.
+        let whole = full - wire::BUNDLE_OFFSET - wire::FRAME_LENGTH;
+        let lengths = [whole, full - room - first, length];
+        for (number, length) in lengths.into_iter().chain([130; 30]).enumerate() {
+            tx.push(&frame(number, length), now, &mut keep).unwrap();
+        }
+        tx.flush(&mut keep);
+        let [late, a, b, c, ..] = &sent[..] else {
+            panic!("so many")
+        };
+        let mut damaged = b.clone();
+        damaged[700] ^= 1;
+        let runs: [&[&[u8]]; 5] = [
+            &[a, b, c],
+            &[a, &damaged, b, c],
+            &[a, a, b, b, c],
+            &[a, late, b, c],
+            &[a, b],
+        ];
+        for (case, run) in runs.into_iter().enumerate() {
+            let mut lane = rx_lane(ENDLESS, now);
+            let mut numbers = Vec::new();
+            if case == 4 {
+                // What continues it, or the frame behind it, waits in the joiner.
+                numbers = receive(&mut lane, c, now).1;
+            }
+            numbers.extend(receive_run(&mut lane, run, now).1);
+            let count = |number| numbers.iter().filter(|n| **n == number).count();
+            let counts = [count(0), count(1), count(2), count(3)];
+            let expected = [usize::from(case == 3), 1, 1, 1];
+            assert_eq!(counts, expected, "{first} of {length}, run {case}");
+            assert_eq!(numbers.len(), BTreeSet::from_iter(&numbers).len());
+        }
+    }
 }
 
 #[test]

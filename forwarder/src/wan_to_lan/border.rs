@@ -23,6 +23,7 @@ pub(super) fn over_border<'a>(
         tail => (rest, tail),
     };
     room.clear();
+    room.reserve(new.header().len() + near.len());
     room.extend_from_slice(new.header());
     room.extend_from_slice(near);
     Ok((room, far))

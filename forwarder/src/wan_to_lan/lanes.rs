@@ -32,6 +32,8 @@ pub struct InboundLane {
     pub path: Option<Path>,
     /// What becomes of the peer's VLANs here, if they do not come in as they are.
     pub vlans: Option<Arc<PeerVlans>>,
+    /// Where the beginning of a frame is put together whose VLAN is another one here, used again for each.
+    pub room: Vec<u8>,
 }
 
 /// The worker's security associations by SPI.

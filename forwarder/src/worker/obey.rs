@@ -62,6 +62,7 @@ impl Worker {
                     learns_path,
                     path: None,
                     vlans: self.config.vlans.of(peer).cloned(),
+                    room: Vec::new(),
                 };
                 self.lanes.insert(u32::from(spi), inbound);
                 // The session may have ended meanwhile; then nobody waits.

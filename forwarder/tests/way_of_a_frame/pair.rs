@@ -117,6 +117,7 @@ impl OneWay {
             learns_path: false,
             path: None,
             vlans: None,
+            room: Vec::new(),
         };
         Self {
             from: table(from),

@@ -132,6 +132,7 @@ impl Series for Receiver {
             learns_path: false,
             path: None,
             vlans: None,
+            room: Vec::new(),
         };
         let mut site = Site::new(lengths, protection);
         let mut runs = Runs::default();

@@ -7,10 +7,10 @@ use crate::unbundle::Piece;
 /// be delivered from where it is. What is longer would take longer than to copy it once to the joiner.
 const SHORT: usize = 512;
 
-/// The beginning of a frame at the end of a datagram of a run, which lies there until the run ends.
+/// The beginning of a frame, which lies in its run until the run ends, or what comes next shows what becomes of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held {
-    /// The datagram's number.
+    /// The number of the last datagram that it has bytes of, at the end of which it stands.
     sequence: u64,
     /// Where in the run it begins.
     at: usize,
@@ -57,8 +57,9 @@ impl Held {
         Frame::halves(self.bytes(run), &run[from..])
     }
 
-    /// Moves it to before the piece that comes next, in datagram `sequence` and at `from` at the end of `run`: over the
-    /// trailer and the header between them, which have been read. Returns both together.
+    /// Moves it to before the piece that comes next, in datagram `sequence` and at `from` at the end of `run`: over a
+    /// trailer and a header, and maybe datagrams between. All of that was taken or refused before, and nothing but this is
+    /// held there. Returns both together.
     pub(super) fn close_up(&self, sequence: u64, run: &mut [u8], from: usize) -> Self {
         let (at, next) = (from - self.here, run.len() - from);
         run.copy_within(self.at..self.at + self.here, at);

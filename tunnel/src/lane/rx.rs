@@ -4,7 +4,7 @@ use super::held::Held;
 use crate::join::Joiner;
 use crate::sa::{InboundSa, Limits, SaKeys};
 use crate::unbundle::{self, Item, Piece};
-use crate::wire::{BUNDLE_OFFSET, ESP_HEADER, NextHeader, is_frame_length};
+use crate::wire::{ESP_HEADER, NextHeader, is_frame_length};
 use crate::{DropReason, Frame, Spi, esp};
 use std::time::Instant;
 
@@ -20,9 +20,10 @@ pub struct Received {
 
 /// Opens datagrams and takes the frames out of them.
 ///
-/// A frame is delivered where it was decrypted, without a copy, where its datagrams are neighbours
-/// in one run; of one that was cut between runs, and is in order, the first half was copied,
-/// to a buffer that is used again. Nothing is allocated per datagram.
+/// A frame is delivered where it was decrypted, where its datagrams came in order in one run; a beginning too
+/// short to be looked at alone, or in front of a whole datagram of its frame, is moved to what continues it. Of one
+/// that was cut between runs, and is in order, the first half was copied, to a buffer that is used again. Nothing is
+/// allocated per datagram.
 pub struct RxLane {
     sa: InboundSa,
     joiner: Joiner,
@@ -71,7 +72,7 @@ impl RxLane {
 
     /// As [`receive`](Self::receive) of each datagram of a `run` that lie one behind the other, all but
     /// the last of `segment_size` bytes (UDP_GRO): for each, `verdict` is told what `receive` returns.
-    /// A frame that is cut between two neighbours is delivered from both, without a copy.
+    /// A frame that is cut between two of them is delivered from both, and only a short beginning is moved for it.
     ///
     /// Ends before one, but the first, that claims another SPI. Returns how many bytes of the run were taken.
     #[inline]
@@ -115,18 +116,17 @@ impl RxLane {
         let highest = self.sa.highest();
         let opened = esp::open(&mut self.sa, &mut run[place.at..], now)?;
         let (sequence, payload) = (opened.sequence, opened.payload);
-        // Where the payload is in the run; padding, trailer and ICV come behind it.
-        let begin = place.at + ESP_HEADER;
-        let end = begin + payload.len();
+        // Where the payload ends in the run; padding, trailer and ICV come behind it.
+        let end = place.at + ESP_HEADER + payload.len();
         let (mut complete, mut rest) = match opened.next_header {
             NextHeader::Bundle => {
                 let (continuation, frames) = unbundle::split(payload)?;
-                let ahead = continuation.map_or(0, |piece| piece.ahead);
+                let (ahead, bytes) = continuation.map_or((0, 0), |p| (p.ahead, p.bytes.len()));
                 let behind = end - frames.len();
                 let (done, frames) = run[..end].split_at_mut(behind);
                 let complete = match ahead {
                     0 => None,
-                    _ => self.resume(place, sequence, ahead, begin + BUNDLE_OFFSET, done, now)?,
+                    _ => self.resume(place, sequence, ahead, behind - bytes, done, now)?,
                 };
                 (complete, frames)
             }
@@ -232,7 +232,8 @@ impl RxLane {
 
     /// Gives what was held, and is not completed by the datagram behind it in the run, to the joiner.
     /// The joiner had nothing to join it with when it was held, and has got nothing since: that would
-    /// have been a continuation, before which what is held is settled.
+    /// have been a continuation, before which what is held is settled, or to which it is moved, and then the joiner
+    /// is asked anew.
     #[cold]
     fn settle(&mut self, held: &Held, run: &[u8], now: Instant) {
         let (sequence, piece) = held.piece(run);
