@@ -20,7 +20,10 @@ pub use self::{
     lanes::{InboundLane, InboundLanes, LearntPath},
 };
 use self::{border::over_border, inject::Injection, lanes::claimed_spi};
-pub(crate) use self::{inject::reason, lanes::same_lane};
+pub(crate) use self::{
+    inject::reason,
+    lanes::{by_lane, same_lane},
+};
 use crate::{
     clamp_mss::Clamp,
     counters::WorkerCounters,
@@ -76,14 +79,7 @@ impl<P: FrameSink> WanToLan<'_, P> {
         learn: &mut impl FnMut(LearntPath),
     ) {
         let from = from.into();
-        let mut rest = run;
-        loop {
-            let taken = self.lane(rest, segment_size, from, learn);
-            rest = &mut rest[taken..];
-            if rest.is_empty() {
-                return;
-            }
-        }
+        by_lane(run, |rest| self.lane(rest, segment_size, from, learn));
     }
 
     /// As [`Self::run`] of the datagrams at the start of the run that are of one lane; returns how many bytes they have.

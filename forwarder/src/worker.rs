@@ -44,7 +44,7 @@ use crate::{
     stations::PeerIndex,
     sys::sched,
     uplink::Arrival,
-    wan_to_lan::{InboundLanes, LearntPath, WanToLan, same_lane},
+    wan_to_lan::{InboundLanes, LearntPath, WanToLan, by_lane, same_lane},
     xdp::Recorder,
 };
 
@@ -201,23 +201,17 @@ impl Worker {
             batch.run(datagram, datagram.len(), from, &mut learn);
         });
         let mut take_or_hand_over = |run: &mut [u8], size: usize, from: Arrival| {
-            let (mut rest, size) = (run, size.max(1));
-            loop {
-                let taken = match mailbox.owner(rest) {
-                    None => batch.lane(rest, size, from, &mut learn),
-                    Some(worker) => {
-                        let taken = same_lane(rest, size);
-                        for datagram in rest[..taken].chunks(size) {
-                            mailbox.hand_over(worker, datagram, from, counters);
-                        }
-                        taken
+            let size = size.max(1);
+            by_lane(run, |rest| match mailbox.owner(rest) {
+                None => batch.lane(rest, size, from, &mut learn),
+                Some(worker) => {
+                    let taken = same_lane(rest, size);
+                    for datagram in rest[..taken].chunks(size) {
+                        mailbox.hand_over(worker, datagram, from, counters);
                     }
-                };
-                rest = &mut rest[taken..];
-                if rest.is_empty() {
-                    return;
+                    taken
                 }
-            }
+            });
         };
         let by_xdp = uplink.receive_xdp(most, |received| match received {
             Some((datagram, from)) => take_or_hand_over(datagram, datagram.len(), from),

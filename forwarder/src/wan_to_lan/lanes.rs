@@ -57,6 +57,20 @@ pub(super) fn claimed_spi(run: &[u8], segment_size: usize) -> Option<[u8; 4]> {
     first.first_chunk().copied()
 }
 
+/// Lends a run to `take`, which takes the datagrams of one lane off its start and returns how many bytes they have, until
+/// nothing is left. An empty datagram is one too.
+#[inline]
+pub(crate) fn by_lane(run: &mut [u8], mut take: impl FnMut(&mut [u8]) -> usize) {
+    let mut rest = run;
+    loop {
+        let taken = take(rest);
+        rest = &mut rest[taken..];
+        if rest.is_empty() {
+            return;
+        }
+    }
+}
+
 /// Bytes of the datagrams at the start of a run that claim the SPI of the first of them.
 #[inline]
 pub(crate) fn same_lane(run: &[u8], segment_size: usize) -> usize {
