@@ -6,7 +6,6 @@
 //! ([`crate::sys::xsk`]), with the foreign source address it came with.
 
 mod admit;
-mod border;
 mod inject;
 mod lanes;
 
@@ -19,7 +18,7 @@ pub use self::{
     inject::FrameSink,
     lanes::{InboundLane, InboundLanes, LearntPath},
 };
-use self::{border::over_border, inject::Injection, lanes::claimed_spi};
+use self::{inject::Injection, lanes::claimed_spi};
 pub(crate) use self::{
     inject::reason,
     lanes::{by_lane, same_lane},
@@ -126,7 +125,7 @@ impl<P: FrameSink> WanToLan<'_, P> {
             .ok_or(DropReason::UnknownSpi)?;
         let (peer, stations, counters) = (inbound.peer, self.stations, self.counters);
         let begins = inbound.lane.highest() == 0;
-        let (vlans, room, now) = (inbound.vlans.as_deref(), &mut inbound.room, self.now);
+        let (border, now) = (&mut inbound.border, self.now);
         let mut injection = Injection {
             peer,
             port: &mut *self.port,
@@ -156,8 +155,8 @@ impl<P: FrameSink> WanToLan<'_, P> {
         // Its parts one by one: what goes to a function as a whole stands in memory, and is put there each time.
         let mut deliver = |Frame { head, tail, alone }: Frame<'_>| {
             let (mut here, mut behind) = (head, tail);
-            if let Some(vlans) = vlans {
-                match over_border(head, tail, vlans, room) {
+            if let Some(border) = border {
+                match border.enter(head, tail) {
                     Ok(parts) => (here, behind) = parts,
                     Err(reason) => return counters.drop_one(reason),
                 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use causeway_ebpf::ethernet::{
     EthernetHeader, HEADER_LEN, MAX_TAGS, TAG_LEN, TPID_CUSTOMER, TPID_SERVICE,
 };
-use causeway_tunnel::{DropReason, wire::MAX_FRAME};
+use causeway_tunnel::{DropReason, Frame, wire::MAX_FRAME};
 
 use super::{Direction, PeerVlans, VLANS};
 
@@ -172,12 +172,39 @@ impl Border {
         new: &Rewrite,
         visit: impl FnOnce(&[u8]) -> Result<(), DropReason>,
     ) -> Result<(), DropReason> {
-        let (header, rest) = (new.header(), &frame[new.replaces..]);
-        let grown = self.room.get_mut(..header.len() + rest.len());
-        let grown = grown.ok_or(DropReason::BadFrameLength)?;
-        grown[..header.len()].copy_from_slice(header);
-        grown[header.len()..].copy_from_slice(rest);
-        visit(grown)
+        visit(self.join(new.header(), &frame[new.replaces..])?)
+    }
+
+    /// The parts of a frame of the peer as it is called here. Apart, as most peers have no border.
+    ///
+    /// # Errors
+    ///
+    /// [`DropReason::VlanNotAllowed`], [`DropReason::BadFrameLength`].
+    #[inline(never)]
+    pub(crate) fn enter<'a>(
+        &'a mut self,
+        head: &'a [u8],
+        tail: &'a [u8],
+    ) -> Result<(&'a [u8], &'a [u8]), DropReason> {
+        let Some(new) = self.vlans.enter(head)? else {
+            return Ok((head, tail));
+        };
+        // What is looked at stands in one part; of the few frames that are cut, all of the first part.
+        let rest = &head[new.replaces..];
+        let (near, far) = match tail {
+            [] => rest.split_at(rest.len().min(Frame::MIN_HEAD)),
+            tail => (rest, tail),
+        };
+        Ok((self.join(new.header(), near)?, far))
+    }
+
+    /// A new header and what stands behind it, in the room.
+    fn join(&mut self, header: &[u8], rest: &[u8]) -> Result<&[u8], DropReason> {
+        let joined = self.room.get_mut(..header.len() + rest.len());
+        let joined = joined.ok_or(DropReason::BadFrameLength)?;
+        joined[..header.len()].copy_from_slice(header);
+        joined[header.len()..].copy_from_slice(rest);
+        Ok(joined)
     }
 }
 

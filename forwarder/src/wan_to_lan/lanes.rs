@@ -1,6 +1,6 @@
 //! Peers' lanes: by SPI, and where a run goes from one to another.
 
-use std::{collections::HashMap, hash::BuildHasherDefault, sync::Arc};
+use std::{collections::HashMap, hash::BuildHasherDefault};
 
 use causeway_tunnel::lane::RxLane;
 
@@ -8,7 +8,7 @@ use crate::{
     counters::SharedCounter,
     stations::{KeyHasher, PeerIndex},
     uplink::Path,
-    vlans::PeerVlans,
+    vlans::Border,
 };
 
 /// A receiving security association and whose it is.
@@ -30,10 +30,8 @@ pub struct InboundLane {
     pub learns_path: bool,
     /// Where the newest authenticated datagram came from, if that is learnt.
     pub path: Option<Path>,
-    /// What becomes of the peer's VLANs here, if they do not come in as they are.
-    pub vlans: Option<Arc<PeerVlans>>,
-    /// Where the beginning of a frame is put together whose VLAN is another one here, used again for each.
-    pub room: Vec<u8>,
+    /// The border to the peer, if its VLANs do not come in as they are.
+    pub border: Option<Border>,
 }
 
 /// The worker's security associations by SPI.

@@ -18,6 +18,7 @@ use crate::{
     multicast::Groups,
     stations::PeerIndex,
     uplink::{Path, UdpUplink},
+    vlans::Border,
     wan_to_lan::InboundLane,
 };
 
@@ -61,8 +62,7 @@ impl Worker {
                     generation: self.installed,
                     learns_path,
                     path: None,
-                    vlans: self.config.vlans.of(peer).cloned(),
-                    room: Vec::new(),
+                    border: self.config.vlans.of(peer).map(Border::new),
                 };
                 self.lanes.insert(u32::from(spi), inbound);
                 // The session may have ended meanwhile; then nobody waits.

@@ -116,8 +116,7 @@ impl OneWay {
             generation: 1,
             learns_path: false,
             path: None,
-            vlans: None,
-            room: Vec::new(),
+            border: None,
         };
         Self {
             from: table(from),

@@ -41,7 +41,7 @@ pub(crate) fn way(from: Role, to: Role, out: &[&str], inward: &[&str]) -> OneWay
     };
     way.peers[0].border = at(from, out).of(0).map(Border::new);
     let lane = way.lanes.values_mut().next().unwrap();
-    lane.vlans = at(to, inward).of(0).cloned();
+    lane.border = at(to, inward).of(0).map(Border::new);
     way
 }
 
@@ -97,7 +97,7 @@ fn a_peer_cannot_inject_outside_its_vlans() {
     let mut way = OneWay::new(Role::Site, Role::Cloud);
     let vlans = borders(Role::Cloud, &["a=10", "b=20"], &[]);
     let lane = way.lanes.values_mut().next().unwrap();
-    lane.vlans = vlans.of(0).cloned();
+    lane.border = vlans.of(0).map(Border::new);
     let broadcast = |tags: &[[u8; 4]]| arp_request(STRANGER, tags, [192, 0, 2, 9]);
     let hostile = [
         broadcast(&[]),
@@ -136,7 +136,7 @@ fn no_bpdu_is_injected_or_sent() {
         ] {
             let mut way = OneWay::new(Role::Site, Role::Cloud);
             let lane = way.lanes.values_mut().next().unwrap();
-            lane.vlans = border.of(0).cloned();
+            lane.border = border.of(0).map(Border::new);
             let arrived = way.cross(std::slice::from_ref(&frame)).len();
             assert_eq!(arrived, usize::from(arrives), "{frame:02x?}");
             let kept = [

@@ -131,8 +131,7 @@ impl Series for Receiver {
             generation: 1,
             learns_path: false,
             path: None,
-            vlans: None,
-            room: Vec::new(),
+            border: None,
         };
         let mut site = Site::new(lengths, protection);
         let mut runs = Runs::default();
