@@ -14,17 +14,18 @@ const SHORT_WAITS: u32 = 16;
 /// What comes after a wait as long as this is a request, or may be.
 const QUIET: Duration = Duration::from_micros(500);
 
-/// An answer that comes within this is worth to spin for, once [`ANSWERS`] requests in a row had one: it comes sooner
+/// An answer that comes within this is worth to spin for, once some requests in a row had one: it comes sooner
 /// by the wake-up, and costs a fifth of the core at most, however often one asks.
 const ANSWER: Duration = Duration::from_micros(100);
 
-/// See [`ANSWER`].
-const ANSWERS: u32 = 8;
+/// So many requests in a row, at least and at most: twice as many after each time that nothing came, one fewer after
+/// each that something did. The other end may be on this core, and wait for us to leave it.
+const ANSWERS: (u32, u32) = (8, 4_096);
 
 /// To give the core away takes less than this if nobody takes it.
 const YIELD: Duration = Duration::from_micros(10);
 
-/// Where somebody did, nothing spins for this long: from the first, twice as long each time, to the second.
+/// Where somebody did, nothing spins under load for this long: from the first, twice as long each time, to the second.
 /// Somebody may have kept the core to the next tick of the scheduler, some milliseconds.
 const CROWDED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(16));
 
@@ -47,9 +48,10 @@ pub(super) struct Idle {
     request: bool,
     /// Requests in a row that were answered soon.
     answers: u32,
-    /// Whether others want the core, under load, and between a request and its answer. To these others may be
-    /// part, the other end on the same machine say, who take the core for a moment.
-    crowded: [Crowded; 2],
+    /// So many make it spin for the next.
+    expects_after: u32,
+    /// Whether others want the core.
+    crowded: Crowded,
 }
 
 impl Idle {
@@ -60,7 +62,8 @@ impl Idle {
             short_waits: 0,
             request: false,
             answers: 0,
-            crowded: [YIELD, ANSWER].map(|patience| Crowded::new(patience, now)),
+            expects_after: ANSWERS.0,
+            crowded: Crowded::new(now),
         }
     }
 
@@ -76,15 +79,12 @@ impl Idle {
             false => 0,
         };
         if self.request {
-            self.answers = match wait <= ANSWER {
-                true => self.answers.saturating_add(1),
-                false => 0,
-            };
+            self.answered(wait <= ANSWER);
         }
         self.request = wait >= QUIET;
     }
 
-    /// There was none at `now`; for [`IdleStrategy::Adaptive`] this gives the core to whoever waits for it.
+    /// There was none at `now`. Under load [`IdleStrategy::Adaptive`] gives the core to whoever waits for it.
     #[inline]
     pub(super) fn next(&mut self, now: Instant) -> Wait {
         match self.strategy {
@@ -97,46 +97,61 @@ impl Idle {
                 if !self.may_spin(now) {
                     return Wait::Sleep;
                 }
-                std::thread::yield_now();
-                self.yielded(now, Instant::now());
+                if self.request {
+                    // Given away, the core would come back at the scheduler's next tick, if anybody took it.
+                    std::hint::spin_loop();
+                } else {
+                    std::thread::yield_now();
+                    self.crowded.yielded(now, Instant::now());
+                }
                 // What has come meanwhile is looked for once more before a sleep.
                 Wait::Spin
             }
         }
     }
 
+    /// A request had an answer soon enough, or had none.
+    fn answered(&mut self, soon: bool) {
+        let (least, most) = ANSWERS;
+        let spun = self.expects_answer();
+        self.answers = if soon {
+            self.answers.saturating_add(1)
+        } else {
+            0
+        };
+        self.expects_after = match (spun, soon) {
+            (true, true) => (self.expects_after - 1).max(least),
+            (true, false) => (2 * self.expects_after).min(most),
+            (false, _) => self.expects_after,
+        };
+    }
+
+    fn expects_answer(&self) -> bool {
+        self.answers >= self.expects_after
+    }
+
     fn may_spin(&mut self, now: Instant) -> bool {
         let since = *self.since.get_or_insert(now);
-        let (expected, longest) = match self.request {
-            true => (self.answers >= ANSWERS, ANSWER),
-            false => (self.short_waits >= SHORT_WAITS, LONGEST_SPIN),
-        };
-        expected && now.duration_since(since) < longest && self.crowd().allows(now)
-    }
-
-    /// The core was given away at `from`, and was ours again at `to`.
-    fn yielded(&mut self, from: Instant, to: Instant) {
-        self.crowd().yielded(from, to);
-    }
-
-    fn crowd(&mut self) -> &mut Crowded {
-        &mut self.crowded[usize::from(self.request)]
+        let waited = now.duration_since(since);
+        match self.request {
+            true => self.expects_answer() && waited < ANSWER,
+            false => {
+                self.short_waits >= SHORT_WAITS && waited < LONGEST_SPIN && self.crowded.allows(now)
+            }
+        }
     }
 }
 
 /// Whether a core is wanted by others.
 struct Crowded {
-    /// They take it for longer than this.
-    patience: Duration,
     /// Until when it counts as wanted.
     until: Instant,
     pause: Duration,
 }
 
 impl Crowded {
-    fn new(patience: Duration, now: Instant) -> Self {
+    fn new(now: Instant) -> Self {
         Self {
-            patience,
             until: now,
             pause: CROWDED.0 / 2,
         }
@@ -146,8 +161,9 @@ impl Crowded {
         now >= self.until
     }
 
+    /// The core was given away at `from`, and was ours again at `to`.
     fn yielded(&mut self, from: Instant, to: Instant) {
-        if to.duration_since(from) < self.patience {
+        if to.duration_since(from) < YIELD {
             return;
         }
         // Not long after the last time: it is the same neighbour.
@@ -204,7 +220,7 @@ mod tests {
     #[test]
     fn it_spins_for_an_answer_where_there_were_some() {
         let (mut idle, mut now) = adaptive();
-        for _ in 0..ANSWERS {
+        for _ in 0..ANSWERS.0 {
             now = question(&mut idle, now, ANSWER / 2);
             assert!(!idle.may_spin(now), "the next question is far");
         }
@@ -212,24 +228,50 @@ mod tests {
         idle.worked(request);
         assert!(idle.may_spin(request) && idle.may_spin(request + ANSWER / 2));
         assert!(!idle.may_spin(request + ANSWER), "not for long");
-        // The other end of the tunnel, on the same core, is no crowd; somebody who keeps it is one.
-        idle.yielded(request, request + ANSWER / 2);
-        assert!(idle.may_spin(request));
-        idle.yielded(request, request + ANSWER);
-        assert!(!idle.may_spin(request));
+    }
+
+    /// Whether it spins for the answer to a request that comes now.
+    fn expects(idle: &mut Idle, now: Instant) -> bool {
+        idle.may_spin(now);
+        idle.worked(now + QUIET);
+        idle.may_spin(now + QUIET)
     }
 
     #[test]
-    fn one_request_without_an_answer_ends_it() {
+    fn each_spin_in_vain_makes_it_wait_longer_for_the_next() {
         let (mut idle, mut now) = adaptive();
-        for _ in 0..2 * ANSWERS {
-            now = question(&mut idle, now, ANSWER);
-        }
+        // Before it spins, what has no answer changes nothing.
         now = question(&mut idle, now, 2 * ANSWER);
-        now = question(&mut idle, now, ANSWER);
-        idle.may_spin(now);
-        idle.worked(now + QUIET);
-        assert!(!idle.may_spin(now + QUIET));
+        for needed in [8, 16, 32] {
+            for _ in 0..needed {
+                assert!(!idle.expects_answer());
+                now = question(&mut idle, now, ANSWER);
+            }
+            assert!(idle.expects_answer());
+            now = question(&mut idle, now, 2 * ANSWER);
+        }
+        for _ in 0..20 {
+            while !idle.expects_answer() {
+                now = question(&mut idle, now, ANSWER);
+            }
+            now = question(&mut idle, now, 2 * ANSWER);
+        }
+        assert_eq!(idle.expects_after, ANSWERS.1);
+    }
+
+    #[test]
+    fn a_spin_in_vain_now_and_then_is_forgiven() {
+        let (mut idle, mut now) = adaptive();
+        for _ in 0..10 {
+            for _ in 0..100 {
+                now = question(&mut idle, now, ANSWER / 2);
+            }
+            assert!(expects(&mut idle, now));
+            now = question(&mut idle, now + QUIET, 2 * ANSWER);
+            assert!(!expects(&mut idle, now));
+            now += QUIET;
+        }
+        assert_eq!(idle.expects_after, 2 * ANSWERS.0);
     }
 
     #[test]
@@ -246,25 +288,25 @@ mod tests {
     fn it_leaves_the_core_to_others_for_longer_each_time() {
         let (mut idle, start) = adaptive();
         let mut now = waits(&mut idle, start, 100, SHORT);
-        idle.yielded(now, now + YIELD / 2);
+        idle.crowded.yielded(now, now + YIELD / 2);
         assert!(idle.may_spin(now));
         let mut pauses = Vec::new();
         for _ in 0..6 {
             now += Duration::from_millis(4);
-            idle.yielded(now - Duration::from_millis(4), now);
+            idle.crowded.yielded(now - Duration::from_millis(4), now);
             assert!(!idle.may_spin(now));
-            pauses.push(idle.crowded[0].until.duration_since(now).as_secs());
+            pauses.push(idle.crowded.until.duration_since(now).as_secs());
             // The wait that the neighbour made long ends the run of short ones.
             idle.worked(now);
-            let until = idle.crowded[0].until;
+            let until = idle.crowded.until;
             now = waits(&mut idle, until, SHORT_WAITS, SHORT);
             assert!(idle.may_spin(now));
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 16]);
         // After a quiet time it begins anew.
         now = waits(&mut idle, now + Duration::from_secs(60), 2, SHORT);
-        idle.yielded(now, now + Duration::from_millis(4));
-        assert_eq!(idle.crowded[0].pause, CROWDED.0);
+        idle.crowded.yielded(now, now + Duration::from_millis(4));
+        assert_eq!(idle.crowded.pause, CROWDED.0);
     }
 
     #[test]
