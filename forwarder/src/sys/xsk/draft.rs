@@ -6,7 +6,10 @@ use std::slice;
 
 use xsk_rs::{FrameDesc, Umem};
 
-use super::{FLUSH_EVERY, MIN_FRAME, PREFETCH_FROM, XskPort};
+use super::{
+    XskPort,
+    transmit::{FLUSH_EVERY, MIN_FRAME, PREFETCH_FROM},
+};
 
 /// The drafts by slot.
 #[derive(Default)]
