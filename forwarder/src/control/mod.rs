@@ -14,12 +14,15 @@ mod dial;
 mod establish;
 mod event;
 mod hello;
+mod lan;
 mod lanes;
+mod lifetime;
 mod liveness;
 mod multicast;
 mod next_hops;
 mod one_way;
 mod own_addresses;
+mod parts;
 mod peer;
 mod probes;
 mod punted;
@@ -34,40 +37,23 @@ mod uplink_devices;
 
 use std::{
     collections::{BTreeSet, HashSet},
-    net::SocketAddr,
-    os::unix::net::UnixListener,
-    sync::{Arc, Mutex},
+    net::IpAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use causeway_tunnel::{
-    identity::PublicKey,
-    message::{Bye, ByeReason, Message},
-    sa::Limits,
-    session::Endpoint,
-};
+use causeway_tunnel::message::Message;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{Semaphore, mpsc, watch},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval},
 };
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use crate::{
-    aead::Libraries,
-    appliance::UplinkPort,
-    config::Config,
-    device::{self, Device},
-    lan_port::{LanPort, RxFilter},
-    sa_log::SaLog,
-    spec::MacName,
     stations::{PeerIndex, StationTable},
-    sys::xsk::CopyMode,
     uplink::{Gro, NextHops, Target},
-    vlans::Stripping,
-    wan_to_lan::LearntPath,
-    worker::{Command, Punts, WorkerHandle},
-    xdp::{AttachMode, LanProgram},
+    worker::{Command, WorkerHandle},
 };
 use alarms::Alarms;
 pub use alarms::alarm_kinds;
@@ -75,6 +61,7 @@ use announce::Announcer;
 use context::Context;
 use event::{Event, SessionId};
 pub use hello::Hellos;
+pub use parts::Parts;
 use peer::Peer;
 pub use segment::Segment;
 use snooping::Snooping;
@@ -89,54 +76,6 @@ const EVENTS: usize = 256;
 /// How often the LAN port's device is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The opened parts of an appliance that the control plane takes over.
-pub struct Parts {
-    /// The checked configuration.
-    pub config: Config,
-    /// Our public key.
-    pub public_key: PublicKey,
-    /// The QUIC endpoint.
-    pub endpoint: Arc<Endpoint>,
-    /// What its Hellos say.
-    pub hellos: Arc<Hellos>,
-    /// What seals and opens datagrams.
-    pub libraries: Libraries,
-    /// The XDP program on the LAN port.
-    pub program: LanProgram,
-    /// The LAN port's device.
-    pub lan: Device,
-    /// What was made to be it.
-    pub lan_port: LanPort,
-    /// Where the XDP program runs.
-    pub attach_mode: AttachMode,
-    /// How the kernel moves frames of the LAN port.
-    pub copy_mode: CopyMode,
-    /// What it receives beside what is for its own address, for as long as this lives.
-    pub rx_filter: RxFilter,
-    /// Its VLAN tags, left in for as long as this lives.
-    pub stripping: Stripping,
-    /// The workers.
-    pub workers: Vec<WorkerHandle>,
-    /// Their UDP addresses.
-    pub uplinks: Vec<SocketAddr>,
-    /// AF_XDP on the uplink, if it is used.
-    pub uplink: Option<UplinkPort>,
-    /// Why it is, or is not.
-    pub uplink_why: String,
-    /// The largest UDP payload that the search for the path MTU goes to.
-    pub max_udp_payload: u16,
-    /// Paths learnt by workers.
-    pub learnt: mpsc::UnboundedReceiver<LearntPath>,
-    /// Frames that workers let us see.
-    pub punts: Punts,
-    /// The stations of the segment.
-    pub segment: Segment,
-    /// The control socket.
-    pub control_socket: UnixListener,
-    /// Where keys are logged.
-    pub sa_log: Option<SaLog>,
-}
-
 struct Control {
     parts: Parts,
     context: Arc<Context>,
@@ -150,7 +89,7 @@ struct Control {
     hellos: Arc<Hellos>,
     suspects: Suspects,
     alarms: Alarms,
-    own_addresses: HashSet<std::net::IpAddr>,
+    own_addresses: HashSet<IpAddr>,
     /// Where the workers send to: next hops are looked for.
     wanted: watch::Sender<BTreeSet<Target>>,
     next_hops: NextHops,
@@ -169,9 +108,6 @@ struct Control {
     /// Places for clients of the control socket.
     clients: Arc<Semaphore>,
 }
-
-/// How long clients of the control socket have to read what they are told at the stop.
-const LAST_ANSWERS: Duration = Duration::from_millis(100);
 
 /// Runs until SIGINT or SIGTERM, or until something breaks that only a restart mends.
 ///
@@ -216,64 +152,6 @@ pub async fn run(parts: Parts) -> Result<(), String> {
 }
 
 impl Control {
-    fn new(parts: Parts, events: mpsc::Sender<Event>) -> Self {
-        let mut parts = parts;
-        let context = Context {
-            workers: parts.workers.iter().map(WorkerHandle::sender).collect(),
-            limits: Limits::default(),
-            libraries: (parts.libraries.seal, parts.libraries.open),
-            sa_log: parts.sa_log.take(),
-            in_use: Mutex::default(),
-        };
-        Self {
-            context: Arc::new(context),
-            peers: parts.config.peers.iter().cloned().map(Peer::new).collect(),
-            snooping: Snooping::new(parts.config.role, parts.config.peers.len()),
-            multicast: multicast::Multicast::new(parts.config.peers.len()),
-            announcer: Announcer::default(),
-            stations: parts.segment.table(),
-            hellos: Arc::clone(&parts.hellos),
-            suspects: Suspects::new(parts.program.injected(), Instant::now()),
-            alarms: Alarms::default(),
-            own_addresses: HashSet::new(),
-            wanted: watch::Sender::default(),
-            next_hops: NextHops::default(),
-            uplink_is_gone: false,
-            gro: Gro::new(parts.config.uplink_gro),
-            started: Instant::now(),
-            next_session: 0,
-            next_look: Instant::now(),
-            one_way: one_way::OneWay::default(),
-            probes_until: None,
-            refusal_logged: None,
-            clients: Arc::new(Semaphore::new(api::CLIENTS)),
-            events,
-            parts,
-        }
-    }
-
-    fn start_tasks(&mut self) -> Result<(), String> {
-        let events = self.events.clone();
-        tokio::spawn(own_addresses::watch(self.parts.lan.index, events));
-        if let Some(sightings) = self.parts.program.sightings() {
-            tokio::spawn(sightings::watch(sightings, self.events.clone()));
-        }
-        let (wanted, events) = (self.wanted.subscribe(), self.events.clone());
-        match &self.parts.uplink {
-            Some(port) => tokio::spawn(next_hops::watch(port.device.index, wanted, events)),
-            None => tokio::spawn(uplink_devices::watch(wanted, events)),
-        };
-        let socket = self.parts.control_socket.try_clone();
-        let socket = socket.map_err(|e| format!("cannot open the control socket: {e}"))?;
-        tokio::spawn(api::serve(
-            socket,
-            self.events.clone(),
-            Arc::clone(&self.clients),
-        ));
-        tokio::spawn(accept(self.parts.endpoint.clone(), self.events.clone()));
-        Ok(())
-    }
-
     async fn handle(&mut self, event: Event) -> Result<(), String> {
         match event {
             Event::Dialled { peer, session } => {
@@ -337,41 +215,6 @@ impl Control {
         Ok(())
     }
 
-    /// Has the LAN port's device receive for the stations that are away now. Who changes them calls this; so does
-    /// the look at the LAN port, every second.
-    fn filter_for_stations(&mut self) {
-        if self.parts.rx_filter.is_list() {
-            self.parts.rx_filter.follow(self.stations.away_macs());
-        }
-    }
-
-    /// The LAN port may go, or be given another MAC address.
-    fn look_at_lan(&mut self) -> Result<(), String> {
-        self.parts.lan_port.look()?;
-        self.filter_for_stations();
-        let name = &self.parts.lan.name;
-        let gone = format!("interface {name} is gone");
-        let device = match Device::find(name) {
-            Ok(device) if device.index == self.parts.lan.index => device,
-            Ok(_) => return Err(gone),
-            Err(_) if !device::exists(name) => return Err(gone),
-            // What cannot be read now (out of descriptors, say) can be at the next look.
-            Err(_) => return Ok(()),
-        };
-        if device.mac != self.parts.lan.mac {
-            info!(
-                "interface {name} has a new MAC address, {}",
-                MacName(device.mac)
-            );
-            let program = &mut self.parts.program;
-            program.set_mac(device.mac).map_err(|e| e.to_string())?;
-            self.parts.segment.set_own_mac(device.mac);
-            self.tell_all(|| Command::OwnMac(device.mac));
-            self.parts.lan = device;
-        }
-        Ok(())
-    }
-
     fn message(&mut self, peer: PeerIndex, id: SessionId, message: Message) {
         match message {
             Message::Stations(stations) => self.take_stations(peer, id, stations),
@@ -393,59 +236,9 @@ impl Control {
         }
     }
 
-    fn set_own_addresses(&mut self, addresses: HashSet<std::net::IpAddr>) {
-        if let Err(e) = self
-            .parts
-            .program
-            .set_own_addresses(addresses.iter().copied())
-        {
-            warn!("own addresses of the LAN port: {e}");
-        }
-        self.own_addresses = addresses;
-    }
-
     fn tell_all(&self, command: impl Fn() -> Command) {
         for worker in &self.context.workers {
             worker.tell(command());
-        }
-    }
-
-    /// Farewell to all peers, the workers finish their batch, the port is left as it was found.
-    async fn stop(mut self) {
-        info!("stopping");
-        let kept = self.keep_last();
-        self.parts.program.detach();
-        if let Some(port) = &mut self.parts.uplink {
-            port.program.detach();
-        }
-        for worker in &mut self.parts.workers {
-            worker.stop();
-        }
-        self.parts.rx_filter = RxFilter::Nothing;
-        self.parts.stripping.restore();
-        self.parts.lan_port.close();
-        self.gro.restore();
-        self.parts
-            .endpoint
-            .close(Bye::new(ByeReason::Shutdown, ""))
-            .await;
-        // A slow disk keeps nothing of the above waiting.
-        let _ = kept.await;
-        // Whoever asked for what is kept now is told so.
-        let clients = self.clients.acquire_many(api::CLIENTS as u32);
-        let _ = timeout(LAST_ANSWERS, clients).await;
-    }
-}
-
-/// Passes on who calls us.
-async fn accept(endpoint: Arc<Endpoint>, events: mpsc::Sender<Event>) {
-    while let Some(result) = endpoint.accept().await {
-        let event = match result {
-            Ok(session) => Event::Accepted(session),
-            Err(error) => Event::AcceptFailed(error),
-        };
-        if events.send(event).await.is_err() {
-            return;
         }
     }
 }
