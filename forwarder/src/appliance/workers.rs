@@ -1,0 +1,112 @@
+//! The workers: how many there are, their ports, and what each gets to work with.
+
+use std::{os::fd::AsFd as _, sync::Arc};
+
+use tokio::sync::mpsc;
+
+use super::placement;
+use crate::{
+    config::{Config, MAX_WORKERS},
+    device::Device,
+    lan_port::LanPort,
+    options::AutoOnOff,
+    snoop::Snoop,
+    sys::xsk::{XskConfig, XskPort},
+    uplink::Uplink,
+    wan_to_lan::LearntPath,
+    worker::{Mailbox, Punt, WorkerConfig, WorkerHandle},
+    xdp::LanProgram,
+};
+
+/// One worker for each queue: frames of a queue without a worker would be lost.
+pub(super) fn number(config: &Config, lan: &Device) -> Result<u8, String> {
+    let (name, queues) = (&lan.name, lan.queues);
+    match config.workers {
+        Some(workers) if u32::from(workers) != queues => Err(format!(
+            "--workers {workers} and interface {name} with {queues} queue(s) do not fit: give it as many queues (ethtool -L {name} combined {workers}), or leave --workers out"
+        )),
+        _ if queues > u32::from(MAX_WORKERS) => Err(format!(
+            "interface {name} has {queues} queues and at most {MAX_WORKERS} workers are possible: ethtool -L {name} combined {MAX_WORKERS}"
+        )),
+        _ => Ok(queues as u8),
+    }
+}
+
+/// An AF_XDP port for each worker, on the queue of its number; the program knows it, and gives it nothing yet.
+pub(super) fn open_ports(
+    config: &Config,
+    workers: u8,
+    lan: &Device,
+    program: &mut LanProgram,
+) -> Result<Vec<XskPort>, String> {
+    let mut ports = Vec::new();
+    for queue in 0..u32::from(workers) {
+        let what = XskConfig {
+            interface: lan.name.clone(),
+            queue,
+            ring_size: config.ring_size,
+            max_frame: lan.max_frame(),
+            tuning: config.tuning,
+        };
+        let port = placement::open_port(config, &what);
+        let port = port.map_err(|e| e.to_string())?;
+        program
+            .set_socket(queue, &port.as_fd())
+            .map_err(|e| e.to_string())?;
+        ports.push(port);
+    }
+    placement::advise(config, lan, &ports[0]);
+    Ok(ports)
+}
+
+/// Starts the workers, each with the port and the uplink of its number.
+pub(super) fn spawn(
+    config: &Config,
+    lan: &Device,
+    lan_port: &LanPort,
+    ports: Vec<XskPort>,
+    uplinks: Vec<Uplink>,
+    punts: Vec<Punt>,
+    learnt: &mpsc::UnboundedSender<LearntPath>,
+) -> Result<Vec<WorkerHandle>, String> {
+    let finish_checksums = match config.finish_checksums {
+        AutoOnOff::Auto => lan.is_virtual && !lan_port.finishes_checksums(),
+        AutoOnOff::On => true,
+        AutoOnOff::Off => false,
+    };
+    let stations = Arc::new(config.stations.clone());
+    let groups = Arc::new(config.groups.clone());
+    let cannot = |e: std::io::Error| placement::explain(config, &e);
+    let mailboxes = Mailbox::for_workers(ports.len()).map_err(cannot)?;
+    let mut workers = Vec::new();
+    let opened = ports.into_iter().zip(uplinks).zip(mailboxes).zip(punts);
+    for (index, (((port, uplink), mailbox), punt)) in opened.enumerate() {
+        let worker = WorkerHandle::spawn(WorkerConfig {
+            index: index as u8,
+            port,
+            uplink,
+            mailbox,
+            cpu: placement::core_of(&config.cpus, index),
+            batch: config.batch,
+            idle: config.idle,
+            fifo: config.sched_fifo,
+            flood: config.flood,
+            groups: Arc::clone(&groups),
+            finish_checksums,
+            clamp_mss: config.clamp_mss,
+            marking: config.marking,
+            lane_keepalive: config.lane_keepalive,
+            peers: config.peers.len(),
+            vlans: config.vlans.clone(),
+            stations: Arc::clone(&stations),
+            snoop: Snoop::new(punt, config.arp_suppress).with_gateways(
+                &config.gateways,
+                lan.mac,
+                (config.batch, lan.max_frame()),
+            ),
+            learnt: learnt.clone(),
+        });
+        workers.push(worker.map_err(cannot)?);
+    }
+    Ok(workers)
+}
