@@ -26,6 +26,7 @@ pub mod port;
 pub mod probe;
 pub mod reach;
 pub mod route;
+pub mod route_table;
 pub mod rss;
 pub mod session;
 pub mod switch;

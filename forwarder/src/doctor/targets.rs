@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use crate::spec::parse_mac;
 
-use super::{plan::MOST_TARGETS, probe::Mac};
+use super::{plan::MOST_TARGETS, probe::Mac, route_table};
 
 /// Hosts that may be asked, and the VLAN in which each was seen (0: untagged), in the order of their first sight.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,14 +64,8 @@ impl Senders {
 
 /// Gateways by an interface, by the text of /proc/net/route.
 pub fn gateways(route: &str, interface: &str) -> Vec<Ipv4Addr> {
-    let gateway = |line: &str| {
-        let mut words = line.split_whitespace();
-        let of = words.next()? == interface;
-        // The kernel prints the address as a number of its own byte order.
-        let gateway = u32::from_str_radix(words.nth(1)?, 16).ok()?;
-        (of && gateway != 0).then(|| Ipv4Addr::from(gateway.to_ne_bytes()))
-    };
-    route.lines().skip(1).filter_map(gateway).collect()
+    let by = route_table::ipv4(route).filter(|route| route.interface == interface);
+    by.filter_map(|route| route.gateway).collect()
 }
 
 /// Neighbours at an interface that have answered, by the text of /proc/net/arp, with their addresses.

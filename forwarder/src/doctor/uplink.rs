@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use super::{
     check::{Check, failing, ok, unknown},
     interrupts,
+    route_table::{self, Route},
     rss::{self, Spread},
     tree::Tree,
 };
@@ -83,33 +84,13 @@ async fn by_routes(remotes: &[IpAddr]) -> Vec<String> {
 
 /// The interface of the default route, over IPv4 or else IPv6: of several the one with the least metric.
 fn by_default_route(tree: &Tree) -> Vec<String> {
-    let ipv4 = |line: &str| {
-        let words: Vec<_> = line.split_whitespace().collect();
-        let [name, "00000000", _, _, _, _, metric, "00000000", ..] = words[..] else {
-            return None;
-        };
-        Some((metric.parse::<u32>().ok()?, name.to_owned()))
-    };
-    // Destination and its length, source and its length, gateway, metric, two counters, flags, interface; all numbers
-    // hexadecimal (net/ipv6/route.c, `rt6_info_route` and its successors).
-    let ipv6 = |line: &str| {
-        /// `RTF_REJECT`: it leads nowhere.
-        const REJECT: u32 = 0x200;
-        let words: Vec<_> = line.split_whitespace().collect();
-        let [destination, "00", _, _, _, metric, _, _, flags, name] = words[..] else {
-            return None;
-        };
-        let number = |hex| u32::from_str_radix(hex, 16).ok();
-        let leads = destination.bytes().all(|b| b == b'0') && number(flags)? & REJECT == 0;
-        leads.then_some((number(metric)?, name.to_owned()))
-    };
-    let (routes, routes6) = (
-        tree.text("proc/net/route"),
-        tree.text("proc/net/ipv6_route"),
-    );
-    let best = routes.lines().filter_map(ipv4).min();
-    let best = best.or_else(|| routes6.lines().filter_map(ipv6).min());
-    best.into_iter().map(|(_, name)| name).collect()
+    fn best<'a>(routes: impl Iterator<Item = Route<'a>>) -> Option<String> {
+        let best = routes.filter(|r| r.is_default).min_by_key(|r| r.metric);
+        best.map(|route| route.interface.to_owned())
+    }
+    let over_ipv4 = best(route_table::ipv4(&tree.text("proc/net/route")));
+    let best = over_ipv4.or_else(|| best(route_table::ipv6(&tree.text("proc/net/ipv6_route"))));
+    best.into_iter().collect()
 }
 
 fn below(device: &Device) -> Vec<Device> {
