@@ -16,6 +16,7 @@ use causeway_tunnel::{identity::PrivateKey, wire::MAX_FRAME};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
+use self::placement::Placement;
 pub(crate) use self::sockets::open_socket;
 pub use self::uplink::UplinkPort;
 use crate::{
@@ -74,13 +75,14 @@ async fn open(mut config: Config, key: &PrivateKey) -> Result<Parts, String> {
     let workers = workers::number(&config, &lan)?;
     let hellos = Hellos::new(config.role, workers, lan.max_frame(), config.cipher)?;
     let hellos = Arc::new(hellos);
-    let choice = uplink::choose(&config, &lan, workers).await?;
+    let placement = Placement::new(&config, &lan);
+    let choice = uplink::choose(&config, &placement, &lan, workers).await?;
     let session = sockets::session_options(&config, uplink::MAX_UDP_PAYLOAD);
     let max_udp_payload = session.max_udp_payload;
     let libraries = Libraries::choose(config.aead, config.cipher, max_udp_payload.into());
     let (endpoint, sockets) = sockets::open(&config, workers, key, &hellos, session)?;
     let (uplink, uplinks) = sockets::unite(sockets, choice.xdp);
-    let ports = workers::open_ports(&config, workers, &lan, &mut program)?;
+    let ports = workers::open_ports(&config, &placement, workers, &lan, &mut program)?;
     let copy_mode = ports[0].copy_mode();
     let (learnt, learnt_inbox) = mpsc::unbounded_channel();
     let addresses = uplinks.iter().map(|u| u.udp().local_address());
@@ -89,7 +91,15 @@ async fn open(mut config: Config, key: &PrivateKey) -> Result<Parts, String> {
         .map_err(|e| format!("cannot tell the port of a UDP socket: {e}"))?;
     let (punts, punt) = Punts::for_workers(ports.len(), config.peers.len())
         .map_err(|e| format!("cannot make an eventfd: {e}"))?;
-    let workers = workers::spawn(&config, &lan, &lan_port, ports, uplinks, punt, &learnt)?;
+    let workers = workers::spawn(
+        &config,
+        &placement,
+        &lan,
+        &lan_port,
+        (ports, uplinks),
+        punt,
+        &learnt,
+    )?;
     let rx_filter = rx_filter(&config, &lan)?;
     let stripping = Stripping::turn_off(&lan);
     let attach_mode = attach(&mut program, &lan)?;

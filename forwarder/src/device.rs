@@ -4,7 +4,10 @@ use std::{collections::HashSet, fs, path::PathBuf};
 
 use rustix::net::{AddressFamily, SocketType};
 
-use crate::{spec::parse_mac, sys::ethtool};
+use crate::{
+    spec::{CpuList, parse_mac},
+    sys::ethtool,
+};
 
 /// A network device as found at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,6 +175,14 @@ pub fn node_of_core(core: usize) -> Option<usize> {
     names
         .filter_map(|name| name.strip_prefix("node")?.parse().ok())
         .next()
+}
+
+/// The cores of a NUMA node; none if there is no such node.
+pub fn cores_of_node(node: usize) -> Vec<usize> {
+    let path = format!("/sys/devices/system/node/node{node}/cpulist");
+    let list = fs::read_to_string(path).ok();
+    let list: Option<CpuList> = list.and_then(|list| list.trim().parse().ok());
+    list.map(|list| list.0).unwrap_or_default()
 }
 
 /// The number of NUMA nodes; at least 1.

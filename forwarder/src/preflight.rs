@@ -67,7 +67,7 @@ pub fn numa_warning(
     let node = node.filter(|_| nodes > 1)?;
     if cores.is_empty() {
         return Some(format!(
-            "interface {name} is on NUMA node {node} of {nodes} and the workers are not pinned: give --cpus cores of that node (/sys/devices/system/node/node{node}/cpulist)"
+            "interface {name} is on NUMA node {node} of {nodes}, of whose cores we may use none: let us have some (/sys/devices/system/node/node{node}/cpulist), or give --cpus cores near to it"
         ));
     }
     let far: Vec<_> = cores
@@ -77,7 +77,7 @@ pub fn numa_warning(
         .collect();
     (!far.is_empty()).then(|| {
         format!(
-            "interface {name} is on NUMA node {node} and these cores of --cpus are not: {}; see /sys/devices/system/node/node{node}/cpulist",
+            "interface {name} is on NUMA node {node} and these cores of the workers are not: {}; see /sys/devices/system/node/node{node}/cpulist",
             far.join(", ")
         )
     })

@@ -22,7 +22,6 @@ use std::{
 };
 
 use causeway_tunnel::DropReason;
-use core_affinity::CoreId;
 use crossbeam::channel::Receiver;
 use tokio::sync::mpsc;
 
@@ -37,6 +36,7 @@ use self::{
     sleep::RETRY,
 };
 use crate::{
+    appliance::placement,
     clamp_mss::Clamp,
     counters::WorkerCounters,
     flood::FloodGate,
@@ -122,9 +122,7 @@ impl Worker {
 
     /// What the thread needs of the kernel before it runs.
     fn prepare(&self) -> io::Result<()> {
-        if let Some(id) = self.config.cpu {
-            core_affinity::set_for_current(CoreId { id });
-        }
+        placement::keep_to(&self.config.cores)?;
         self.config.fifo.map_or(Ok(()), sched::set_fifo)
     }
 

@@ -1,6 +1,6 @@
 //! Which core a worker runs on, and where its memory lies.
 
-use std::{io, thread};
+use std::{io, slice, thread};
 
 use core_affinity::CoreId;
 use tracing::{info, warn};
@@ -9,10 +9,69 @@ use crate::{
     config::{Config, MAX_WORKERS},
     device::{self, Device},
     preflight,
-    sys::xsk::{XskConfig, XskError, XskPort},
+    sys::{
+        sched,
+        xsk::{XskConfig, XskError, XskPort},
+    },
 };
 
-/// The core of a worker: those of `--cpus` in turn.
+/// Where workers run, and so where their memory is: on the cores of `--cpus`, else on those near to the LAN port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Placement {
+    pinned: Vec<usize>,
+    near: Vec<usize>,
+}
+
+impl Placement {
+    /// As the configuration wants it, for this LAN port.
+    pub(crate) fn new(config: &Config, lan: &Device) -> Self {
+        Self {
+            pinned: config.cpus.clone(),
+            near: near_cores(lan, Some(&usable_cores())),
+        }
+    }
+
+    /// The cores of a worker; none: those that the process may use.
+    pub(crate) fn cores(&self, worker: usize) -> &[usize] {
+        match self.pinned.get(worker % self.pinned.len().max(1)) {
+            Some(core) => slice::from_ref(core),
+            None => &self.near,
+        }
+    }
+}
+
+/// The cores of the NUMA node that the device is on, where there are several nodes, and if they are `usable`.
+pub(crate) fn near_cores(device: &Device, usable: Option<&[usize]>) -> Vec<usize> {
+    let nodes = device::numa_nodes();
+    near(device.numa_node, nodes, device::cores_of_node, usable)
+}
+
+fn near(
+    node: Option<usize>,
+    nodes: usize,
+    cores_of_node: impl Fn(usize) -> Vec<usize>,
+    usable: Option<&[usize]>,
+) -> Vec<usize> {
+    let cores = node.filter(|_| nodes > 1).map(cores_of_node);
+    let cores = cores.unwrap_or_default().into_iter();
+    let is_usable = |core: &usize| usable.is_none_or(|usable| usable.contains(core));
+    cores.filter(is_usable).collect()
+}
+
+/// Keeps the calling thread to these cores; none: it runs where it likes.
+///
+/// # Errors
+///
+/// What the kernel answers: they are not there any more, or not ours.
+pub(crate) fn keep_to(cores: &[usize]) -> io::Result<()> {
+    match *cores {
+        [] => Ok(()),
+        [id] if core_affinity::set_for_current(CoreId { id }) => Ok(()),
+        _ => sched::keep_to(cores),
+    }
+}
+
+/// The core of a worker that is pinned: those of `--cpus` in turn.
 pub(crate) fn core_of(cores: &[usize], worker: usize) -> Option<usize> {
     cores.get(worker % cores.len().max(1)).copied()
 }
@@ -45,12 +104,11 @@ pub(crate) fn check_cores(cores: &[usize], usable: &[usize]) -> Result<(), Strin
 
 /// Opens a port from a thread on the core of its worker: the frame memory is populated at once, and so on the
 /// NUMA node of who opens it.
-pub(super) fn open_port(config: &Config, port: &XskConfig) -> Result<XskPort, XskError> {
-    let core = core_of(&config.cpus, port.queue as usize);
+pub(super) fn open_port(placement: &Placement, port: &XskConfig) -> Result<XskPort, XskError> {
+    let cores = placement.cores(port.queue as usize);
     let open = || {
-        if let Some(id) = core {
-            core_affinity::set_for_current(CoreId { id });
-        }
+        // Where that cannot be, the worker says so in a moment.
+        let _ = keep_to(cores);
         XskPort::open(port)
     };
     let failed = |source: io::Error| XskError::Socket {
@@ -68,13 +126,17 @@ pub(super) fn open_port(config: &Config, port: &XskConfig) -> Result<XskPort, Xs
 }
 
 /// Says what is not as it should be for the speed of a device's ports, of which this is the first.
-pub(super) fn advise(config: &Config, device: &Device, first: &XskPort) {
+pub(super) fn advise(config: &Config, placement: &Placement, device: &Device, first: &XskPort) {
     let name = &device.name;
     if let Some(why) = first.ordinary_pages() {
         info!("{name}: frame memory is in ordinary pages, not huge ones ({why})");
     }
-    let cores = config.cpus.iter();
-    let cores: Vec<_> = cores.map(|c| (*c, device::node_of_core(*c))).collect();
+    let cores = match config.cpus.is_empty() {
+        true => &placement.near,
+        false => &config.cpus,
+    };
+    let cores = cores.iter().map(|c| (*c, device::node_of_core(*c)));
+    let cores: Vec<_> = cores.collect();
     let node = (name.as_str(), device.numa_node);
     if let Some(warning) = preflight::numa_warning(node, &cores, device::numa_nodes()) {
         warn!("{warning}");
@@ -98,5 +160,32 @@ pub(super) fn explain(config: &Config, error: &io::Error) -> String {
             "cannot run workers under SCHED_FIFO with --sched-fifo {priority}: {error}; run as root or with CAP_SYS_NICE, or leave it out"
         ),
         _ => format!("cannot start a worker thread: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_pinned_in_turn_or_kept_near() {
+        let placement = |pinned: &[usize], near: &[usize]| Placement {
+            pinned: pinned.to_vec(),
+            near: near.to_vec(),
+        };
+        let pinned = placement(&[4, 6], &[0, 1]);
+        assert_eq!([0, 1, 2].map(|w| pinned.cores(w)), [[4], [6], [4]]);
+        assert_eq!(placement(&[], &[2, 3]).cores(7), [2, 3]);
+        assert!(placement(&[], &[]).cores(0).is_empty());
+    }
+
+    #[test]
+    fn near_cores_are_those_of_the_devices_node() {
+        let of = |node: usize| vec![2 * node, 2 * node + 1];
+        assert_eq!(near(Some(1), 2, of, None), [2, 3]);
+        assert_eq!(near(Some(1), 2, of, Some(&[0, 3])), [3]);
+        assert!(near(Some(1), 2, of, Some(&[0])).is_empty());
+        assert!(near(Some(0), 1, of, None).is_empty(), "all are near");
+        assert!(near(None, 2, of, None).is_empty(), "nobody knows");
     }
 }

@@ -6,13 +6,13 @@ use causeway_ebpf::UplinkConfig;
 use rtnetlink::Handle;
 use tokio::net::lookup_host;
 
-use super::placement;
+use super::placement::{self, Placement};
 use crate::{
     config::Config,
     device::Device,
     options::UplinkKind,
     routes::{self, Snapshot},
-    sys::xsk::{CopyMode, MAX_FRAME, XskConfig, XskError, XskPort, XskTuning},
+    sys::xsk::{CopyMode, MAX_CHUNK_FRAME, MAX_FRAME, XskConfig, XskError, XskPort, XskTuning},
     uplink::{FlowRules, Target},
     xdp::{AttachMode, UplinkProgram},
 };
@@ -74,7 +74,12 @@ impl Choice {
 }
 
 /// Decides between the socket alone and AF_XDP beside it.
-pub(super) async fn choose(config: &Config, lan: &Device, workers: u8) -> Result<Choice, String> {
+pub(super) async fn choose(
+    config: &Config,
+    placement: &Placement,
+    lan: &Device,
+    workers: u8,
+) -> Result<Choice, String> {
     let must = config.uplink == UplinkKind::Xdp;
     if config.uplink == UplinkKind::Udp {
         return Ok(Choice::udp("--uplink udp"));
@@ -86,6 +91,13 @@ pub(super) async fn choose(config: &Config, lan: &Device, workers: u8) -> Result
     };
     let name = &device.name;
     if !must {
+        if device.max_frame() > MAX_CHUNK_FRAME {
+            return Ok(Choice::udp(format!(
+                "auto: no AF_XDP zero-copy on {name} with its MTU of {}: at most {}",
+                device.mtu,
+                MAX_CHUNK_FRAME - (device.max_frame() - device.mtu as usize)
+            )));
+        }
         // Copy mode sends each datagram by itself, which the socket's GSO does not: it is no faster, and the
         // socket's traffic can be filtered and captured.
         let mut trial = xsk_config(config, &device, 0, TRIAL_RING);
@@ -104,7 +116,7 @@ pub(super) async fn choose(config: &Config, lan: &Device, workers: u8) -> Result
         true => "--uplink xdp".to_owned(),
         false => format!("auto: {name} has AF_XDP zero-copy"),
     };
-    match open(config, device, workers) {
+    match open(config, placement, device, workers) {
         Ok(xdp) => Ok(Choice {
             xdp: Some(xdp),
             why,
@@ -131,6 +143,7 @@ fn xsk_config(config: &Config, device: &Device, queue: u32, ring_size: u32) -> X
 
 fn open(
     config: &Config,
+    placement: &Placement,
     device: Device,
     workers: u8,
 ) -> Result<(UplinkPort, Vec<XskPort>), String> {
@@ -139,14 +152,14 @@ fn open(
     let mut ports = Vec::new();
     for queue in 0..queues {
         let what = xsk_config(config, &device, queue, config.ring_size);
-        let port = placement::open_port(config, &what);
+        let port = placement::open_port(placement, &what);
         let port = port.map_err(|e| e.to_string())?;
         program
             .set_socket(queue, &port.as_fd())
             .map_err(|e| e.to_string())?;
         ports.push(port);
     }
-    placement::advise(config, &device, &ports[0]);
+    placement::advise(config, placement, &device, &ports[0]);
     let attached = match config.uplink {
         // Generic mode is slower than the socket.
         UplinkKind::Auto => program

@@ -4,7 +4,7 @@ use std::{os::fd::AsFd as _, sync::Arc};
 
 use tokio::sync::mpsc;
 
-use super::placement;
+use super::placement::{self, Placement};
 use crate::{
     config::{Config, MAX_WORKERS},
     device::Device,
@@ -35,6 +35,7 @@ pub(super) fn number(config: &Config, lan: &Device) -> Result<u8, String> {
 /// An AF_XDP port for each worker, on the queue of its number; the program knows it, and gives it nothing yet.
 pub(super) fn open_ports(
     config: &Config,
+    placement: &Placement,
     workers: u8,
     lan: &Device,
     program: &mut LanProgram,
@@ -48,24 +49,24 @@ pub(super) fn open_ports(
             max_frame: lan.max_frame(),
             tuning: config.tuning,
         };
-        let port = placement::open_port(config, &what);
+        let port = placement::open_port(placement, &what);
         let port = port.map_err(|e| e.to_string())?;
         program
             .set_socket(queue, &port.as_fd())
             .map_err(|e| e.to_string())?;
         ports.push(port);
     }
-    placement::advise(config, lan, &ports[0]);
+    placement::advise(config, placement, lan, &ports[0]);
     Ok(ports)
 }
 
 /// Starts the workers, each with the port and the uplink of its number.
 pub(super) fn spawn(
     config: &Config,
+    placement: &Placement,
     lan: &Device,
     lan_port: &LanPort,
-    ports: Vec<XskPort>,
-    uplinks: Vec<Uplink>,
+    (ports, uplinks): (Vec<XskPort>, Vec<Uplink>),
     punts: Vec<Punt>,
     learnt: &mpsc::UnboundedSender<LearntPath>,
 ) -> Result<Vec<WorkerHandle>, String> {
@@ -86,7 +87,7 @@ pub(super) fn spawn(
             port,
             uplink,
             mailbox,
-            cpu: placement::core_of(&config.cpus, index),
+            cores: placement.cores(index).to_vec(),
             batch: config.batch,
             idle: config.idle,
             fifo: config.sched_fifo,

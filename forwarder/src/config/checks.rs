@@ -1,4 +1,4 @@
-//! What can be wrong with one option, or with one beside another.
+//! What can be wrong with one option, or with one beside another, and what holds where none is given.
 
 use std::{net::SocketAddr, time::Duration};
 

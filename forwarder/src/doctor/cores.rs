@@ -66,8 +66,10 @@ pub fn placement(tree: &Tree, workers: &Workers, lan: &Device) -> Check {
         );
     }
     let cores = workers.cores();
+    let near = placement::near_cores(lan, workers.usable.as_deref());
+    let used = if cores.is_empty() { &near } else { &cores };
     let node = |core: &usize| (*core, crate::device::node_of_core(*core));
-    let nodes: Vec<_> = cores.iter().map(node).collect();
+    let nodes: Vec<_> = used.iter().map(node).collect();
     let of = (lan.name.as_str(), lan.numa_node);
     if let Some(why) = preflight::numa_warning(of, &nodes, crate::device::numa_nodes()) {
         return failing(NAME, why, "`--cpus` with cores of the node of the LAN port");
@@ -75,6 +77,12 @@ pub fn placement(tree: &Tree, workers: &Workers, lan: &Device) -> Check {
     let isolated = tree.cores(format!("{CPU}/isolated"));
     let ticks = tree.cores(format!("{CPU}/nohz_full"));
     let run = match (&cores[..], &isolated[..]) {
+        ([], []) if !near.is_empty() => {
+            format!(
+                "workers are not pinned to one each, but near to the LAN port, on {}",
+                list(&near)
+            )
+        }
         ([], []) => "workers are not pinned".into(),
         ([], _) => format!(
             "workers are not pinned, and so never on those that are isolated: `--cpus {}` puts them there",

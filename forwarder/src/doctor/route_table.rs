@@ -27,17 +27,19 @@ pub fn ipv4(text: &str) -> impl Iterator<Item = Route<'_>> {
             std::array::from_fn(|_| words.next().unwrap_or_default());
         // The kernel prints an address as a number of its own byte order.
         let gateway = Ipv4Addr::from(hexadecimal(gateway)?.to_ne_bytes());
-        let leads = hexadecimal(flags)? & REJECT == 0;
+        // Of what leads nowhere only some has the flag; all of it has no interface.
+        let leads = interface != "*" && hexadecimal(flags)? & REJECT == 0;
         leads.then_some(Route {
             interface,
             gateway: (!gateway.is_unspecified()).then_some(gateway),
-            metric: metric.parse().ok()?,
+            // Printed with a sign that it does not have.
+            metric: metric.parse::<i64>().ok()? as u32,
             is_default: hexadecimal(destination)? == 0 && hexadecimal(mask)? == 0,
         })
     })
 }
 
-/// Those over IPv6, by the text of /proc/net/ipv6_route (`ipv6_route_native_seq_show`, net/ipv6/route.c): destination and its
+/// Those over IPv6, by the text of /proc/net/ipv6_route (`ipv6_route_native_seq_show`, net/ipv6/ip6_fib.c): destination and its
 /// length, source and its length, gateway, metric, two counters, flags, interface; all numbers hexadecimal.
 pub fn ipv6(text: &str) -> impl Iterator<Item = Route<'_>> {
     text.lines().filter_map(|line| {
@@ -67,7 +69,9 @@ mod tests {
         let text = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
             lan\t00004D0A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n\
             wan\t00000000\t016433C6\t0003\t0\t0\t100\t00000000\t0\t0\t0\n\
-            *\t00000000\t00000000\t0200\t0\t0\t100\t00000000\t0\t0\t0\ncut\t00000000\n\n";
+            far\t00000000\t016433C6\t0003\t0\t0\t-2\t00000000\t0\t0\t0\n\
+            lo\t00000000\t00000000\t0201\t0\t0\t9\t00000000\t0\t0\t0\n\
+            *\t00000000\t00000000\t0001\t0\t0\t9\t00000000\t0\t0\t0\ncut\t00000000\n\n";
         let of = |interface, gateway, metric, is_default| Route {
             interface,
             gateway,
@@ -78,7 +82,11 @@ mod tests {
         let routes: Vec<_> = ipv4(text).collect();
         assert_eq!(
             routes,
-            [of("lan", None, 0, false), of("wan", gateway, 100, true)]
+            [
+                of("lan", None, 0, false),
+                of("wan", gateway, 100, true),
+                of("far", gateway, u32::MAX - 1, true)
+            ]
         );
         assert_eq!(ipv4("").count(), 0);
     }

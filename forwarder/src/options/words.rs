@@ -57,7 +57,7 @@ words! {
         /// It never sleeps, and never gives its core away.
         Spin = "spin",
         /// It spins for a while after the last work, if work has come that soon lately and nobody else
-        /// wants the core; else it sleeps.
+        /// wants the core, or if requests were answered that soon; else it sleeps.
         Adaptive = "adaptive",
         /// It sleeps at once.
         Sleep = "sleep",

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rustix::thread::{CpuSet, sched_setaffinity};
+
 /// Gives the calling thread the policy SCHED_FIFO (sched(7)) with this priority, 1 to 99. Threads that it
 /// starts do not inherit it.
 ///
@@ -21,9 +23,35 @@ pub fn set_fifo(priority: u8) -> io::Result<()> {
     }
 }
 
+/// Keeps the calling thread to these cores.
+///
+/// # Errors
+///
+/// EINVAL if it may run on none of them.
+pub fn keep_to(cores: &[usize]) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    for &core in cores.iter().filter(|core| **core < CpuSet::MAX_CPU) {
+        set.set(core);
+    }
+    Ok(sched_setaffinity(None, &set)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_stays_where_it_is_kept() {
+        let thread = std::thread::spawn(|| {
+            let core = core_affinity::get_core_ids().unwrap()[0].id;
+            keep_to(&[core, usize::MAX]).unwrap();
+            let cores = core_affinity::get_core_ids().unwrap();
+            assert_eq!(cores.iter().map(|c| c.id).collect::<Vec<_>>(), [core]);
+            let error = keep_to(&[]).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+        });
+        thread.join().unwrap();
+    }
 
     #[test]
     fn priorities_that_are_none_are_refused() {

@@ -37,8 +37,8 @@ pub struct WorkerConfig {
     pub uplink: Uplink,
     /// Its ways to the other workers: what comes in at one for another goes there.
     pub mailbox: Mailbox,
-    /// Core to run on, if pinned.
-    pub cpu: Option<usize>,
+    /// Cores to run on; none: any.
+    pub cores: Vec<usize>,
     /// Priority under SCHED_FIFO, if that is wanted.
     pub fifo: Option<u8>,
     /// Frames taken from the LAN port at once.

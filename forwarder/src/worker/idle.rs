@@ -18,8 +18,8 @@ const QUIET: Duration = Duration::from_micros(500);
 /// by the wake-up, and costs a fifth of the core at most, however often one asks.
 const ANSWER: Duration = Duration::from_micros(100);
 
-/// So many requests in a row, at least and at most: twice as many after each time that nothing came, one fewer after
-/// each that something did. The other end may be on this core, and wait for us to leave it.
+/// So many answered requests in a row, at least and at most: twice as many each time that nothing came again, one fewer
+/// each time that something did. The other end may be on this core, and wait for us to leave it.
 const ANSWERS: (u32, u32) = (8, 4_096);
 
 /// To give the core away takes less than this if nobody takes it.
@@ -50,7 +50,9 @@ pub(super) struct Idle {
     answers: u32,
     /// So many make it spin for the next.
     expects_after: u32,
-    /// Whether others want the core.
+    /// Whether the last spin for an answer was in vain.
+    in_vain: bool,
+    /// Whether others want the core; asked under load only.
     crowded: Crowded,
 }
 
@@ -63,6 +65,7 @@ impl Idle {
             request: false,
             answers: 0,
             expects_after: ANSWERS.0,
+            in_vain: false,
             crowded: Crowded::new(now),
         }
     }
@@ -71,11 +74,13 @@ impl Idle {
     #[inline]
     pub(super) fn worked(&mut self, now: Instant) {
         let Some(since) = self.since.take() else {
+            // Right behind a request: its answer, made by what we sent, or more of it. Nothing is to be expected then.
+            self.request = false;
             return;
         };
         let wait = now.duration_since(since);
         self.short_waits = match wait <= LONGEST_SPIN {
-            true => self.short_waits + 1,
+            true => self.short_waits.saturating_add(1),
             false => 0,
         };
         if self.request {
@@ -101,8 +106,9 @@ impl Idle {
                     // Given away, the core would come back at the scheduler's next tick, if anybody took it.
                     std::hint::spin_loop();
                 } else {
+                    let from = Instant::now();
                     std::thread::yield_now();
-                    self.crowded.yielded(now, Instant::now());
+                    self.crowded.yielded(from, Instant::now());
                 }
                 // What has come meanwhile is looked for once more before a sleep.
                 Wait::Spin
@@ -113,16 +119,18 @@ impl Idle {
     /// A request had an answer soon enough, or had none.
     fn answered(&mut self, soon: bool) {
         let (least, most) = ANSWERS;
-        let spun = self.expects_answer();
-        self.answers = if soon {
-            self.answers.saturating_add(1)
-        } else {
-            0
-        };
-        self.expects_after = match (spun, soon) {
-            (true, true) => (self.expects_after - 1).max(least),
-            (true, false) => (2 * self.expects_after).min(most),
-            (false, _) => self.expects_after,
+        if self.expects_answer() {
+            self.expects_after = match (soon, self.in_vain) {
+                (true, _) => (self.expects_after - 1).max(least),
+                // Now and then nothing comes anywhere: not each frame is a request.
+                (false, false) => self.expects_after,
+                (false, true) => (2 * self.expects_after).min(most),
+            };
+            self.in_vain = !soon;
+        }
+        self.answers = match soon {
+            true => self.answers.saturating_add(1),
+            false => 0,
         };
     }
 
@@ -230,48 +238,58 @@ mod tests {
         assert!(!idle.may_spin(request + ANSWER), "not for long");
     }
 
-    /// Whether it spins for the answer to a request that comes now.
-    fn expects(idle: &mut Idle, now: Instant) -> bool {
-        idle.may_spin(now);
-        idle.worked(now + QUIET);
-        idle.may_spin(now + QUIET)
+    /// As many answered requests as make it spin, and one without an answer.
+    fn in_vain(idle: &mut Idle, mut now: Instant) -> (u32, Instant) {
+        let mut answered = 0;
+        while !idle.expects_answer() {
+            now = question(idle, now, ANSWER);
+            answered += 1;
+        }
+        (answered, question(idle, now, 2 * ANSWER))
     }
 
     #[test]
-    fn each_spin_in_vain_makes_it_wait_longer_for_the_next() {
+    fn spins_in_vain_make_it_wait_longer_for_the_next() {
         let (mut idle, mut now) = adaptive();
         // Before it spins, what has no answer changes nothing.
         now = question(&mut idle, now, 2 * ANSWER);
-        for needed in [8, 16, 32] {
-            for _ in 0..needed {
-                assert!(!idle.expects_answer());
-                now = question(&mut idle, now, ANSWER);
-            }
-            assert!(idle.expects_answer());
-            now = question(&mut idle, now, 2 * ANSWER);
+        for needed in [8, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096, 4_096] {
+            let (answered, later) = in_vain(&mut idle, now);
+            assert_eq!(answered, needed);
+            now = later;
         }
-        for _ in 0..20 {
-            while !idle.expects_answer() {
-                now = question(&mut idle, now, ANSWER);
-            }
-            now = question(&mut idle, now, 2 * ANSWER);
-        }
-        assert_eq!(idle.expects_after, ANSWERS.1);
     }
 
     #[test]
     fn a_spin_in_vain_now_and_then_is_forgiven() {
         let (mut idle, mut now) = adaptive();
-        for _ in 0..10 {
-            for _ in 0..100 {
+        for answered in [8, 20, 9, 100, 9] {
+            assert_eq!(idle.expects_after, ANSWERS.0);
+            for _ in 0..answered {
                 now = question(&mut idle, now, ANSWER / 2);
             }
-            assert!(expects(&mut idle, now));
-            now = question(&mut idle, now + QUIET, 2 * ANSWER);
-            assert!(!expects(&mut idle, now));
-            now += QUIET;
+            let (more, later) = in_vain(&mut idle, now);
+            assert_eq!(more, 0, "it spun");
+            now = later;
         }
-        assert_eq!(idle.expects_after, 2 * ANSWERS.0);
+    }
+
+    #[test]
+    fn what_comes_right_behind_a_request_is_its_answer() {
+        let (mut idle, mut now) = adaptive();
+        for _ in 0..ANSWERS.0 {
+            now = question(&mut idle, now, ANSWER / 2);
+        }
+        for _ in 0..10 {
+            idle.may_spin(now);
+            now += 2 * QUIET;
+            idle.worked(now);
+            idle.worked(now + YIELD);
+            assert!(!idle.may_spin(now + YIELD));
+            now += YIELD;
+        }
+        question(&mut idle, now, ANSWER / 2);
+        assert_eq!(idle.answers, ANSWERS.0 + 1, "the run goes on");
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl End {
             port: xsk,
             uplink,
             mailbox: Mailbox::for_workers(1).unwrap().remove(0),
-            cpu: None,
+            cores: Vec::new(),
             batch: 256,
             idle: IdleStrategy::Adaptive,
             fifo: None,
