@@ -34,6 +34,13 @@ fn cpu_time(folder: &str) -> Duration {
     Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
 }
 
+/// The cores that a thread may run on (proc_pid_status(5)).
+fn cores(folder: &str) -> String {
+    let text = fs::read_to_string(format!("{folder}/status")).unwrap();
+    let field = { text.lines() }.find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    field.unwrap().trim().to_owned()
+}
+
 /// CPU time of an idle worker of the site in three seconds.
 fn cpu_time_when_idle(arguments: &[&str]) -> Duration {
     let lab = Lab::running_alone(&[], arguments);
@@ -90,6 +97,18 @@ fn workers_run_under_sched_fifo_if_told_to() {
     assert_refused(&refused, FAILED, &words);
 }
 
+/// On a machine of one NUMA node, where all cores are near to the LAN port.
+#[test]
+fn workers_run_where_they_are_told_to() {
+    let (lab, all) = (Lab::running(&[], &["--cpus", "1"]), cores("/proc/self"));
+    assert_ne!(all, "1", "this test needs two cores");
+    assert_eq!(cores(&worker(lab.status("cloud").pid)), "1");
+    lab.dc_reaches("10.77.0.50");
+    lab.stop("site", "TERM");
+    lab.start("site", &[]);
+    assert_eq!(cores(&worker(lab.status("site").pid)), all);
+}
+
 /// All at once: they do not get into each other's way, and what is said of them is right.
 #[test]
 fn it_carries_with_every_knob_turned() {
@@ -115,6 +134,7 @@ fn it_carries_with_every_knob_turned() {
     ];
     let lab = Lab::running(&[], &knobs);
     lab.dc_reaches("10.77.0.50");
+    assert_eq!(cores(&worker(lab.status("site").pid)), "0");
     let log = lab.log("site");
     assert!(log.contains("napi_defer_hard_irqs"), "{log}");
 }
