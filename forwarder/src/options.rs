@@ -180,7 +180,7 @@ pub struct RunOptions {
     #[serde(default)]
     pub site_routes: Vec<Network>,
 
-    /// What a worker does when there is nothing to do: `spin` never sleeps; `adaptive` spins for up to 50 µs under load and sleeps otherwise; `sleep` sleeps at once [default: adaptive]
+    /// What a worker does when there is nothing to do: `spin` never sleeps; `adaptive` spins for up to 50 µs under load, and for up to 100 µs for the answer to a request, and sleeps otherwise; `sleep` sleeps at once [default: adaptive]
     #[arg(long, value_enum)]
     pub idle: Option<IdleStrategy>,
 

@@ -330,7 +330,7 @@ fn impossible_requests_are_refused_at_once() {
         (
             &["--peer", "nonesuch"][..],
             2,
-            "there are: causeway, causeway-aes128, bridge",
+            "there are: causeway, causeway-xdp, causeway-aes128, bridge",
         ),
         (&["--frame-bytes", "1519"], 2, "at most 1518 bytes"),
         (&["--frame-bytes", "many"], 2, "64 to 9220 bytes"),

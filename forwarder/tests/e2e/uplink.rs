@@ -1,8 +1,11 @@
 //! AF_XDP on the uplink: what is on the wire, and that the kernel's routes and neighbours are followed.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use causeway::status::NextHopStatus;
 
 use crate::{
+    insider,
     lab::{Lab, PATIENCE, within},
     pings::Pings,
 };
@@ -49,6 +52,16 @@ fn auto_is_udp_on_a_device_without_zero_copy_and_says_why() {
     assert!(lab.log("cloud").contains("no AF_XDP zero-copy on wan"));
     let wan = lab.exec("site", &["ip", "link", "show", "wan"]);
     assert!(!wan.contains("xdp"), "{wan}");
+}
+
+/// There is none for frames of several chunks, whatever the driver has.
+#[test]
+fn auto_is_udp_for_jumbo_frames_and_says_why() {
+    let lab = Lab::running(&["--mtu", "9000"], &["--uplink", "auto"]);
+    let why = lab.status("site").uplink.why;
+    let expected = "auto: no AF_XDP zero-copy on wan with its MTU of 9000: at most 3818";
+    assert_eq!(why, expected);
+    lab.dc_reaches("10.77.0.50");
 }
 
 /// What the kernel has for the maps of a process, in bytes.
@@ -113,7 +126,7 @@ fn what_is_on_the_wire(family: &str) {
         "1300",
         "10.77.0.50",
     ];
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(300));
     lab.exec("dc", &flood);
     let text = capture.output();
     let count = |words: &str| text.lines().filter(|l| l.contains(words)).count();
@@ -141,6 +154,53 @@ fn checksums_are_right_and_nothing_is_unreachable_over_ipv4() {
 #[test]
 fn checksums_are_right_and_nothing_is_unreachable_over_ipv6() {
     what_is_on_the_wire("6");
+}
+
+/// The UDP ports that causeway has open at an end.
+fn ports(lab: &Lab, end: &str) -> BTreeSet<u16> {
+    let sockets = lab.exec(end, &["ss", "-Hulnp"]);
+    let ours = sockets.lines().filter(|line| line.contains("causeway"));
+    let port = |line: &str| {
+        let address = line.split_whitespace().nth(3)?;
+        address.rsplit_once(':')?.1.parse().ok()
+    };
+    ours.filter_map(port).collect()
+}
+
+/// What the program passes to the kernel (fragments, what is too short for ESP, what is none) finds the ports taken.
+#[test]
+fn the_kernel_calls_no_port_of_ours_unreachable() {
+    let lab = Lab::running(&[], &XDP);
+    let told = || {
+        let text = lab.exec("cloud", &["cat", "/proc/net/snmp"]);
+        let rows: Vec<Vec<&str>> = { text.lines() }
+            .filter(|line| line.starts_with("Icmp: "))
+            .map(|line| line.split(' ').collect())
+            .collect();
+        let at = rows[0].iter().position(|name| *name == "OutDestUnreachs");
+        rows[1][at.unwrap()].parse::<u64>().unwrap()
+    };
+    let ours = ports(&lab, "cloud");
+    assert!(ours.contains(&24_500), "{ours:?}");
+    let stranger = insider::socket(&lab, "path", "203.0.113.1:0");
+    let send = |port: u16, bytes: &[u8]| {
+        let sent = stranger.send_to(bytes, ("203.0.113.2", port)).unwrap();
+        assert_eq!(sent, bytes.len());
+    };
+    for &port in &ours {
+        for length in [0, 1, 3, 4, 35, 36, 1_400, 3_000] {
+            for first in [0x00, 0x2a, 0x40, 0xff] {
+                send(port, &vec![first; length]);
+            }
+        }
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(told(), 0);
+    // The same where nobody is: this is how it would look.
+    let unused = (30_000..).find(|port| !ours.contains(port)).unwrap();
+    send(unused, &[0x2a; 36]);
+    assert!(within(PATIENCE, || told() > 0));
+    carries_by_xdp(&lab);
 }
 
 #[test]
@@ -180,7 +240,7 @@ fn a_route_change_costs_no_frame_and_the_way_follows() {
     lab.exec("site", &[&default[..], &elsewhere].concat());
     wait_for_no_way(&lab, "leaves by wan2, not by wan");
     // The workers hear of it a moment after `status` does.
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(300));
     let by_xdp = sent_by_xdp(&lab, "site");
     lab.dc_reaches("10.77.0.50");
     assert_eq!(sent_by_xdp(&lab, "site"), by_xdp);

@@ -18,6 +18,7 @@ use super::peer::Peer;
 pub(crate) fn all() -> Vec<Box<dyn Peer>> {
     vec![
         Box::new(causeway::AES256),
+        Box::new(causeway::XDP),
         Box::new(causeway::AES128),
         Box::new(kernel::BRIDGE),
         Box::new(kernel::VXLAN),

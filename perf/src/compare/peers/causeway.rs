@@ -19,11 +19,12 @@ const CAUSEWAY: Program = Program {
 /// The port where the cloud end listens.
 const PORT: u16 = 24_500;
 
-/// causeway with one of its ciphers.
+/// causeway with one of its ciphers and one of its uplinks.
 pub(crate) struct Causeway {
     name: &'static str,
     about: &'static str,
     cipher: &'static str,
+    uplink: &'static str,
     keys: [String; 2],
 }
 
@@ -32,6 +33,16 @@ pub(crate) const AES256: Causeway = Causeway {
     name: "causeway",
     about: "causeway, AES-256-GCM",
     cipher: "aes-256-gcm",
+    uplink: "udp",
+    keys: [String::new(), String::new()],
+};
+
+/// The same with AF_XDP on the uplink as well.
+pub(crate) const XDP: Causeway = Causeway {
+    name: "causeway-xdp",
+    about: "causeway, AES-256-GCM, AF_XDP on the uplink too (copy mode)",
+    cipher: "aes-256-gcm",
+    uplink: "xdp",
     keys: [String::new(), String::new()],
 };
 
@@ -40,6 +51,7 @@ pub(crate) const AES128: Causeway = Causeway {
     name: "causeway-aes128",
     about: "causeway, AES-128-GCM",
     cipher: "aes-128-gcm",
+    uplink: "udp",
     keys: [String::new(), String::new()],
 };
 
@@ -89,7 +101,14 @@ impl Peer for Causeway {
             Side::B => ["--role", "cloud", "--listen", &address],
         };
         let common = ["run", "--lan", "lan", "--key", &key, "--peer", &peer];
-        let terms = ["--cpus", &cpu, "--cipher", self.cipher];
+        let terms = [
+            "--cpus",
+            &cpu,
+            "--cipher",
+            self.cipher,
+            "--uplink",
+            self.uplink,
+        ];
         let arguments = common.into_iter().chain(role).chain(terms);
         gateway.spawn(on.programs.path(&CAUSEWAY)?, arguments)
     }
