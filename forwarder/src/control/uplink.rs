@@ -7,7 +7,6 @@ use std::{
 };
 
 use causeway_ebpf::UplinkVerdict;
-use causeway_tunnel::session::Session;
 use tracing::{debug, info, warn};
 
 use super::{Control, establish::worker_of, next_hops::UplinkState};
@@ -53,7 +52,10 @@ impl Control {
             let session = peer.live.as_ref().map(|live| &live.session);
             match (session.filter(|s| s.is_dialer()), listen) {
                 // The peer sends each lane to the port of the worker that it is for.
-                (Some(dialled), _) => placement.extend(own_ports(dialled, workers)),
+                (Some(dialled), _) => {
+                    let remote = canonical(dialled.remote_address());
+                    placement.extend(own_ports(remote, workers));
+                }
                 (None, Some(listen)) => {
                     placement.extend(lanes_of(&peer.paths, listen.port(), workers.len()));
                 }
@@ -150,22 +152,15 @@ impl Control {
 }
 
 /// A rule for each worker's own port, from where the peer is: whose rule it is can be told by that.
-fn own_ports(session: &Session, workers: &[SocketAddr]) -> impl Iterator<Item = (UdpFlow, u32)> {
-    let remote = canonical(session.remote_address());
-    let to = move |(queue, worker): (usize, &SocketAddr)| {
+fn own_ports(remote: SocketAddr, workers: &[SocketAddr]) -> impl Iterator<Item = (UdpFlow, u32)> {
+    workers.iter().enumerate().map(move |(queue, worker)| {
         let flow = UdpFlow {
             to: worker.port(),
             from: Some(remote),
             ipv6: remote.is_ipv6(),
         };
         (flow, queue as u32)
-    };
-    workers
-        .iter()
-        .enumerate()
-        .map(to)
-        .collect::<Vec<_>>()
-        .into_iter()
+    })
 }
 
 /// A rule for each lane of a peer, from where it comes to the port that all share.
@@ -195,5 +190,52 @@ fn report(target: &Target, hop: &Result<NextHop, String>, before: &NextHops) {
         }
         (_, Ok(hop)) => debug!("the way to {remote} is by {hop}"),
         (_, Err(why)) => debug!("{remote} is reached through the kernel: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    fn flow(from: &str, to: u16) -> UdpFlow {
+        UdpFlow {
+            to,
+            from: Some(address(from)),
+            ipv6: from.starts_with('['),
+        }
+    }
+
+    #[test]
+    fn what_comes_to_a_workers_own_port_is_for_its_queue() {
+        let workers = ["[::]:41001", "[::]:41007", "[::]:41003"].map(address);
+        for peer in ["198.51.100.7:24500", "[2001:db8::7]:24500"] {
+            let placed: Vec<_> = own_ports(address(peer), &workers).collect();
+            let queue = |queue: u32, port| (flow(peer, port), queue);
+            let expected = [queue(0, 41_001), queue(1, 41_007), queue(2, 41_003)];
+            assert_eq!(placed, expected);
+        }
+    }
+
+    /// Of more lanes than workers each worker has several, as the security associations are dealt out.
+    #[test]
+    fn a_lane_to_the_shared_port_is_for_the_queue_of_its_worker() {
+        let path = |port: u16| Path {
+            remote: SocketAddr::from(([192, 0, 2, 1], port)),
+            local: None,
+        };
+        let paths = [(0, path(7)), (1, path(8)), (2, path(9)), (5, path(10))];
+        let placed: Placement = lanes_of(&paths.into(), 24_500, 2).collect();
+        let lane = |from, queue: u32| (flow(from, 24_500), queue);
+        let expected = [
+            lane("192.0.2.1:7", 0),
+            lane("192.0.2.1:8", 1),
+            lane("192.0.2.1:9", 0),
+            lane("192.0.2.1:10", 1),
+        ];
+        assert_eq!(placed, expected.into());
     }
 }

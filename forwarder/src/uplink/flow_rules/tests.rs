@@ -12,23 +12,27 @@ fn flow(from: Option<&str>, to: u16) -> UdpFlow {
     }
 }
 
-/// The rules of a device, which outlive who made them; ports from 40,000 on are taken. It does what ethtool(8) says that a
+/// The rules of a device and their queues, which outlive who made them; ports from 40,000 on are taken. It does what ethtool(8) says that a
 /// NIC does, and no NIC with rules was at hand to compare it with.
 #[derive(Clone, Default)]
-struct Memory(Rc<RefCell<BTreeMap<u32, UdpFlow>>>);
+struct Memory(Rc<RefCell<BTreeMap<u32, (UdpFlow, u32)>>>);
 
 impl Memory {
     fn flows(&self) -> BTreeSet<UdpFlow> {
+        self.placement().into_keys().collect()
+    }
+
+    fn placement(&self) -> Placement {
         self.0.borrow().values().copied().collect()
     }
 }
 
 impl HasRules for Memory {
-    fn insert(&mut self, flow: &UdpFlow, _: u32) -> io::Result<u32> {
+    fn insert(&mut self, flow: &UdpFlow, queue: u32) -> io::Result<u32> {
         let mut rules = self.0.borrow_mut();
         let place = (0..64).rev().find(|place| !rules.contains_key(place));
         let place = place.ok_or(io::Error::from_raw_os_error(libc::ENOSPC))?;
-        rules.insert(place, *flow);
+        rules.insert(place, (*flow, queue));
         Ok(place)
     }
 
@@ -39,7 +43,7 @@ impl HasRules for Memory {
 
     fn rules(&mut self) -> io::Result<Vec<Rule>> {
         let rules = self.0.borrow();
-        let rule = |(place, flow): (&u32, &UdpFlow)| Rule {
+        let rule = |(place, (flow, _)): (&u32, &(UdpFlow, u32))| Rule {
             place: *place,
             flow: *flow,
         };
@@ -105,6 +109,20 @@ fn a_listening_end_removes_what_is_for_its_port() {
     assert_eq!(device.0.borrow().len(), 1);
     next.set(&Placement::new());
     assert!(device.flows().is_empty());
+}
+
+/// What a rule is for is told to the device, and told anew when it is another queue.
+#[test]
+fn a_flow_goes_to_the_queue_that_is_wanted() {
+    let device = Memory::default();
+    let mut rules = FlowRules::of("nic", device.clone(), 4);
+    let [a, b] = [30_001, 30_002].map(|port| flow(Some(PEER), port));
+    for (of_a, of_b) in [(0, 3), (0, 1), (2, 1)] {
+        let wanted = Placement::from([(a, of_a), (b, of_b)]);
+        rules.set(&wanted);
+        assert_eq!(device.placement(), wanted);
+        assert_eq!(device.0.borrow().len(), 2);
+    }
 }
 
 #[test]
