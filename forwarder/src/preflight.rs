@@ -57,8 +57,8 @@ pub fn clock_warning(now: SystemTime) -> Option<String> {
 
 /// A warning if workers run on cores that are far from a device: each frame then crosses between nodes.
 ///
-/// `device` is its name and NUMA node; `cores` are those that workers are pinned to, each with its node; none:
-/// they are not pinned.
+/// `device` is its name and NUMA node; `cores` are those that workers are kept to, each with its node; none:
+/// they run on any.
 pub fn numa_warning(
     (name, node): (&str, Option<usize>),
     cores: &[(usize, Option<usize>)],
@@ -67,7 +67,7 @@ pub fn numa_warning(
     let node = node.filter(|_| nodes > 1)?;
     if cores.is_empty() {
         return Some(format!(
-            "interface {name} is on NUMA node {node} of {nodes}, of whose cores we may use none: let us have some (/sys/devices/system/node/node{node}/cpulist), or give --cpus cores near to it"
+            "interface {name} is on NUMA node {node} of {nodes} and the workers are on any: give --cpus cores of that node (/sys/devices/system/node/node{node}/cpulist)"
         ));
     }
     let far: Vec<_> = cores

@@ -24,6 +24,7 @@ use std::{
 use causeway_tunnel::DropReason;
 use crossbeam::channel::Receiver;
 use tokio::sync::mpsc;
+use tracing::warn;
 
 pub use self::{
     exchange::{LiveSpis, Mailbox},
@@ -122,7 +123,13 @@ impl Worker {
 
     /// What the thread needs of the kernel before it runs.
     fn prepare(&self) -> io::Result<()> {
-        placement::keep_to(&self.config.cores)?;
+        let cores = &self.config.cores;
+        if let Err(e) = placement::keep_to(cores) {
+            warn!(
+                "worker {} cannot be kept to cores {cores:?}: {e}",
+                self.config.index
+            );
+        }
         self.config.fifo.map_or(Ok(()), sched::set_fifo)
     }
 

@@ -66,6 +66,7 @@ fn near(
 pub(crate) fn keep_to(cores: &[usize]) -> io::Result<()> {
     match *cores {
         [] => Ok(()),
+        // It tells whether, and not why not.
         [id] if core_affinity::set_for_current(CoreId { id }) => Ok(()),
         _ => sched::keep_to(cores),
     }
@@ -107,7 +108,7 @@ pub(crate) fn check_cores(cores: &[usize], usable: &[usize]) -> Result<(), Strin
 pub(super) fn open_port(placement: &Placement, port: &XskConfig) -> Result<XskPort, XskError> {
     let cores = placement.cores(port.queue as usize);
     let open = || {
-        // Where that cannot be, the worker says so in a moment.
+        // Where that cannot be, the worker says so in a moment, and runs.
         let _ = keep_to(cores);
         XskPort::open(port)
     };

@@ -272,6 +272,14 @@ mod tests {
             assert_eq!(more, 0, "it spun");
             now = later;
         }
+        assert_eq!(idle.expects_after, ANSWERS.0);
+        // Twice in a row is not: it takes as many answers that it spun for.
+        now = in_vain(&mut idle, now).1;
+        assert_eq!(idle.expects_after, 2 * ANSWERS.0);
+        for _ in 0..2 * ANSWERS.0 + 3 {
+            now = question(&mut idle, now, ANSWER);
+        }
+        assert_eq!(idle.expects_after, 2 * ANSWERS.0 - 3);
     }
 
     #[test]
