@@ -149,6 +149,21 @@ fn every_frame_size_passes_by_xdp_over_mtu_1500_ipv4() {
 }
 
 #[test]
+fn every_frame_size_passes_by_xdp_over_mtu_1400_ipv4() {
+    every_size_passes("1400", "4", XDP);
+}
+
+#[test]
+fn every_frame_size_passes_by_xdp_over_mtu_9000_ipv4() {
+    every_size_passes("9000", "4", XDP);
+}
+
+#[test]
+fn every_frame_size_passes_by_xdp_over_mtu_1500_ipv6() {
+    every_size_passes("1500", "6", XDP);
+}
+
+#[test]
 fn every_frame_size_passes_by_xdp_over_mtu_1400_ipv6() {
     every_size_passes("1400", "6", XDP);
 }

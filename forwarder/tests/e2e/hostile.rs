@@ -36,7 +36,16 @@ fn assert_nothing_strange(sights: &Sights) {
 
 #[test]
 fn replays_forgeries_and_noise_reach_no_lan_and_are_counted() {
-    let lab = Lab::running(&[], &[]);
+    nothing_comes_of_it("udp");
+}
+
+#[test]
+fn replays_forgeries_and_noise_reach_no_lan_and_are_counted_by_xdp() {
+    nothing_comes_of_it("xdp");
+}
+
+fn nothing_comes_of_it(uplink: &str) {
+    let lab = Lab::running(&[], &["--uplink", uplink]);
     lab.exec("dc", &["ping", "-q", "-c", "2", "-i", "0.1", "10.77.0.50"]);
     let before = standing(&lab);
     tampered_datagrams(&lab);

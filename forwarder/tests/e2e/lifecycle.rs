@@ -56,12 +56,22 @@ fn recovery(end: &str, uplink: &str) {
 
 #[test]
 fn the_site_killed_and_restarted_carries_on_within_a_second() {
+    recovery("site", "udp");
+}
+
+#[test]
+fn the_site_killed_and_restarted_carries_on_within_a_second_by_xdp() {
     recovery("site", "xdp");
 }
 
 #[test]
 fn the_cloud_end_killed_and_restarted_carries_on_within_a_second() {
     recovery("cloud", "udp");
+}
+
+#[test]
+fn the_cloud_end_killed_and_restarted_carries_on_within_a_second_by_xdp() {
+    recovery("cloud", "xdp");
 }
 
 #[test]

@@ -13,11 +13,11 @@ const FRAMES: Frames<'_> = Frames {
     sizes: None,
 };
 
-/// A lab of three ends whose sessions stand; the first has more arguments.
-fn lab(option: &str, ends: [&str; 3], arguments: &[&str]) -> Lab {
-    let lab = Lab::up(&[option, "2"]);
-    lab.start(ends[0], arguments);
-    ends[1..].iter().for_each(|end| lab.start(end, &[]));
+/// A lab of three ends with this uplink whose sessions stand; the first has more arguments.
+fn lab(option: &str, ends: [&str; 3], uplink: &str, arguments: &[&str]) -> Lab {
+    let (lab, uplink) = (Lab::up(&[option, "2"]), ["--uplink", uplink]);
+    lab.start(ends[0], &[&uplink, arguments].concat());
+    ends[1..].iter().for_each(|end| lab.start(end, &uplink));
     let ready = |end: &&str| {
         let peers = lab.status(end).peers;
         peers.iter().all(|peer| {
@@ -46,13 +46,22 @@ fn do_not_arrive(lab: &Lab, way: Way<'_>, vlan: &str) {
 
 #[test]
 fn two_clouds_of_a_site_are_one_segment_but_not_with_each_other() {
+    two_clouds("udp");
+}
+
+#[test]
+fn two_clouds_of_a_site_are_one_segment_but_not_with_each_other_by_xdp() {
+    two_clouds("xdp");
+}
+
+fn two_clouds(uplink: &str) {
     let list = [
         "--multicast",
         "239.9.9.9=cloud2",
         "--multicast-snooping",
         "on",
     ];
-    let lab = lab("--clouds", ["site", "cloud", "cloud2"], &list);
+    let lab = lab("--clouds", ["site", "cloud", "cloud2"], uplink, &list);
     for address in ["10.77.0.50", "10.77.0.52"] {
         lab.dc_reaches(address);
     }
@@ -105,10 +114,19 @@ fn groups_go_where_they_are_wanted(lab: &Lab) {
     do_not_arrive(lab, ["dc", "vm3", DC, snooped], "0");
 }
 
-/// They have the same MAC and IP addresses, and at the cloud the same stations in different VLANs.
 #[test]
 fn two_sites_of_a_cloud_end_are_strictly_apart() {
-    let lab = lab("--sites", ["cloud", "site", "site2"], &[]);
+    two_sites("udp");
+}
+
+#[test]
+fn two_sites_of_a_cloud_end_are_strictly_apart_by_xdp() {
+    two_sites("xdp");
+}
+
+/// They have the same MAC and IP addresses, and at the cloud the same stations in different VLANs.
+fn two_sites(uplink: &str) {
+    let lab = lab("--sites", ["cloud", "site", "site2"], uplink, &[]);
     lab.dc_reaches("10.77.0.50");
     let (untagged, tagged) = (["0", "0"], ["0", "20"]);
     arrive(&lab, ["dc", "vm1", DC, BROADCAST], untagged);
