@@ -1,6 +1,7 @@
 //! From the uplink to the LAN port: open, check replay, unbundle, check the sender's right, inject.
 //!
-//! Datagrams come from the uplink ([`crate::uplink`]), those of a socket in runs; [`WanToLan::run`] finds
+//! Datagrams come from the uplink ([`crate::uplink`]), those of a socket in runs, those of AF_XDP each in a chunk of its
+//! own; [`WanToLan::run`] and [`WanToLan::datagram_apart`] find
 //! their security association by SPI, whose lane opens and unbundles them; [`admit()`] asks of every
 //! frame whether this peer may say this; then it goes to the TX ring of the LAN port
 //! ([`crate::sys::xsk`]), with the foreign source address it came with.
@@ -8,11 +9,17 @@
 mod admit;
 mod inject;
 mod lanes;
+mod lie;
 
 use std::time::Instant;
 
-use causeway_tunnel::{DropReason, Frame, lane::Received};
+use causeway_tunnel::{
+    DropReason, Frame,
+    lane::{Beginning, Received},
+};
 
+pub use self::lie::Pending;
+use self::lie::{Apart, InRun, Lie};
 pub use self::{
     admit::admit,
     inject::FrameSink,
@@ -91,8 +98,8 @@ impl<P: FrameSink> WanToLan<'_, P> {
         learn: &mut impl FnMut(LearntPath),
     ) -> usize {
         let segment_size = segment_size.max(1);
-        let (taken, dropped) = match self.open(run, segment_size, from) {
-            Ok((taken, learnt)) => {
+        let (taken, dropped) = match self.open(run, InRun(segment_size), from) {
+            Ok((taken, learnt, _)) => {
                 learnt.into_iter().for_each(learn);
                 (taken, None)
             }
@@ -107,18 +114,61 @@ impl<P: FrameSink> WanToLan<'_, P> {
         taken
     }
 
+    /// As [`Self::datagram`] of one that lies apart from the one before it, for which `before` was returned. Returns the
+    /// beginning of a frame at its end for the next call, or for [`Self::put_aside`], unless it is the `last` for now.
+    #[inline]
+    pub fn datagram_apart<'d>(
+        &mut self,
+        before: Option<Pending<'_>>,
+        datagram: &'d mut [u8],
+        last: bool,
+        from: Arrival,
+        learn: &mut impl FnMut(LearntPath),
+    ) -> Option<Pending<'d>> {
+        self.counters.wan_rx_datagrams.add(1);
+        let spi = claimed_spi(datagram, datagram.len());
+        let before = before.and_then(|pending| match spi == Some(pending.spi) {
+            true => Some(pending.beginning),
+            false => {
+                self.put_aside(Some(pending));
+                None
+            }
+        });
+        match self.open(datagram, Apart { before, last }, from) {
+            Ok((_, learnt, beginning)) => {
+                learnt.into_iter().for_each(learn);
+                let pending = |(spi, beginning)| Pending { spi, beginning };
+                spi.zip(beginning).map(pending)
+            }
+            Err(reason) => {
+                self.counters.drop_one(reason);
+                None
+            }
+        }
+    }
+
+    /// What was returned for a datagram goes to its lane, which keeps a copy: nothing of the lane comes right behind it.
+    #[inline]
+    pub fn put_aside(&mut self, pending: Option<Pending<'_>>) {
+        if let Some(Pending { spi, beginning }) = pending
+            && let Some(inbound) = self.lanes.get_mut(&u32::from_be_bytes(spi))
+        {
+            inbound.lane.put_aside(beginning, self.now);
+        }
+    }
+
     /// Opens datagrams of one lane: as many bytes as it returns, up to one that claims to be of another.
     ///
     /// # Errors
     ///
     /// Why all of them are dropped. What is wrong with one of them is counted here.
-    fn open(
+    fn open<'r>(
         &mut self,
-        run: &mut [u8],
-        segment_size: usize,
+        run: &'r mut [u8],
+        lie: impl Lie,
         from: Arrival,
-    ) -> Result<(usize, Option<LearntPath>), DropReason> {
-        let spi = claimed_spi(run, segment_size).ok_or(DropReason::MalformedDatagram)?;
+    ) -> Result<(usize, Option<LearntPath>, Option<Beginning<'r>>), DropReason> {
+        let spi = claimed_spi(run, lie.first(run)).ok_or(DropReason::MalformedDatagram)?;
         let inbound = self
             .lanes
             .get_mut(&u32::from_be_bytes(spi))
@@ -178,7 +228,7 @@ impl<P: FrameSink> WanToLan<'_, P> {
             Err(reason) => counters.drop_one(reason),
         };
         let lane = &mut inbound.lane;
-        let taken = lane.receive_run(run, segment_size, self.now, &mut deliver, &mut verdict);
+        let (taken, beginning) = lie.receive(lane, run, now, &mut deliver, &mut verdict);
         counters.lan_tx_frames.add(frames);
         let of_peer = &counters.peers[usize::from(peer)];
         of_peer.rx_frames.add(frames);
@@ -186,11 +236,11 @@ impl<P: FrameSink> WanToLan<'_, P> {
         of_peer.rx_datagrams.add(opened);
         inbound.received.add(opened);
         if !newest {
-            return Ok((taken, None));
+            return Ok((taken, None, beginning));
         }
         inbound.highest.set(inbound.lane.highest());
         if !inbound.learns_path || inbound.path == Some(from.path) {
-            return Ok((taken, None));
+            return Ok((taken, None, beginning));
         }
         inbound.path = Some(from.path);
         let (remote_lane, generation) = (inbound.remote_lane, inbound.generation);
@@ -203,7 +253,7 @@ impl<P: FrameSink> WanToLan<'_, P> {
             remote_lane,
             path,
         };
-        Ok((taken, Some(learnt)))
+        Ok((taken, Some(learnt), beginning))
     }
 
     /// From here on the sender uses a later security association: a datagram of an earlier one that

@@ -205,6 +205,24 @@ impl Worker {
         let left = mailbox.empty(most, |datagram, from| {
             batch.run(datagram, datagram.len(), from, &mut learn);
         });
+        let by_xdp = uplink.receive_xdp(most, |mut datagrams| {
+            let mut pending = None;
+            while let Some(received) = datagrams.next() {
+                let Some((datagram, from)) = received else {
+                    counters.wan_rx_datagrams.add(1);
+                    counters.drop_one(DropReason::MalformedDatagram);
+                    continue;
+                };
+                if let Some(worker) = mailbox.owner(datagram) {
+                    mailbox.hand_over(worker, datagram, from, counters);
+                    continue;
+                }
+                let (before, last) = (pending.take(), datagrams.len() == 0);
+                pending = batch.datagram_apart(before, datagram, last, from, &mut learn);
+            }
+            // Behind it came what is none of its lane's.
+            batch.put_aside(pending);
+        });
         let mut take_or_hand_over = |run: &mut [u8], size: usize, from: Arrival| {
             let size = size.max(1);
             by_lane(run, |rest| match mailbox.owner(rest) {
@@ -218,13 +236,6 @@ impl Worker {
                 }
             });
         };
-        let by_xdp = uplink.receive_xdp(most, |received| match received {
-            Some((datagram, from)) => take_or_hand_over(datagram, datagram.len(), from),
-            None => {
-                counters.wan_rx_datagrams.add(1);
-                counters.drop_one(DropReason::MalformedDatagram);
-            }
-        });
         counters.wan_xdp_rx.add(by_xdp as u64);
         let mut total = by_xdp + left;
         // No more than a batch and what one call brings: the other direction has its turn then.

@@ -8,6 +8,7 @@ mod rx;
 mod sink;
 mod tx;
 
+pub use held::Beginning;
 pub use rx::{Received, RxLane};
 pub use sink::DatagramSink;
 pub use tx::TxLane;

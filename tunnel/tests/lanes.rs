@@ -51,6 +51,8 @@ struct Plan {
     lends: Vec<bool>,
     /// How many datagrams the receiving kernel merges at most (UDP_GRO).
     merged: usize,
+    /// Whether what is merged lies apart, as a batch of AF_XDP does.
+    apart: bool,
 }
 
 prop_compose! {
@@ -62,8 +64,9 @@ prop_compose! {
         max_bytes in 256usize..=65_507,
         lends in prop_oneof![Just(vec![false]), Just(vec![true]), prop::collection::vec(any::<bool>(), 1..20)],
         merged in prop_oneof![Just(1), 2usize..10],
+        apart in any::<bool>(),
     ) -> Plan {
-        Plan { steps, size, first, run: RunLimits { max_segments, max_bytes }, lends, merged }
+        Plan { steps, size, first, run: RunLimits { max_segments, max_bytes }, lends, merged, apart }
     }
 }
 
@@ -263,7 +266,11 @@ fn cross(plan: &Plan, fates: &[Fate], now: Instant) -> (Sent, Vec<usize>, u64) {
     }
     for run in merge(&datagrams, plan.merged) {
         let bytes: Vec<_> = run.iter().map(|(datagram, _)| &datagram[..]).collect();
-        let (verdicts, numbers) = receive_run(&mut lane, &bytes, now);
+        let receive = match plan.apart {
+            true => receive_apart,
+            false => receive_run,
+        };
+        let (verdicts, numbers) = receive(&mut lane, &bytes, now);
         for (verdict, (_, flip)) in verdicts.iter().zip(run) {
             assert!(
                 flip.is_none() || verdict.is_err(),
@@ -335,6 +342,7 @@ fn a_lost_datagram_costs_its_whole_frames_and_two_cut_ones() {
         run: RUN,
         lends: vec![false],
         merged: 4,
+        apart: false,
     };
     let sent = send(&plan, now);
     for lost in 0..sent.datagrams.len() {
@@ -402,6 +410,46 @@ fn frames_cut_in_a_run_stay_in_it() {
     assert!(moved > 0, "parts longer than a datagram");
 }
 
+/// A frame that is cut between datagrams that lie apart stays where it was opened, in both.
+#[test]
+fn frames_cut_between_datagrams_are_delivered_from_both() {
+    let now = Instant::now();
+    let (mut tx, mut rx) = (tx_lane(ENDLESS, now, 1_452, RUN), rx_lane(ENDLESS, now));
+    let mut sent: Vec<Vec<u8>> = Vec::new();
+    let mut keep = |run: Run<'_>| sent.extend(run.datagrams().map(<[u8]>::to_vec));
+    for number in 0..200 {
+        tx.push(&frame(number, 1_514), now, &mut keep).unwrap();
+    }
+    tx.flush(&mut keep);
+    let places: Vec<_> = sent
+        .iter()
+        .map(|datagram| datagram.as_ptr_range())
+        .collect();
+    let (mut number, mut elsewhere, mut cut, mut before) = (0, 0, 0, None);
+    let mut datagrams = sent.iter_mut();
+    while let Some(datagram) = datagrams.next() {
+        let mut take = |taken: Frame<'_>| {
+            assert_eq!(number_of(&taken.to_vec()), number);
+            for part in [taken.head, taken.tail] {
+                let at = part.as_ptr_range();
+                let is_in =
+                    |place: &std::ops::Range<_>| place.start <= at.start && at.end <= place.end;
+                elsewhere += usize::from(!part.is_empty() && !places.iter().any(is_in));
+            }
+            cut += usize::from(!taken.tail.is_empty());
+            number += 1;
+        };
+        let last = datagrams.len() == 0;
+        let (verdict, beginning) = rx.receive_apart(before, datagram, last, now, &mut take);
+        assert!(verdict.is_ok());
+        before = beginning;
+    }
+    assert_eq!(number, 200);
+    // Those whose beginning is too short to be looked at, and those with a whole datagram in the middle, are copied.
+    assert!(cut > 150 && elsewhere < 50, "{cut}, {elsewhere}");
+    assert_eq!(rx.tick(now + 2 * MAX_AGE), 0);
+}
+
 /// Frames of which so many bytes fit into their first datagram, in runs with something between the two: what was
 /// damaged, what came before, or what was late.
 #[test]
@@ -433,14 +481,16 @@ fn a_beginning_of_any_length_finds_what_continues_it() {
             &[a, late, b, c],
             &[a, b],
         ];
-        for (case, run) in runs.into_iter().enumerate() {
+        let cases = runs.into_iter().enumerate();
+        for ((case, run), apart) in cases.flat_map(|case| [(case, false), (case, true)]) {
             let mut lane = rx_lane(ENDLESS, now);
             let mut numbers = Vec::new();
             if case == 4 {
                 // What continues it, or the frame behind it, waits in the joiner.
-                numbers = receive(&mut lane, c, now).1;
+                numbers = common::receive(&mut lane, c, now).1;
             }
-            numbers.extend(receive_run(&mut lane, run, now).1);
+            let receive = if apart { receive_apart } else { receive_run };
+            numbers.extend(receive(&mut lane, run, now).1);
             let count = |number| numbers.iter().filter(|n| **n == number).count();
             let counts = [count(0), count(1), count(2), count(3)];
             let expected = [usize::from(case == 3), 1, 1, 1];

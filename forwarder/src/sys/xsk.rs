@@ -31,6 +31,7 @@ use xsk_rs::{CompQueue, FillQueue, FrameDesc, RxQueue, TxQueue, Umem};
 pub use self::{
     account::{Chunks, XskStatistics},
     open::{CopyMode, MAX_CHUNK_FRAME, MAX_FRAME, XskConfig, XskError},
+    receive::ReceivedFrames,
     transmit::{FLUSH_EVERY, PREFETCH_FROM, TransmitError},
     tuning::{LEAST_CHUNKS, MOST_CHUNKS, XskTuning},
 };

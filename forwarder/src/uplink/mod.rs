@@ -27,7 +27,7 @@ pub use self::{
     gro::{Gro, GroState},
     next_hop::{NextHop, NextHops, Tag, Target},
     udp::{UdpUplink, bind, canonical, wildcard},
-    xdp::XdpUplink,
+    xdp::{ReceivedDatagrams, XdpUplink},
 };
 use crate::{lan_to_wan::RunSink, stations::PeerIndex};
 
@@ -149,14 +149,9 @@ impl Uplink {
         }
     }
 
-    /// Lends up to `limit` datagrams of the AF_XDP port to `visit`, each `None` if its headers are
-    /// damaged; returns their number.
+    /// Lends up to `limit` datagrams of the AF_XDP port to `visit`, a batch at a time; returns their number.
     #[inline]
-    pub fn receive_xdp(
-        &mut self,
-        limit: usize,
-        visit: impl FnMut(Option<(&mut [u8], Arrival)>),
-    ) -> usize {
+    pub fn receive_xdp(&mut self, limit: usize, visit: impl FnMut(ReceivedDatagrams<'_>)) -> usize {
         self.xdp.as_mut().map_or(0, |xdp| xdp.receive(limit, visit))
     }
 

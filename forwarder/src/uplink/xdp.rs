@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     stations::PeerIndex,
-    sys::xsk::{CopyMode, XskPort, XskStatistics},
+    sys::xsk::{CopyMode, ReceivedFrames, XskPort, XskStatistics},
 };
 
 /// Headers kept at most: for a lane to each of as many peers as there may be.
@@ -35,6 +35,26 @@ pub struct XdpUplink {
     /// Traffic class of what is sent.
     class: u8,
 }
+
+/// Datagrams of one batch, each with how it arrived, or `None` if its headers are damaged. They stay where they are until
+/// all of the batch was seen.
+pub struct ReceivedDatagrams<'a>(ReceivedFrames<'a>);
+
+impl<'a> Iterator for ReceivedDatagrams<'a> {
+    type Item = Option<(&'a mut [u8], Arrival)>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(headers::datagram_of)
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for ReceivedDatagrams<'_> {}
 
 impl XdpUplink {
     /// Takes over a port for frames of up to `max_frame` bytes. Without next hops it sends nothing.
@@ -185,10 +205,10 @@ impl XdpUplink {
     pub(super) fn receive(
         &mut self,
         limit: usize,
-        mut visit: impl FnMut(Option<(&mut [u8], Arrival)>),
+        mut visit: impl FnMut(ReceivedDatagrams<'_>),
     ) -> usize {
-        self.port
-            .receive(limit, |frame| visit(headers::datagram_of(frame)))
+        let port = &mut self.port;
+        port.receive_together(limit, |frames| visit(ReceivedDatagrams(frames)))
     }
 
     pub(super) fn wake_receiver(&self) {

@@ -177,6 +177,21 @@ impl OneWay {
         self.arrive(|batch| batch.run(&mut run, size, from, &mut learn))
     }
 
+    /// A batch of AF_XDP in, of datagrams that lie apart: the frames that reach the LAN.
+    fn receive_apart(&mut self, datagrams: &[&[u8]]) -> Vec<Vec<u8>> {
+        let from = self.arrival();
+        let mut learn = |_| panic!("no path is learnt here");
+        self.arrive(|batch| {
+            let mut copies: Vec<_> = datagrams.iter().map(|d| d.to_vec()).collect();
+            let (mut pending, mut copies) = (None, copies.iter_mut());
+            while let Some(datagram) = copies.next() {
+                let last = copies.len() == 0;
+                pending = batch.datagram_apart(pending, datagram, last, from, &mut learn);
+            }
+            batch.put_aside(pending);
+        })
+    }
+
     fn arrival(&self) -> Arrival {
         Arrival {
             path: PATH,
@@ -257,6 +272,48 @@ fn a_run_is_followed_from_lane_to_lane() {
     assert_eq!(way.receiver.wan_rx_datagrams.get(), 8);
     assert_eq!(dropped(&way.receiver, DropReason::UnknownSpi), 3);
     assert_eq!(dropped(&way.receiver, DropReason::MalformedDatagram), 1);
+}
+
+/// Whatever comes between the two datagrams of a frame that is cut.
+#[test]
+fn a_frame_cut_between_datagrams_that_lie_apart_arrives_once() {
+    let frames = [1_000, 1_001].map(|length| long(MOVED, STRANGER, &[], length));
+    for case in 0..7 {
+        let mut way = OneWay::new(Role::Site, Role::Cloud);
+        let sealed = way.send(&frames);
+        let [a, b] = &sealed[..] else {
+            panic!("{} datagrams", sealed.len());
+        };
+        let (stranger, runt) = ([&[!a[0]], &a[1..]].concat(), [a[0]; 3]);
+        let mut damaged = b.clone();
+        damaged[100] ^= 1;
+        // Batches, and what is dropped of them.
+        let (batches, drop): (&[&[&[u8]]], _) = match case {
+            0 => (&[&[a, b]], None),
+            1 => (&[&[a, &stranger, b]], Some(DropReason::UnknownSpi)),
+            2 => (&[&[a, &runt, b]], Some(DropReason::MalformedDatagram)),
+            3 => (&[&[a, &damaged, b]], Some(DropReason::BadTag)),
+            4 => (&[&[a, &stranger], &[b]], Some(DropReason::UnknownSpi)),
+            5 => (&[&[b, a]], None),
+            _ => (&[&[a], &[b]], None),
+        };
+        let arrived = batches.iter().flat_map(|batch| way.receive_apart(batch));
+        let mut arrived: Vec<_> = arrived.collect();
+        arrived.sort_by_key(Vec::len);
+        assert_eq!(arrived, frames, "case {case}");
+        let datagrams: usize = batches.iter().map(|batch| batch.len()).sum();
+        assert_eq!(way.receiver.wan_rx_datagrams.get(), datagrams as u64);
+        let drops: u64 = way.receiver.drops.iter().map(|n| n.get()).sum();
+        assert_eq!(drops, u64::from(drop.is_some()), "case {case}");
+        assert!(drop.is_none_or(|reason| dropped(&way.receiver, reason) == 1));
+        let lane = way.lanes.values_mut().next().unwrap();
+        let later = way.now + Duration::from_secs(9);
+        assert_eq!(
+            lane.lane.tick(later),
+            0,
+            "nothing is left over, case {case}"
+        );
+    }
 }
 
 #[test]

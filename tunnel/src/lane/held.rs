@@ -7,6 +7,14 @@ use crate::unbundle::Piece;
 /// be delivered from where it is. What is longer would take longer than to copy it once to the joiner.
 const SHORT: usize = 512;
 
+/// The beginning of a frame at the end of a datagram, for the next datagram of its lane, which lies somewhere else.
+#[derive(Debug)]
+#[must_use = "its lane has no copy of it yet"]
+pub struct Beginning<'a> {
+    pub(super) held: Held,
+    pub(super) datagram: &'a [u8],
+}
+
 /// The beginning of a frame, which lies in its run until the run ends, or what comes next shows what becomes of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held {
@@ -81,8 +89,9 @@ impl Held {
         (self.sequence, piece)
     }
 
+    /// Its bytes, where the run is this.
     #[inline]
-    fn bytes<'a>(&self, run: &'a [u8]) -> &'a [u8] {
+    pub(super) fn bytes<'a>(&self, run: &'a [u8]) -> &'a [u8] {
         &run[self.at..][..self.here]
     }
 }

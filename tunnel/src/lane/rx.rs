@@ -1,6 +1,6 @@
 //! The receiving end of a lane.
 
-use super::held::Held;
+use super::held::{Beginning, Held};
 use crate::join::Joiner;
 use crate::sa::{InboundSa, Limits, SaKeys};
 use crate::unbundle::{self, Item, Piece};
@@ -20,8 +20,8 @@ pub struct Received {
 
 /// Opens datagrams and takes the frames out of them.
 ///
-/// A frame is delivered where it was decrypted, where its datagrams came in order in one run; a beginning too
-/// short to be looked at alone, or in front of a whole datagram of its frame, is moved to what continues it. Of one
+/// A frame is delivered where it was decrypted, where its datagrams came in order, in one run or apart; in a run a
+/// beginning too short to be looked at alone, or in front of a whole datagram of its frame, is moved to what continues it. Of one
 /// that was cut between runs, and is in order, the first half was copied, to a buffer that is used again. Nothing is
 /// allocated per datagram.
 pub struct RxLane {
@@ -94,6 +94,7 @@ impl RxLane {
                 at,
                 last,
                 held: &mut held,
+                before: None,
             };
             verdict(self.receive_at(&mut place, &mut run[..end], now, deliver));
             at = end;
@@ -104,11 +105,44 @@ impl RxLane {
         at
     }
 
-    /// Receives the last datagram of `run`, which is the run up to there.
+    /// As [`receive`](Self::receive) of a datagram that lies apart from the one of this lane before it, for which
+    /// `before` was returned: a frame that is cut between the two is delivered from both. Unless this is the `last` for
+    /// now, returns the beginning of a frame at its end, for the next call or for [`put_aside`](Self::put_aside).
     #[inline]
+    pub fn receive_apart<'a>(
+        &mut self,
+        before: Option<Beginning<'_>>,
+        datagram: &'a mut [u8],
+        last: bool,
+        now: Instant,
+        deliver: &mut impl FnMut(Frame<'_>),
+    ) -> (Result<Received, DropReason>, Option<Beginning<'a>>) {
+        let mut held = None;
+        let mut place = Place {
+            at: 0,
+            last,
+            held: &mut held,
+            before,
+        };
+        let received = self.receive_at(&mut place, datagram, now, deliver);
+        if let Some(before) = place.before {
+            self.put_aside(before, now);
+        }
+        let beginning = held.map(|held| Beginning { held, datagram });
+        (received, beginning)
+    }
+
+    /// Keeps a copy of the beginning of a frame, until what continues it comes. It is one of this lane's.
+    pub fn put_aside(&mut self, beginning: Beginning<'_>, now: Instant) {
+        self.settle(&beginning.held, beginning.datagram, now);
+    }
+
+    /// Receives the last datagram of `run`, which is the run up to there.
+    // What takes frames is in it: it is to be part of each of its callers.
+    #[inline(always)]
     fn receive_at(
         &mut self,
-        place: &mut Place<'_>,
+        place: &mut Place<'_, '_>,
         run: &mut [u8],
         now: Instant,
         deliver: &mut impl FnMut(Frame<'_>),
@@ -163,22 +197,29 @@ impl RxLane {
     /// Whether the joiner takes the beginning of a frame at the end of datagram `sequence`, instead of that being held:
     /// it has the other half already, or nothing comes behind the datagram.
     #[inline]
-    fn is_joiners(&self, place: &Place<'_>, sequence: u64) -> bool {
+    fn is_joiners(&self, place: &Place<'_, '_>, sequence: u64) -> bool {
         place.last || self.joiner.has_behind(sequence)
     }
 
     /// Takes a piece that continues a frame, `ahead` bytes from its end: what stands at `from` at the end of `run`.
     /// Returns the frame, if it is complete now.
     #[inline]
-    fn resume<'a>(
+    fn resume<'a, 'b: 'a>(
         &'a mut self,
-        place: &mut Place<'_>,
+        place: &mut Place<'_, 'b>,
         sequence: u64,
         ahead: usize,
         from: usize,
         run: &'a mut [u8],
         now: Instant,
     ) -> Result<Option<Frame<'a>>, DropReason> {
+        if let Some(Beginning { held, datagram }) = place.before.take() {
+            let next = held.is_before(sequence, ahead) && ahead == run.len() - from;
+            if next && held.is_head() {
+                return Ok(Some(Frame::halves(held.bytes(datagram), &run[from..])));
+            }
+            self.settle(&held, datagram, now);
+        }
         if let Some(held) = place.held.take() {
             if held.is_before(sequence, ahead) {
                 if ahead == run.len() - from && held.is_head() {
@@ -202,7 +243,7 @@ impl RxLane {
     #[inline(never)]
     fn close_up<'a>(
         &'a mut self,
-        place: &mut Place<'_>,
+        place: &mut Place<'_, '_>,
         held: Held,
         sequence: u64,
         from: usize,
@@ -232,7 +273,7 @@ impl RxLane {
 
     /// Gives what was held, and is not completed by the datagram behind it in the run, to the joiner.
     /// The joiner had nothing to join it with when it was held, and has got nothing since: that would
-    /// have been a continuation, before which what is held is settled, or to which it is moved, and then the joiner
+    /// have been, in a run or apart, a continuation, before which what is held is settled, or to which it is moved, and then the joiner
     /// is asked anew.
     #[cold]
     fn settle(&mut self, held: &Held, run: &[u8], now: Instant) {
@@ -255,13 +296,15 @@ fn lone(payload: &[u8]) -> Result<Frame<'_>, DropReason> {
 }
 
 /// A datagram in its run.
-struct Place<'a> {
+struct Place<'a, 'b> {
     /// Where it begins.
     at: usize,
     /// Whether nothing of its lane comes right behind it.
     last: bool,
-    /// The beginning of a frame before it.
+    /// The beginning of a frame before it, in the run.
     held: &'a mut Option<Held>,
+    /// The same in a datagram that lies apart.
+    before: Option<Beginning<'b>>,
 }
 
 impl From<unbundle::Malformed> for DropReason {

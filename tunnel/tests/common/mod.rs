@@ -112,6 +112,29 @@ pub(crate) fn receive_run(
     (verdicts, numbers)
 }
 
+/// Gives copies of the datagrams to `lane`, which lie apart. Returns their verdicts and the numbers delivered.
+pub(crate) fn receive_apart(
+    lane: &mut RxLane,
+    datagrams: &[&[u8]],
+    now: Instant,
+) -> (Vec<Result<usize, DropReason>>, Vec<usize>) {
+    let (mut numbers, mut verdicts, mut before) = (Vec::new(), Vec::new(), None);
+    let mut copies: Vec<_> = datagrams.iter().map(|d| d.to_vec()).collect();
+    let mut copies = copies.iter_mut();
+    while let Some(datagram) = copies.next() {
+        let last = copies.len() == 0;
+        let (verdict, beginning) =
+            lane.receive_apart(before.take(), datagram, last, now, &mut |frame| {
+                assert!(frame.tail.is_empty() || frame.head.len() >= Frame::MIN_HEAD);
+                numbers.push(number_of(&frame.to_vec()));
+            });
+        verdicts.push(verdict.map(|received| received.frames));
+        before = beginning;
+    }
+    assert!(before.is_none(), "nothing comes behind the last");
+    (verdicts, numbers)
+}
+
 /// Gives a copy of `datagram` to `lane`. Returns its verdict and the numbers delivered.
 pub(crate) fn receive(
     lane: &mut RxLane,

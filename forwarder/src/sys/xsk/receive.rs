@@ -1,25 +1,125 @@
 //! The receiving half of a port: fill ring to RX ring.
 
-use std::os::fd::AsFd as _;
+use std::{os::fd::AsFd as _, slice};
 
 use rustix::net::RecvFlags;
+use xsk_rs::{FrameDesc, Umem};
 
 use super::{BATCH, XskPort};
 use crate::sys::prefetch::prefetch;
 
-/// How many received frames ahead [`XskPort::receive`] fetches from, and how many bytes of each: the headers, and the
+/// How many received frames ahead is fetched from, and how many bytes of each: the headers, and the
 /// start of what is read in one go, which the CPU follows by itself.
 const AHEAD: usize = 3;
 const HEAD: usize = 256;
 
+/// Frames of one batch, oldest first, which stay where they are until all of it was seen.
+pub struct ReceivedFrames<'a>(Source<'a>);
+
+enum Source<'a> {
+    /// Each in a chunk of its own.
+    Chunks(&'a Umem, slice::IterMut<'a, FrameDesc>),
+    /// One, put together from several.
+    Assembled(Option<&'a mut [u8]>),
+}
+
+impl<'a> Iterator for ReceivedFrames<'a> {
+    type Item = &'a mut [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a mut [u8]> {
+        match &mut self.0 {
+            Source::Assembled(frame) => frame.take(),
+            Source::Chunks(umem, descs) => {
+                let desc = descs.next()?;
+                // The socket asked for none of several chunks (`XDP_USE_SG`), so the kernel drops them.
+                debug_assert!(!desc.has_more_frames(), "frames fit a chunk");
+                if let Some(ahead) = descs.as_slice().get(AHEAD - 1) {
+                    prefetch_head(umem, ahead);
+                }
+                // SAFETY: the chunk came out of the RX ring, so it is ours alone until it goes back to the fill ring,
+                // after `'a`.
+                let mut data = unsafe { umem.data_mut(desc) };
+                let bytes = data.contents_mut();
+                // SAFETY: the bytes are the chunk's, whatever becomes of the view of them. Each descriptor is handed out
+                // once, and the kernel gives back each chunk that it was given once.
+                Some(unsafe { slice::from_raw_parts_mut(bytes.as_mut_ptr(), bytes.len()) })
+            }
+        }
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = match &self.0 {
+            Source::Assembled(frame) => usize::from(frame.is_some()),
+            Source::Chunks(_, descs) => descs.len(),
+        };
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for ReceivedFrames<'_> {}
+
+/// Fetches the head of a received frame into the cache: another core, or the device, has written it.
+#[inline]
+fn prefetch_head(umem: &Umem, desc: &FrameDesc) {
+    // SAFETY: the chunk came out of the RX ring, so it is ours alone until it goes back to the fill ring.
+    let data = unsafe { umem.data(desc) };
+    let bytes = data.contents();
+    prefetch(&bytes[..bytes.len().min(HEAD)]);
+}
+
 impl XskPort {
-    /// Lends up to `limit` received frames to `visit`, oldest first; returns their number.
-    pub fn receive(&mut self, limit: usize, mut visit: impl FnMut(&mut [u8])) -> usize {
+    /// As [`Self::receive`], with the frames of a batch all at once: what a closure has seen may be looked at again with what
+    /// comes behind it. Where frames may take several chunks, each is a batch.
+    pub fn receive_together(
+        &mut self,
+        limit: usize,
+        mut visit: impl FnMut(ReceivedFrames<'_>),
+    ) -> usize {
+        if self.max_frame > self.chunk_room {
+            return self.receive(limit, |frame| {
+                visit(ReceivedFrames(Source::Assembled(Some(frame))));
+            });
+        }
+        self.look();
+        let mut total = 0;
+        while total < limit {
+            let want = BATCH.min(limit - total);
+            // SAFETY: as in `receive`.
+            let got = unsafe { self.rx.consume(&mut self.scratch[..want]) };
+            for desc in &self.scratch[..got.min(AHEAD)] {
+                prefetch_head(&self.umem, desc);
+            }
+            if got > 0 {
+                let descs = self.scratch[..got].iter_mut();
+                visit(ReceivedFrames(Source::Chunks(&self.umem, descs)));
+            }
+            self.free.extend_from_slice(&self.scratch[..got]);
+            total += got;
+            if got < want {
+                break;
+            }
+        }
+        if total > 0 {
+            self.refill();
+        }
+        total
+    }
+
+    /// Gives the kernel chunks to receive into, and has a device that does not interrupt look for frames.
+    #[inline]
+    fn look(&mut self) {
         self.refill();
         if self.busy_poll && self.rx.nb_avail_exact() == 0 {
             // The device does not interrupt for us: this call has it look (`xsk_recvmsg`, net/xdp/xsk.c).
             let _ = rustix::net::recv(self.as_fd(), &mut [0_u8; 0], RecvFlags::DONTWAIT);
         }
+    }
+
+    /// Lends up to `limit` received frames to `visit`, oldest first; returns their number.
+    pub fn receive(&mut self, limit: usize, mut visit: impl FnMut(&mut [u8])) -> usize {
+        self.look();
         let (mut total, mut received) = (0, 0);
         while total < limit {
             let want = BATCH.min(limit - total);
@@ -27,7 +127,9 @@ impl XskPort {
             // the kernel took from our fill ring: chunks of this UMEM that nobody else refers to.
             let got = unsafe { self.rx.consume(&mut self.scratch[..want]) };
             for index in 0..got {
-                self.prefetch_received(index + AHEAD, got);
+                if let Some(ahead) = self.scratch[..got].get(index + AHEAD) {
+                    prefetch_head(&self.umem, ahead);
+                }
                 let desc = &mut self.scratch[index];
                 let continued = desc.has_more_frames();
                 // SAFETY: the chunk came out of the RX ring just now, so it is ours alone until
@@ -46,18 +148,6 @@ impl XskPort {
             self.refill();
         }
         total
-    }
-
-    /// Fetches the head of a received frame, whose descriptor is one of the first `got` in the scratch, into the cache:
-    /// another core, or the device, has written it.
-    #[inline]
-    fn prefetch_received(&self, index: usize, got: usize) {
-        if index < got {
-            // SAFETY: the chunk came out of the RX ring, so it is ours alone until it goes back to the fill ring.
-            let data = unsafe { self.umem.data(&self.scratch[index]) };
-            let bytes = data.contents();
-            prefetch(&bytes[..bytes.len().min(HEAD)]);
-        }
     }
 
     /// Wakes a zero-copy driver that ran out of chunks just as the last of ours came: it has said so after
