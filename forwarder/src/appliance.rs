@@ -6,11 +6,12 @@
 //! however it comes.
 
 pub(crate) mod placement;
+mod ports;
 mod sockets;
 mod uplink;
 mod workers;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, os::fd::AsFd as _, sync::Arc, time::Duration};
 
 use causeway_tunnel::{identity::PrivateKey, wire::MAX_FRAME};
 use tokio::sync::mpsc;
@@ -82,7 +83,9 @@ async fn open(mut config: Config, key: &PrivateKey) -> Result<Parts, String> {
     let libraries = Libraries::choose(config.aead, config.cipher, max_udp_payload.into());
     let (endpoint, sockets) = sockets::open(&config, workers, key, &hellos, session)?;
     let (uplink, uplinks) = sockets::unite(sockets, choice.xdp);
-    let ports = workers::open_ports(&config, &placement, workers, &lan, &mut program)?;
+    let ports = ports::open(&config, &placement, &lan, workers.into(), |queue, port| {
+        program.set_socket(queue, &port.as_fd())
+    })?;
     let copy_mode = ports[0].copy_mode();
     let (learnt, learnt_inbox) = mpsc::unbounded_channel();
     let addresses = uplinks.iter().map(|u| u.udp().local_address());

@@ -33,9 +33,14 @@ impl Placement {
 
     /// The cores of a worker; none: those that the process may use.
     pub(crate) fn cores(&self, worker: usize) -> &[usize] {
-        match self.pinned.get(worker % self.pinned.len().max(1)) {
-            Some(core) => slice::from_ref(core),
-            None => &self.near,
+        in_turn(&self.pinned, worker).map_or(&self.near, slice::from_ref)
+    }
+
+    /// Those of all workers.
+    fn all(&self) -> &[usize] {
+        match self.pinned.is_empty() {
+            true => &self.near,
+            false => &self.pinned,
         }
     }
 }
@@ -74,7 +79,18 @@ pub(crate) fn keep_to(cores: &[usize]) -> io::Result<()> {
 
 /// The core of a worker that is pinned: those of `--cpus` in turn.
 pub(crate) fn core_of(cores: &[usize], worker: usize) -> Option<usize> {
-    cores.get(worker % cores.len().max(1)).copied()
+    in_turn(cores, worker).copied()
+}
+
+fn in_turn(cores: &[usize], worker: usize) -> Option<&usize> {
+    cores.get(worker % cores.len().max(1))
+}
+
+/// A warning if workers on these cores are far from the device; none: they run on any.
+pub(crate) fn numa_warning(device: &Device, cores: &[usize]) -> Option<String> {
+    let cores = cores.iter().map(|c| (*c, device::node_of_core(*c)));
+    let of = (device.name.as_str(), device.numa_node);
+    preflight::numa_warning(of, &cores.collect::<Vec<_>>(), device::numa_nodes())
 }
 
 /// How many queues a port has that we make, and so how many workers there are: as `--workers` says, else one for each of
@@ -132,14 +148,7 @@ pub(super) fn advise(config: &Config, placement: &Placement, device: &Device, fi
     if let Some(why) = first.ordinary_pages() {
         info!("{name}: frame memory is in ordinary pages, not huge ones ({why})");
     }
-    let cores = match config.cpus.is_empty() {
-        true => &placement.near,
-        false => &config.cpus,
-    };
-    let cores = cores.iter().map(|c| (*c, device::node_of_core(*c)));
-    let cores: Vec<_> = cores.collect();
-    let node = (name.as_str(), device.numa_node);
-    if let Some(warning) = preflight::numa_warning(node, &cores, device::numa_nodes()) {
+    if let Some(warning) = numa_warning(device, placement.all()) {
         warn!("{warning}");
     }
     if config.tuning.busy_poll.is_some() {

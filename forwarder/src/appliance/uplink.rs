@@ -6,13 +6,13 @@ use causeway_ebpf::UplinkConfig;
 use rtnetlink::Handle;
 use tokio::net::lookup_host;
 
-use super::placement::{self, Placement};
+use super::{placement::Placement, ports};
 use crate::{
     config::Config,
     device::Device,
     options::UplinkKind,
     routes::{self, Snapshot},
-    sys::xsk::{CopyMode, MAX_CHUNK_FRAME, MAX_FRAME, XskConfig, XskError, XskPort, XskTuning},
+    sys::xsk::{CopyMode, MAX_CHUNK_FRAME, MAX_FRAME, XskError, XskPort, XskTuning},
     uplink::{FlowRules, Target},
     xdp::{AttachMode, UplinkProgram},
 };
@@ -100,7 +100,8 @@ pub(super) async fn choose(
         }
         // Copy mode sends each datagram by itself, which the socket's GSO does not: it is no faster, and the
         // socket's traffic can be filtered and captured.
-        let mut trial = xsk_config(config, &device, 0, TRIAL_RING);
+        let mut trial = ports::xsk_config(config, &device, 0);
+        trial.ring_size = TRIAL_RING.min(config.ring_size);
         // The frame memory of so few entries is less than a huge page.
         trial.tuning = XskTuning::default();
         if let Err(e) = XskPort::open_zero_copy(&trial) {
@@ -131,16 +132,6 @@ fn is_unsupported(error: &std::io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL))
 }
 
-fn xsk_config(config: &Config, device: &Device, queue: u32, ring_size: u32) -> XskConfig {
-    XskConfig {
-        interface: device.name.clone(),
-        queue,
-        ring_size: ring_size.min(config.ring_size),
-        max_frame: device.max_frame().min(MAX_FRAME),
-        tuning: config.tuning,
-    }
-}
-
 fn open(
     config: &Config,
     placement: &Placement,
@@ -149,17 +140,9 @@ fn open(
 ) -> Result<(UplinkPort, Vec<XskPort>), String> {
     let queues = device.queues.min(u32::from(workers));
     let mut program = UplinkProgram::load().map_err(|e| e.to_string())?;
-    let mut ports = Vec::new();
-    for queue in 0..queues {
-        let what = xsk_config(config, &device, queue, config.ring_size);
-        let port = placement::open_port(placement, &what);
-        let port = port.map_err(|e| e.to_string())?;
-        program
-            .set_socket(queue, &port.as_fd())
-            .map_err(|e| e.to_string())?;
-        ports.push(port);
-    }
-    placement::advise(config, placement, &device, &ports[0]);
+    let ports = ports::open(config, placement, &device, queues, |queue, port| {
+        program.set_socket(queue, &port.as_fd())
+    })?;
     let attached = match config.uplink {
         // Generic mode is slower than the socket.
         UplinkKind::Auto => program

@@ -1,6 +1,6 @@
-//! The workers: how many there are, their ports, and what each gets to work with.
+//! The workers: how many there are, and what each gets to work with.
 
-use std::{os::fd::AsFd as _, sync::Arc};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
@@ -11,11 +11,10 @@ use crate::{
     lan_port::LanPort,
     options::AutoOnOff,
     snoop::Snoop,
-    sys::xsk::{XskConfig, XskPort},
+    sys::xsk::XskPort,
     uplink::Uplink,
     wan_to_lan::LearntPath,
     worker::{Mailbox, Punt, WorkerConfig, WorkerHandle},
-    xdp::LanProgram,
 };
 
 /// One worker for each queue: frames of a queue without a worker would be lost.
@@ -30,34 +29,6 @@ pub(super) fn number(config: &Config, lan: &Device) -> Result<u8, String> {
         )),
         _ => Ok(queues as u8),
     }
-}
-
-/// An AF_XDP port for each worker, on the queue of its number; the program knows it, and gives it nothing yet.
-pub(super) fn open_ports(
-    config: &Config,
-    placement: &Placement,
-    workers: u8,
-    lan: &Device,
-    program: &mut LanProgram,
-) -> Result<Vec<XskPort>, String> {
-    let mut ports = Vec::new();
-    for queue in 0..u32::from(workers) {
-        let what = XskConfig {
-            interface: lan.name.clone(),
-            queue,
-            ring_size: config.ring_size,
-            max_frame: lan.max_frame(),
-            tuning: config.tuning,
-        };
-        let port = placement::open_port(placement, &what);
-        let port = port.map_err(|e| e.to_string())?;
-        program
-            .set_socket(queue, &port.as_fd())
-            .map_err(|e| e.to_string())?;
-        ports.push(port);
-    }
-    placement::advise(config, placement, lan, &ports[0]);
-    Ok(ports)
 }
 
 /// Starts the workers, each with the port and the uplink of its number.

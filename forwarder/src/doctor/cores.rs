@@ -4,7 +4,7 @@ use super::{
     check::{Check, failing, ok, unknown},
     tree::Tree,
 };
-use crate::{appliance::placement, device::Device, preflight};
+use crate::{appliance::placement, device::Device};
 
 const CPU: &str = "sys/devices/system/cpu";
 
@@ -68,10 +68,7 @@ pub fn placement(tree: &Tree, workers: &Workers, lan: &Device) -> Check {
     let cores = workers.cores();
     let near = placement::near_cores(lan, workers.usable.as_deref());
     let used = if cores.is_empty() { &near } else { &cores };
-    let node = |core: &usize| (*core, crate::device::node_of_core(*core));
-    let nodes: Vec<_> = used.iter().map(node).collect();
-    let of = (lan.name.as_str(), lan.numa_node);
-    if let Some(why) = preflight::numa_warning(of, &nodes, crate::device::numa_nodes()) {
+    if let Some(why) = placement::numa_warning(lan, used) {
         return failing(NAME, why, "`--cpus` with cores of the node of the LAN port");
     }
     let isolated = tree.cores(format!("{CPU}/isolated"));
