@@ -5,7 +5,7 @@ use std::{os::fd::AsFd as _, slice};
 use rustix::net::RecvFlags;
 use xsk_rs::{FrameDesc, Umem};
 
-use super::{BATCH, XskPort};
+use super::{BATCH, XskPort, multi_buffer::Assembly};
 use crate::sys::prefetch::prefetch;
 
 /// How many received frames ahead is fetched from, and how many bytes of each: the headers, and the
@@ -82,61 +82,57 @@ impl XskPort {
                 visit(ReceivedFrames(Source::Assembled(Some(frame))));
             });
         }
-        self.look();
-        let mut total = 0;
-        while total < limit {
-            let want = BATCH.min(limit - total);
-            // SAFETY: as in `receive`.
-            let got = unsafe { self.rx.consume(&mut self.scratch[..want]) };
-            for desc in &self.scratch[..got.min(AHEAD)] {
-                prefetch_head(&self.umem, desc);
+        self.receive_chunks(limit, |umem, descs, _| {
+            for desc in descs.iter().take(AHEAD) {
+                prefetch_head(umem, desc);
             }
-            if got > 0 {
-                let descs = self.scratch[..got].iter_mut();
-                visit(ReceivedFrames(Source::Chunks(&self.umem, descs)));
-            }
-            self.free.extend_from_slice(&self.scratch[..got]);
-            total += got;
-            if got < want {
-                break;
-            }
-        }
-        if total > 0 {
-            self.refill();
-        }
-        total
+            let frames = descs.len();
+            visit(ReceivedFrames(Source::Chunks(umem, descs.iter_mut())));
+            frames
+        })
     }
 
-    /// Gives the kernel chunks to receive into, and has a device that does not interrupt look for frames.
+    /// Lends up to `limit` received frames to `visit`, oldest first; returns their number.
+    pub fn receive(&mut self, limit: usize, mut visit: impl FnMut(&mut [u8])) -> usize {
+        self.receive_chunks(limit, |umem, descs, assembly| {
+            let mut frames = 0;
+            for index in 0..descs.len() {
+                if let Some(ahead) = descs.get(index + AHEAD) {
+                    prefetch_head(umem, ahead);
+                }
+                let desc = &mut descs[index];
+                let continued = desc.has_more_frames();
+                // SAFETY: the chunk came out of the RX ring just now, so it is ours alone until
+                // it goes back to the fill ring.
+                let mut data = unsafe { umem.data_mut(desc) };
+                let part = data.contents_mut();
+                frames += assembly.add(part, continued, &mut visit);
+            }
+            frames
+        })
+    }
+
+    /// Lends chunks that hold received frames to `take`, a batch at a time, until these were up to `limit` frames; then
+    /// they are free. It returns how many frames are whole now; all together are returned.
     #[inline]
-    fn look(&mut self) {
+    fn receive_chunks(
+        &mut self,
+        limit: usize,
+        mut take: impl FnMut(&Umem, &mut [FrameDesc], &mut Assembly) -> usize,
+    ) -> usize {
         self.refill();
         if self.busy_poll && self.rx.nb_avail_exact() == 0 {
             // The device does not interrupt for us: this call has it look (`xsk_recvmsg`, net/xdp/xsk.c).
             let _ = rustix::net::recv(self.as_fd(), &mut [0_u8; 0], RecvFlags::DONTWAIT);
         }
-    }
-
-    /// Lends up to `limit` received frames to `visit`, oldest first; returns their number.
-    pub fn receive(&mut self, limit: usize, mut visit: impl FnMut(&mut [u8])) -> usize {
-        self.look();
         let (mut total, mut received) = (0, 0);
         while total < limit {
             let want = BATCH.min(limit - total);
             // SAFETY: the scratch descriptors are overwritten with what the RX ring holds, which
             // the kernel took from our fill ring: chunks of this UMEM that nobody else refers to.
             let got = unsafe { self.rx.consume(&mut self.scratch[..want]) };
-            for index in 0..got {
-                if let Some(ahead) = self.scratch[..got].get(index + AHEAD) {
-                    prefetch_head(&self.umem, ahead);
-                }
-                let desc = &mut self.scratch[index];
-                let continued = desc.has_more_frames();
-                // SAFETY: the chunk came out of the RX ring just now, so it is ours alone until
-                // it goes back to the fill ring.
-                let mut data = unsafe { self.umem.data_mut(desc) };
-                let part = data.contents_mut();
-                total += self.assembly.add(part, continued, &mut visit);
+            if got > 0 {
+                total += take(&self.umem, &mut self.scratch[..got], &mut self.assembly);
             }
             self.free.extend_from_slice(&self.scratch[..got]);
             received += got;
