@@ -21,6 +21,9 @@ pub use causeway_ebpf::maps::{Place, Role, StationKey};
 /// Position of a peer in the configuration; at most 65,535 peers.
 pub type PeerIndex = u16;
 
+/// Bytes of a table that stays in the cache next to the core by itself.
+const CACHED: usize = 128 << 10;
+
 /// A station: where it lives, and the peer it belongs to.
 ///
 /// At the site, an away station lives behind `peer`. At the cloud, a home station was granted
@@ -65,6 +68,24 @@ impl StationTable {
     #[inline]
     pub fn get(&self, key: impl Into<u64>) -> Option<Station> {
         self.stations.get(key.into())
+    }
+
+    /// Whether looking up means to wait for memory, unless the entry was [fetched](Self::expect) before.
+    #[inline]
+    pub fn is_large(&self) -> bool {
+        self.stations.size() > CACHED
+    }
+
+    /// Has what is looked up for a frame that begins so fetched into the cache: worth it if the table [is large](Self::is_large).
+    #[inline]
+    pub fn expect(&self, frame: &[u8]) {
+        if let Some((ends, _)) = Ends::parse(frame) {
+            self.stations.fetch(ends.source);
+            self.stations.fetch(ends.destination);
+            if let Some(sources) = &self.injected {
+                sources.fetch(ends.source);
+            }
+        }
     }
 
     /// Adds or replaces a station; gives the one it replaced.

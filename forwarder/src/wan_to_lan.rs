@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use causeway_tunnel::{
     DropReason, Frame,
-    lane::{Beginning, Received},
+    lane::{Beginning, Deliver, Received},
 };
 
 pub use self::lie::Pending;
@@ -176,6 +176,8 @@ impl<P: FrameSink> WanToLan<'_, P> {
         let (peer, stations, counters) = (inbound.peer, self.stations, self.counters);
         let begins = inbound.lane.highest() == 0;
         let (border, now) = (&mut inbound.border, self.now);
+        // Behind a border stations are looked up in another VLAN than the one that a frame comes with.
+        let soon = (border.is_none() && stations.is_large()).then_some(stations);
         let mut injection = Injection {
             peer,
             port: &mut *self.port,
@@ -203,7 +205,7 @@ impl<P: FrameSink> WanToLan<'_, P> {
             }
         };
         // Its parts one by one: what goes to a function as a whole stands in memory, and is put there each time.
-        let mut deliver = |Frame { head, tail, alone }: Frame<'_>| {
+        let deliver = |Frame { head, tail, alone }: Frame<'_>| {
             let (mut here, mut behind) = (head, tail);
             if let Some(border) = border {
                 match border.enter(head, tail) {
@@ -227,8 +229,9 @@ impl<P: FrameSink> WanToLan<'_, P> {
             }
             Err(reason) => counters.drop_one(reason),
         };
+        let mut to = Foreseen { soon, deliver };
         let lane = &mut inbound.lane;
-        let (taken, beginning) = lie.receive(lane, run, now, &mut deliver, &mut verdict);
+        let (taken, beginning) = lie.receive(lane, run, now, &mut to, &mut verdict);
         counters.lan_tx_frames.add(frames);
         let of_peer = &counters.peers[usize::from(peer)];
         of_peer.rx_frames.add(frames);
@@ -263,5 +266,30 @@ impl<P: FrameSink> WanToLan<'_, P> {
             let same = earlier.peer == peer && earlier.remote_lane == remote_lane;
             earlier.learns_path &= !(same && earlier.generation < generation);
         }
+    }
+}
+
+/// What takes the frames of a peer, and has what is looked up for those to come fetched, if that is worth it.
+struct Foreseen<'a, F> {
+    soon: Option<&'a StationTable>,
+    deliver: F,
+}
+
+impl<F: FnMut(Frame<'_>)> Deliver for Foreseen<'_, F> {
+    #[inline]
+    fn looks_ahead(&self) -> bool {
+        self.soon.is_some()
+    }
+
+    #[inline]
+    fn expect(&self, beginning: &[u8]) {
+        if let Some(stations) = self.soon {
+            stations.expect(beginning);
+        }
+    }
+
+    #[inline]
+    fn deliver(&mut self, frame: Frame<'_>) {
+        (self.deliver)(frame);
     }
 }

@@ -172,7 +172,11 @@ impl Worker {
             now,
         };
         let port = &mut self.config.port;
-        let frames = port.receive(self.config.batch, |frame| batch.frame(frame));
+        let (most, stations) = (self.config.batch, batch.stations);
+        let expect = stations
+            .is_large()
+            .then_some(|frame: &[u8]| stations.expect(frame));
+        let frames = port.receive_expecting(most, expect, |frame| batch.frame(frame));
         if frames > 0 {
             batch.flush();
             self.finish_snooping(now);

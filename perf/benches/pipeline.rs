@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use causeway_perf::datapath::{Protection, Receiver, Sample, Sender, Series};
+use causeway_perf::datapath::{Protection, Receiver, STATIONS, Sample, Sender, Series};
 use causeway_tunnel::aead::{Cipher, Library};
 use criterion::{Bencher, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -42,7 +42,7 @@ fn direction<S: Series>(c: &mut Criterion) {
             bytes: length as u64,
         });
         for protection in PROTECTIONS {
-            let mut series = S::new(&[length], protection);
+            let mut series = S::new(&[length], protection, STATIONS);
             let name = match protection {
                 Protection::Aead(..) => {
                     format!("{}-{}", protection.cipher(), protection.library())
@@ -52,7 +52,7 @@ fn direction<S: Series>(c: &mut Criterion) {
             let id = BenchmarkId::new(name, length);
             group.bench_function(id, |b| frames(b, &mut series, S::path));
         }
-        let mut series = S::new(&[length], Protection::None);
+        let mut series = S::new(&[length], Protection::None, STATIONS);
         let id = BenchmarkId::new("memcpy", length);
         group.bench_function(id, |b| frames(b, &mut series, S::copy));
     }

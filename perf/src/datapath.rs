@@ -20,6 +20,12 @@ use causeway_tunnel::{
 
 pub use self::{receiver::Receiver, sender::Sender};
 
+/// Stations that frames are for unless told otherwise: one for each frame of a batch.
+pub const STATIONS: usize = 256;
+
+/// As many as the kernel's table has room for.
+pub const MOST_STATIONS: usize = 65_536;
+
 /// Bytes of UDP payload: what IPv6 and UDP leave of 1,500.
 pub const DATAGRAM: usize = 1_452;
 
@@ -92,8 +98,9 @@ pub trait Series: Send + Sized {
     /// The word in the report.
     const DIRECTION: &'static str;
 
-    /// With frames of these `lengths` in turn, without FCS.
-    fn new(lengths: &[usize], protection: Protection) -> Self;
+    /// With frames of these `lengths` in turn, without FCS, for as many `stations`, 1 to [`MOST_STATIONS`], one after
+    /// the other.
+    fn new(lengths: &[usize], protection: Protection, stations: usize) -> Self;
 
     /// Datagrams that a frame comes to, the last of a batch included, which is not full.
     fn datagrams_per_frame(&self) -> f64;
@@ -112,9 +119,9 @@ pub trait Series: Send + Sized {
 mod tests {
     use super::*;
 
-    fn steps<S: Series>(protection: Protection) {
+    fn steps<S: Series>(protection: Protection, stations: usize) {
         for lengths in [&[60][..], &[60, 590, 1_514], &[9_216]] {
-            let mut series = S::new(lengths, protection);
+            let mut series = S::new(lengths, protection, stations);
             for step in [S::path, S::esp, S::copy, S::path] {
                 let sample = step(&mut series);
                 assert!(sample.frames > 0 && !sample.time.is_zero(), "{lengths:?}");
@@ -132,8 +139,10 @@ mod tests {
             .into_iter()
             .chain([Protection::None])
         {
-            steps::<Sender>(protection);
-            steps::<Receiver>(protection);
+            for stations in [1, STATIONS, MOST_STATIONS] {
+                steps::<Sender>(protection, stations);
+                steps::<Receiver>(protection, stations);
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ mod workers;
 
 use std::{num::NonZero, time::Duration};
 
-use crate::datapath::{Protection, Receiver, Sender, Series};
+use crate::datapath::{MOST_STATIONS, Protection, Receiver, Sender, Series};
 use causeway_tunnel::aead::{Cipher, Library};
 use clap::Args;
 
@@ -43,6 +43,9 @@ pub(crate) struct Options {
     /// Libraries that do the cipher: ring, aws-lc-rs
     #[arg(long, value_name = "LIBRARY", num_args = 1.., default_value = "ring")]
     aead: Vec<Library>,
+    /// Stations that frames are for, one after the other: a number of 1 to 65536
+    #[arg(long, value_name = "N", num_args = 1.., default_value = "256", value_parser = stations)]
+    stations: Vec<usize>,
     /// Workers, each on a core of its own with lanes of its own
     #[arg(long, value_name = "N", default_value = "1")]
     workers: NonZero<usize>,
@@ -71,6 +74,13 @@ impl std::str::FromStr for CipherOrNone {
         cipher
             .map_err(|error: causeway_tunnel::aead::UnknownCipher| format!("{error}, or \"none\""))
     }
+}
+
+/// As many as a table has room for.
+fn stations(text: &str) -> std::result::Result<usize, String> {
+    let count = text.parse().ok();
+    let known = count.filter(|n| (1..=MOST_STATIONS).contains(n));
+    known.ok_or(format!("a number of 1 to {MOST_STATIONS}"))
 }
 
 impl Options {
@@ -102,17 +112,19 @@ impl Options {
 struct Measured<S> {
     series: Vec<S>,
     sizes: FrameSizes,
+    stations: usize,
     protection: Protection,
     rounds: Vec<Round>,
 }
 
 impl<S: Series> Measured<S> {
-    fn new(sizes: FrameSizes, protection: Protection, workers: &Workers) -> Self {
+    fn new(sizes: FrameSizes, stations: usize, protection: Protection, workers: &Workers) -> Self {
         let lengths: Vec<_> = sizes.cycle().iter().map(|size| size - FCS).collect();
-        let series = (0..workers.count()).map(|_| S::new(&lengths, protection));
+        let series = (0..workers.count()).map(|_| S::new(&lengths, protection, stations));
         Self {
             series: series.collect(),
             sizes,
+            stations,
             protection,
             rounds: Vec::new(),
         }
@@ -144,11 +156,11 @@ impl<S: Series> Measured<S> {
     }
 
     fn figure(&self, reference_hz: Option<f64>, outside: &IpsecMb) -> Figure {
-        let (sizes, protection) = (self.sizes, self.protection);
+        let protection = self.protection;
         let datagrams_per_frame = self.series[0].datagrams_per_frame();
         let mut figure = Figure::new(
             S::DIRECTION,
-            sizes,
+            (self.sizes, self.stations),
             protection,
             self.series.len(),
             &self.rounds,
@@ -181,8 +193,10 @@ pub(crate) fn run(options: &Options) -> Result {
     let (mut out, mut back) = (Vec::new(), Vec::new());
     for protection in options.protections() {
         for sizes in options.sizes() {
-            out.push(Measured::<Sender>::new(sizes, protection, &workers));
-            back.push(Measured::<Receiver>::new(sizes, protection, &workers));
+            for &n in &options.stations {
+                out.push(Measured::<Sender>::new(sizes, n, protection, &workers));
+                back.push(Measured::<Receiver>::new(sizes, n, protection, &workers));
+            }
         }
     }
     measure(&mut out, &mut back, &workers, options.seconds)?;

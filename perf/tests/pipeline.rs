@@ -77,6 +77,15 @@ fn a_mix_of_sizes() {
     }
 }
 
+/// More of them than a core's caches hold, to the most that there may be.
+#[test]
+fn any_number_of_stations() {
+    let results = results(&["--frame-bytes", "64", "--stations", "1", "5000", "65536"]);
+    let stations: Vec<_> = results.iter().map(|r| number(r, "stations")).collect();
+    assert_eq!(stations, [1.0, 5_000.0, 65_536.0, 1.0, 5_000.0, 65_536.0]);
+    results.iter().for_each(|result| check(result, 64.0));
+}
+
 #[test]
 fn as_many_workers_as_cores_and_no_more() {
     let cores = std::thread::available_parallelism().expect("cores").get();
@@ -147,6 +156,8 @@ fn impossible_requests_are_refused_with_the_possible() {
         (&["--aead", "openssl"], "\"ring\" or \"aws-lc\""),
         (&["--aead", "none"], "\"ring\" or \"aws-lc\""),
         (&["--workers", "0"], "--workers"),
+        (&["--stations", "0"], "a number of 1 to 65536"),
+        (&["--stations", "65537"], "a number of 1 to 65536"),
         (&["--seconds", "0"], "0.01 to 3600"),
         (&["--seconds", "NaN"], "0.01 to 3600"),
         (

@@ -6,7 +6,7 @@
 //!
 //! One iteration is a batch of 64 frames, flushed once, in datagrams of 1,452
 //! bytes (what is left of 1,500 under IPv6 and UDP); `seal` and `open` are one
-//! datagram around one frame, by each AEAD library; the lanes use the default one. Rates are inner
+//! datagram around one frame, by each AEAD library; `seal in groups` is a run of 44 full datagrams; the lanes use the default one. Rates are inner
 //! frames and inner bytes.
 
 use causeway_tunnel::aead::{Cipher, Library};
@@ -101,6 +101,40 @@ fn seal(c: &mut Criterion) {
                     size,
                     NextHeader::Ethernet,
                 )
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Datagrams filled and sealed one by one, which is what a lane does, or so many filled and then so many sealed. The libraries
+/// take one at a time, so what differs is which code and which data are in the first cache.
+fn seal_in_groups(c: &mut Criterion) {
+    let mut group = c.benchmark_group("seal in groups");
+    let payload = esp::payload_capacity(DATAGRAM);
+    let frames = vec![7; RUN.max_segments * payload];
+    for (library, together) in Library::ALL
+        .into_iter()
+        .flat_map(|library| [1, 2, 4, 11, RUN.max_segments].map(|n| (library, n)))
+    {
+        let keys = keys().with_library(library);
+        let mut sa = OutboundSa::new(spi(), &keys, ENDLESS, Instant::now());
+        let mut run = vec![0; RUN.max_segments * DATAGRAM];
+        group.throughput(throughput(RUN.max_segments, payload));
+        group.bench_function(BenchmarkId::new(library.name(), together), |b| {
+            b.iter(|| {
+                let sources = frames.chunks(together * payload);
+                for (run, source) in run.chunks_mut(together * DATAGRAM).zip(sources) {
+                    let datagrams = run.chunks_mut(DATAGRAM);
+                    for (datagram, source) in datagrams.zip(source.chunks(payload)) {
+                        datagram[ESP_HEADER..][..payload].copy_from_slice(source);
+                    }
+                    for datagram in run.chunks_mut(DATAGRAM) {
+                        let sealed = esp::seal(&mut sa, datagram, payload, NextHeader::Bundle);
+                        assert_eq!(sealed, Ok(DATAGRAM));
+                    }
+                }
+                black_box(&run);
             });
         });
     }
@@ -221,5 +255,14 @@ fn rx(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(datapath, bundle, seal, open, unbundle, tx, rx);
+criterion_group!(
+    datapath,
+    bundle,
+    seal,
+    seal_in_groups,
+    open,
+    unbundle,
+    tx,
+    rx
+);
 criterion_main!(datapath);

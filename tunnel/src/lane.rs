@@ -10,7 +10,7 @@ mod tx;
 
 pub use held::Beginning;
 pub use rx::{Received, RxLane};
-pub use sink::DatagramSink;
+pub use sink::{DatagramSink, Deliver};
 pub use tx::TxLane;
 
 /// How much one call to the kernel takes: the bounds of a [`Run`].

@@ -84,6 +84,22 @@ pub fn next<'a>(frames: &mut &'a mut [u8]) -> Result<Option<Item<'a>>, Malformed
     Ok(Some(Item::Frame(frame)))
 }
 
+/// Shows `see` what there is of each frame of `frames`, which [`next`] has taken nothing from: whole ones and the beginning
+/// of one at the end. What contradicts the format ends it: that is for `next` to say.
+#[inline]
+pub fn beginnings(frames: &[u8], mut see: impl FnMut(&[u8])) {
+    let mut rest = frames;
+    while let Some((length, behind)) = rest.split_first_chunk::<FRAME_LENGTH>() {
+        let length = usize::from(u16::from_be_bytes(*length));
+        if !is_frame_length(length) || behind.is_empty() {
+            return;
+        }
+        let (frame, next) = behind.split_at(length.min(behind.len()));
+        see(frame);
+        rest = next;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +130,39 @@ mod tests {
         let piece = "Piece { ahead: 3, begins: false, bytes: [1, 2, 3] }";
         assert_eq!(found, [piece, "frame of 14", "frame of 15", "1 of 9216"]);
         assert_eq!(items(&[0, 0]), Ok(vec![]));
+    }
+
+    /// The same frames as [`next`] takes, up to where that finds a contradiction.
+    #[test]
+    fn beginnings_are_those_of_the_frames() {
+        let bundle = [
+            &[0, 14][..],
+            &[1; 14],
+            &[0, 15],
+            &[2; 15],
+            &[0x24, 0],
+            &[3; 9],
+        ];
+        let bundle = bundle.concat();
+        for length in 0..=bundle.len() {
+            let mut copy = bundle[..length].to_vec();
+            let (mut rest, mut taken, mut seen) = (&mut copy[..], Vec::new(), Vec::new());
+            while let Ok(Some(item)) = next(&mut rest) {
+                let (bytes, ends) = match item {
+                    Item::Frame(frame) => (frame.to_vec(), false),
+                    Item::Piece(piece) => (piece.bytes.to_vec(), true),
+                };
+                taken.push(bytes);
+                if ends {
+                    break;
+                }
+            }
+            beginnings(&bundle[..length], |bytes| seen.push(bytes.to_vec()));
+            assert_eq!(seen, taken, "{length}");
+        }
+        for wrong in [&[0, 13, 1, 1][..], &[0x24, 1, 1], &[0, 0, 0, 14, 1]] {
+            beginnings(wrong, |_| panic!("{wrong:?} is no frame"));
+        }
     }
 
     #[test]

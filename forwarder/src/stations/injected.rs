@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{SPREAD, StationKey};
+use crate::sys::prefetch::prefetch_value;
 
 /// Sources that are remembered, each in a place of its own; a power of two. Of two in one place the later is.
 const PLACES: usize = 1 << 16;
@@ -62,6 +63,12 @@ impl InjectedSources {
         if place.load(Relaxed) != value {
             place.store(value, Relaxed);
         }
+    }
+
+    /// Has the note of this source fetched into the cache, for [`Self::note`].
+    #[inline]
+    pub fn fetch(&self, source: u64) {
+        prefetch_value(self.place(source).0);
     }
 
     /// A frame that was made here is injected in the name of this source: for a shorter time, as somebody who asks for

@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use super::{SPREAD, Station, StationKey};
+use crate::sys::prefetch::prefetch_value;
 
 /// Places in the smallest table, a power of two.
 const SMALLEST: usize = 16;
@@ -62,6 +63,20 @@ impl Table {
             slot = &self.slots[at & (self.slots.len() - 1)];
         }
         slot.station
+    }
+
+    /// Has the place where the search for `key` begins fetched into the cache.
+    #[inline]
+    pub(super) fn fetch(&self, key: u64) {
+        if let Some(slot) = self.slots.get(self.home(key)) {
+            prefetch_value(slot);
+        }
+    }
+
+    /// Bytes of it.
+    #[inline]
+    pub(super) fn size(&self) -> usize {
+        size_of_val(&*self.slots)
     }
 
     pub(super) fn insert(&mut self, key: u64, station: Station) -> Option<Station> {

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use causeway_tunnel::{
-    DropReason, Frame,
-    lane::{Beginning, Received, RxLane},
+    DropReason,
+    lane::{Beginning, Deliver, Received, RxLane},
 };
 
 /// How datagrams lie.
@@ -19,7 +19,7 @@ pub(super) trait Lie {
         lane: &mut RxLane,
         run: &'r mut [u8],
         now: Instant,
-        deliver: &mut impl FnMut(Frame<'_>),
+        to: &mut impl Deliver,
         verdict: &mut impl FnMut(Result<Received, DropReason>),
     ) -> (usize, Option<Beginning<'r>>);
 }
@@ -39,10 +39,10 @@ impl Lie for InRun {
         lane: &mut RxLane,
         run: &'r mut [u8],
         now: Instant,
-        deliver: &mut impl FnMut(Frame<'_>),
+        to: &mut impl Deliver,
         verdict: &mut impl FnMut(Result<Received, DropReason>),
     ) -> (usize, Option<Beginning<'r>>) {
-        (lane.receive_run(run, self.0, now, deliver, verdict), None)
+        (lane.receive_run(run, self.0, now, to, verdict), None)
     }
 }
 
@@ -66,11 +66,11 @@ impl Lie for Apart<'_> {
         lane: &mut RxLane,
         run: &'r mut [u8],
         now: Instant,
-        deliver: &mut impl FnMut(Frame<'_>),
+        to: &mut impl Deliver,
         verdict: &mut impl FnMut(Result<Received, DropReason>),
     ) -> (usize, Option<Beginning<'r>>) {
         let length = run.len();
-        let (received, beginning) = lane.receive_apart(self.before, run, self.last, now, deliver);
+        let (received, beginning) = lane.receive_apart(self.before, run, self.last, now, to);
         verdict(received);
         (length, beginning)
     }

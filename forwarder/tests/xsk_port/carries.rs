@@ -1,6 +1,6 @@
 //! Frames both ways, byte by byte.
 
-use std::time::Instant;
+use std::{cell::RefCell, time::Instant};
 
 use crate::{
     Lab, frame,
@@ -204,5 +204,33 @@ fn a_hundred_thousand_frames_each_way() {
         lab.settle();
         let statistics = lab.port.statistics().expect("getsockopt");
         assert_eq!(statistics, Default::default());
+    });
+}
+
+/// Each frame is shown before its turn, most of them some frames before, and none twice.
+#[test]
+fn frames_to_come_are_shown() {
+    in_namespace(|namespace| {
+        let mut lab = Lab::new(namespace, 64);
+        let (shown, mut numbers, mut most) = (RefCell::new(Vec::new()), Vec::new(), 0);
+        for round in 0..4 {
+            for number in 0..30 {
+                assert!(lab.far.send(&frame(30 * round + number, 100)));
+            }
+            crate::wait_until("30 frames", || {
+                let expect = |bytes: &[u8]| shown.borrow_mut().push(number_of(bytes));
+                lab.port.receive_expecting(64, Some(expect), |bytes| {
+                    numbers.push(number_of(bytes));
+                    bytes.fill(0xff);
+                    let shown = shown.borrow();
+                    assert!(shown.starts_with(&numbers), "{shown:?}, {numbers:?}");
+                    most = most.max(shown.len() - numbers.len());
+                });
+                assert_eq!(*shown.borrow(), numbers);
+                numbers.len() == 30 * (round as usize + 1)
+            });
+        }
+        assert!(numbers.into_iter().eq(0..120) && most >= 8, "{most}");
+        lab.settle();
     });
 }

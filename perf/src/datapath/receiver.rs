@@ -49,6 +49,7 @@ impl Receiver {
         let (mut runs, mut frames, mut bytes) = (Runs::default(), 0, 0);
         while bytes < AHEAD {
             let from = runs.0.len();
+            self.site.address();
             self.site.batch(&mut runs);
             bytes += runs.0[from..].iter().map(|(b, _)| b.len()).sum::<usize>();
             frames += self.site.frames().len();
@@ -120,7 +121,7 @@ impl FrameSink for Chunks {
 impl Series for Receiver {
     const DIRECTION: &'static str = "wan_to_lan";
 
-    fn new(lengths: &[usize], protection: Protection) -> Self {
+    fn new(lengths: &[usize], protection: Protection, count: usize) -> Self {
         let (now, keys) = (Instant::now(), protection.keys());
         let inbound = InboundLane {
             lane: RxLane::new(spi(), &keys, ENDLESS, now),
@@ -133,13 +134,13 @@ impl Series for Receiver {
             path: None,
             border: None,
         };
-        let mut site = Site::new(lengths, protection);
+        let mut site = Site::new(lengths, protection, count);
         let mut runs = Runs::default();
         site.batch(&mut runs);
         Self {
             datagrams_per_frame: runs.datagrams().count() as f64 / site.frames().len() as f64,
             site,
-            stations: stations(Role::Cloud),
+            stations: stations(Role::Cloud, count),
             lanes: [(u32::from(spi()), inbound)].into_iter().collect(),
             sa: InboundSa::new(spi(), &keys, ENDLESS, now),
             snoop: Snoop::default(),

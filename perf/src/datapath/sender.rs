@@ -33,8 +33,8 @@ impl RunSink for Taken {
 impl Series for Sender {
     const DIRECTION: &'static str = "lan_to_wan";
 
-    fn new(lengths: &[usize], protection: Protection) -> Self {
-        let mut site = Site::new(lengths, protection);
+    fn new(lengths: &[usize], protection: Protection, stations: usize) -> Self {
+        let mut site = Site::new(lengths, protection, stations);
         let mut runs = Runs::default();
         site.batch(&mut runs);
         let datagrams = runs.0.iter().flat_map(|(bytes, size)| bytes.chunks(*size));
@@ -51,6 +51,7 @@ impl Series for Sender {
     }
 
     fn path(&mut self) -> Sample {
+        self.site.address();
         let (before, start) = (self.site.accepted(), Instant::now());
         self.site.batch(&mut Taken);
         let sample = Sample::since(start, self.site.frames().len());

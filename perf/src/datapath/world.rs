@@ -12,6 +12,7 @@ use causeway::{
     lan_to_wan::{LanToWan, PeerTx, RunSink},
     snoop::Snoop,
     stations::{Place, Role, Station, StationKey, StationTable},
+    sys::prefetch::groups,
     uplink::Path,
 };
 use causeway_ebpf::FloodPolicy;
@@ -41,8 +42,6 @@ pub(super) const ENDLESS: Limits = Limits {
 /// An ethertype for experiments (IEEE 802, local experimental 1).
 const ETHERTYPE: [u8; 2] = [0x88, 0xb5];
 
-const STAYED: [u8; 6] = [0x00, 0x50, 0x56, 0xff, 0xff, 0xff];
-
 pub(super) const PATH: Path = Path {
     remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 24_500),
     local: None,
@@ -52,19 +51,24 @@ pub(super) fn spi() -> Spi {
     Spi::new(0x1000, 0)
 }
 
-/// Moved station number `i` of as many as a batch has frames.
+/// Moved station number `i` of [`MOST_STATIONS`](super::MOST_STATIONS).
 fn moved(i: usize) -> [u8; 6] {
     [0x00, 0x50, 0x56, 0, (i >> 8) as u8, i as u8]
 }
 
-/// The stations as one end knows them.
-pub(super) fn stations(role: Role) -> StationTable {
+/// The one that stayed on the LAN and talks to it, of which no table knows.
+fn stayed(i: usize) -> [u8; 6] {
+    [0x00, 0x50, 0x56, 0xff, (i >> 8) as u8, i as u8]
+}
+
+/// So many stations as one end knows them.
+pub(super) fn stations(role: Role, count: usize) -> StationTable {
     let place = match role {
         Role::Site => Place::Away,
         Role::Cloud => Place::Home,
     };
     let mut table = StationTable::new(role);
-    for i in 0..BATCH {
+    for i in 0..count {
         table.insert(StationKey::new(0, moved(i)), Station { place, peer: 0 });
     }
     table
@@ -76,9 +80,42 @@ pub(super) fn gate(now: Instant) -> FloodGate {
     FloodGate::new(FloodRule { policy, rate: 0 }, now)
 }
 
-/// The sending half of a site's worker, with a batch of frames, each for another station.
+/// Numbers below `count`, each once in a turn, and none near the one before.
+struct Turn {
+    count: usize,
+    step: usize,
+    next: usize,
+}
+
+impl Turn {
+    fn of(count: usize) -> Self {
+        // The golden section spreads any number of steps; one that has no divisor in common comes by all numbers.
+        let near = (count as f64 * 0.618) as usize;
+        let step = (near..count).find(|step| coprime(*step, count));
+        Self {
+            count,
+            step: step.unwrap_or(1),
+            next: 0,
+        }
+    }
+
+    fn next(&mut self) -> usize {
+        self.next = (self.next + self.step) % self.count;
+        self.next
+    }
+}
+
+fn coprime(a: usize, b: usize) -> bool {
+    match b {
+        0 => a == 1,
+        _ => coprime(b, a % b),
+    }
+}
+
+/// The sending half of a site's worker, with a batch of frames, each for another station, and each batch for others.
 pub(super) struct Site {
     frames: Vec<Vec<u8>>,
+    turn: Turn,
     stations: StationTable,
     peers: [PeerTx; 1],
     flood: FloodGate,
@@ -88,19 +125,20 @@ pub(super) struct Site {
 
 impl Site {
     /// With as many whole turns of the `lengths` as a batch takes.
-    pub(super) fn new(lengths: &[usize], protection: Protection) -> Self {
+    pub(super) fn new(lengths: &[usize], protection: Protection, count: usize) -> Self {
         let now = Instant::now();
         let lane = TxLane::new(spi(), &protection.keys(), ENDLESS, now, DATAGRAM, RUN);
         let batch = BATCH - BATCH % lengths.len();
         let frame = |(i, length): (usize, &usize)| {
-            let mut frame = [&moved(i)[..], &STAYED, &ETHERTYPE].concat();
+            let mut frame = [&[0; 12][..], &ETHERTYPE].concat();
             frame.resize(*length, i as u8);
             frame
         };
         let lengths = lengths.iter().cycle().take(batch);
-        Self {
+        let mut site = Self {
             frames: lengths.enumerate().map(frame).collect(),
-            stations: stations(Role::Site),
+            turn: Turn::of(count),
+            stations: stations(Role::Site, count),
             peers: [PeerTx {
                 lane: Some(lane),
                 path: Some(PATH),
@@ -109,6 +147,17 @@ impl Site {
             flood: gate(now),
             snoop: Snoop::default(),
             counters: WorkerCounters::new(1),
+        };
+        site.address();
+        site
+    }
+
+    /// Has the frames of the next batch come from and go to the stations whose turn it is.
+    pub(super) fn address(&mut self) {
+        for frame in &mut self.frames {
+            let station = self.turn.next();
+            frame[..6].copy_from_slice(&moved(station));
+            frame[6..12].copy_from_slice(&stayed(station));
         }
     }
 
@@ -127,8 +176,15 @@ impl Site {
             finish_checksums: false,
             now: Instant::now(),
         };
-        for frame in &mut self.frames {
-            batch.frame(frame);
+        let large = self.stations.is_large();
+        for (group, soon) in groups(self.frames.len()) {
+            if large {
+                let soon = self.frames[soon].iter();
+                soon.for_each(|frame| self.stations.expect(frame));
+            }
+            for frame in &mut self.frames[group] {
+                batch.frame(frame);
+            }
         }
         batch.flush();
     }

@@ -31,6 +31,8 @@ pub(super) struct Figure {
     direction: &'static str,
     frame_bytes: u64,
     frame_sizes: String,
+    /// That frames are for, one after the other.
+    stations: usize,
     datagram_bytes: usize,
     cipher: &'static str,
     /// The library that does the cipher's arithmetic.
@@ -71,7 +73,7 @@ pub(super) struct Figure {
 impl Figure {
     pub(super) fn new(
         direction: &'static str,
-        sizes: FrameSizes,
+        (sizes, stations): (FrameSizes, usize),
         protection: Protection,
         workers: usize,
         rounds: &[Round],
@@ -97,6 +99,7 @@ impl Figure {
             direction,
             frame_bytes: sizes.mean().round() as u64,
             frame_sizes: sizes.to_string(),
+            stations,
             datagram_bytes: DATAGRAM,
             cipher: protection.cipher(),
             aead: protection.library(),
@@ -142,6 +145,7 @@ pub(super) fn table(figures: &[Figure]) -> Table {
     let mut table = Table::new(&[
         "direction",
         "bytes",
+        "stations",
         "cipher",
         "library",
         "frames/s",
@@ -164,6 +168,7 @@ pub(super) fn table(figures: &[Figure]) -> Table {
         table.row(vec![
             f.direction.into(),
             f.frame_sizes.clone(),
+            f.stations.to_string(),
             f.cipher.into(),
             f.aead.into(),
             format!("{:.0}", f.frames_per_s),

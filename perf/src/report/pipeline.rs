@@ -7,6 +7,7 @@ use super::{
     quantity::Quantity,
     section::{Against, Set, Value, section},
 };
+use crate::datapath::STATIONS;
 
 const SIZES: (&str, &str) = ("frame_bytes", "frame size, bytes with FCS");
 
@@ -81,7 +82,7 @@ fn direction_plots(direction: &str, set: &Set<'_>) -> Markup {
     }
 }
 
-/// Cipher, and what computes it.
+/// Cipher, what computes it, and what else is not as usual.
 fn series(record: &Record) -> Option<String> {
     let cipher = record.text("cipher").unwrap_or("unknown cipher");
     let mut name = match (cipher, record.text("aead")) {
@@ -91,6 +92,10 @@ fn series(record: &Record) -> Option<String> {
     };
     if let Some(workers) = record.number("workers").filter(|w| *w != 1.0) {
         name += &format!(", {workers} workers");
+    }
+    let usual = |stations: &f64| *stations == STATIONS as f64;
+    if let Some(stations) = record.number("stations").filter(|n| !usual(n)) {
+        name += &format!(", {stations} stations");
     }
     Some(name)
 }

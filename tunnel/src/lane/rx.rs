@@ -1,5 +1,6 @@
 //! The receiving end of a lane.
 
+use super::Deliver;
 use super::held::{Beginning, Held};
 use crate::join::Joiner;
 use crate::sa::{InboundSa, Limits, SaKeys};
@@ -81,7 +82,7 @@ impl RxLane {
         run: &mut [u8],
         segment_size: usize,
         now: Instant,
-        deliver: &mut impl FnMut(Frame<'_>),
+        to: &mut impl Deliver,
         verdict: &mut impl FnMut(Result<Received, DropReason>),
     ) -> usize {
         let spi = self.spi().to_be_bytes();
@@ -96,7 +97,7 @@ impl RxLane {
                 held: &mut held,
                 before: None,
             };
-            verdict(self.receive_at(&mut place, &mut run[..end], now, deliver));
+            verdict(self.receive_at(&mut place, &mut run[..end], now, to));
             at = end;
         }
         if let Some(held) = held {
@@ -115,7 +116,7 @@ impl RxLane {
         datagram: &'a mut [u8],
         last: bool,
         now: Instant,
-        deliver: &mut impl FnMut(Frame<'_>),
+        to: &mut impl Deliver,
     ) -> (Result<Received, DropReason>, Option<Beginning<'a>>) {
         let mut held = None;
         let mut place = Place {
@@ -124,7 +125,7 @@ impl RxLane {
             held: &mut held,
             before,
         };
-        let received = self.receive_at(&mut place, datagram, now, deliver);
+        let received = self.receive_at(&mut place, datagram, now, to);
         if let Some(before) = place.before {
             self.put_aside(before, now);
         }
@@ -145,7 +146,7 @@ impl RxLane {
         place: &mut Place<'_, '_>,
         run: &mut [u8],
         now: Instant,
-        deliver: &mut impl FnMut(Frame<'_>),
+        to: &mut impl Deliver,
     ) -> Result<Received, DropReason> {
         let highest = self.sa.highest();
         let opened = esp::open(&mut self.sa, &mut run[place.at..], now)?;
@@ -167,11 +168,14 @@ impl RxLane {
             NextHeader::Ethernet => (Some(lone(payload)?), Default::default()),
             NextHeader::Dummy => (None, Default::default()),
         };
+        if to.looks_ahead() {
+            unbundle::beginnings(rest, |beginning| to.expect(beginning));
+        }
         let mut frames = 0;
         loop {
             // Here and nowhere else: what takes frames is compiled into this loop, not called from it.
             if let Some(frame) = complete {
-                deliver(frame);
+                to.deliver(frame);
                 frames += 1;
             }
             complete = match unbundle::next(&mut rest)? {

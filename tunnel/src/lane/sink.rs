@@ -1,6 +1,7 @@
-//! Where the datagrams of a sending lane lie and go.
+//! Where the datagrams of a sending lane lie and go, and the frames of a receiving one.
 
 use super::Run;
+use crate::Frame;
 
 /// Takes a lane's datagrams, and may lend the memory that they are written and sealed in.
 ///
@@ -40,5 +41,31 @@ impl<F: FnMut(Run<'_>)> DatagramSink for F {
     #[inline]
     fn send_run(&mut self, run: Run<'_>) {
         self(run);
+    }
+}
+
+/// Takes the frames of a lane: a closure that takes a [`Frame`], or what would like to know before what comes.
+pub trait Deliver {
+    /// Whether to [tell](Self::expect) it of frames before they are delivered: a second walk through each datagram.
+    #[inline]
+    fn looks_ahead(&self) -> bool {
+        false
+    }
+
+    /// A frame that begins with these bytes may be delivered soon. All that begin in a bundle are told of before the first
+    /// of them is delivered, one that ends in a later datagram by what there is of it; a frame without a bundle is not.
+    #[inline]
+    fn expect(&self, beginning: &[u8]) {
+        let _ = beginning;
+    }
+
+    /// Takes a frame.
+    fn deliver(&mut self, frame: Frame<'_>);
+}
+
+impl<F: FnMut(Frame<'_>)> Deliver for F {
+    #[inline]
+    fn deliver(&mut self, frame: Frame<'_>) {
+        self(frame);
     }
 }

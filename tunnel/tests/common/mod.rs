@@ -94,7 +94,7 @@ pub(crate) fn receive_run(
             rest,
             datagrams[0].len(),
             now,
-            &mut |frame| {
+            &mut |frame: Frame<'_>| {
                 assert!(frame.tail.is_empty() || frame.head.len() >= Frame::MIN_HEAD);
                 numbers.push(number_of(&frame.to_vec()));
             },
@@ -124,7 +124,9 @@ pub(crate) fn receive_apart(
     while let Some(datagram) = copies.next() {
         let last = copies.len() == 0;
         let (verdict, beginning) =
-            lane.receive_apart(before.take(), datagram, last, now, &mut |frame| {
+            lane.receive_apart(before.take(), datagram, last, now, &mut |frame: Frame<
+                '_,
+            >| {
                 assert!(frame.tail.is_empty() || frame.head.len() >= Frame::MIN_HEAD);
                 numbers.push(number_of(&frame.to_vec()));
             });

@@ -6,7 +6,7 @@ use rustix::net::RecvFlags;
 use xsk_rs::{FrameDesc, Umem};
 
 use super::{BATCH, XskPort, multi_buffer::Assembly};
-use crate::sys::prefetch::prefetch;
+use crate::sys::prefetch::{groups, prefetch, prefetch_value};
 
 /// How many received frames ahead is fetched from, and how many bytes of each: the headers, and the
 /// start of what is read in one go, which the CPU follows by itself.
@@ -63,10 +63,16 @@ impl ExactSizeIterator for ReceivedFrames<'_> {}
 /// Fetches the head of a received frame into the cache: another core, or the device, has written it.
 #[inline]
 fn prefetch_head(umem: &Umem, desc: &FrameDesc) {
-    // SAFETY: the chunk came out of the RX ring, so it is ours alone until it goes back to the fill ring.
-    let data = unsafe { umem.data(desc) };
-    let bytes = data.contents();
+    let bytes = contents(umem, desc);
     prefetch(&bytes[..bytes.len().min(HEAD)]);
+}
+
+/// The bytes of a received chunk whose turn has not come.
+#[inline]
+fn contents<'a>(umem: &'a Umem, desc: &'a FrameDesc) -> &'a [u8] {
+    // SAFETY: the chunk came out of the RX ring, so it is ours alone until it goes back to the fill ring, and nobody
+    // writes to it before its turn.
+    unsafe { umem.data(desc) }.contents()
 }
 
 impl XskPort {
@@ -93,20 +99,39 @@ impl XskPort {
     }
 
     /// Lends up to `limit` received frames to `visit`, oldest first; returns their number.
-    pub fn receive(&mut self, limit: usize, mut visit: impl FnMut(&mut [u8])) -> usize {
+    pub fn receive(&mut self, limit: usize, visit: impl FnMut(&mut [u8])) -> usize {
+        self.receive_expecting(limit, None::<fn(&[u8])>, visit)
+    }
+
+    /// As [`Self::receive`], and shows frames to `expect`, if there is one, some frames before it is their turn: of one in
+    /// several chunks each chunk.
+    pub fn receive_expecting(
+        &mut self,
+        limit: usize,
+        expect: Option<impl Fn(&[u8])>,
+        mut visit: impl FnMut(&mut [u8]),
+    ) -> usize {
         self.receive_chunks(limit, |umem, descs, assembly| {
             let mut frames = 0;
-            for index in 0..descs.len() {
-                if let Some(ahead) = descs.get(index + AHEAD) {
-                    prefetch_head(umem, ahead);
+            for (group, soon) in groups(descs.len()) {
+                if let Some(expect) = &expect {
+                    let behind = descs[soon.end..].iter().take(soon.len());
+                    behind.for_each(|desc| prefetch_value(contents(umem, desc)));
+                    let soon = descs[soon].iter();
+                    soon.for_each(|desc| expect(contents(umem, desc)));
                 }
-                let desc = &mut descs[index];
-                let continued = desc.has_more_frames();
-                // SAFETY: the chunk came out of the RX ring just now, so it is ours alone until
-                // it goes back to the fill ring.
-                let mut data = unsafe { umem.data_mut(desc) };
-                let part = data.contents_mut();
-                frames += assembly.add(part, continued, &mut visit);
+                for index in group {
+                    if let Some(ahead) = descs.get(index + AHEAD) {
+                        prefetch_head(umem, ahead);
+                    }
+                    let desc = &mut descs[index];
+                    let continued = desc.has_more_frames();
+                    // SAFETY: the chunk came out of the RX ring just now, so it is ours alone until
+                    // it goes back to the fill ring.
+                    let mut data = unsafe { umem.data_mut(desc) };
+                    let part = data.contents_mut();
+                    frames += assembly.add(part, continued, &mut visit);
+                }
             }
             frames
         })
