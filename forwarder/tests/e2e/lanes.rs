@@ -21,7 +21,7 @@ pub(crate) fn running(queues: &str, uplink: [&str; 2], more: &[&str]) -> Lab {
     Lab::running(&["--queues", queues], &pinned(uplink, more))
 }
 
-fn pinned<'a>(uplink: [&'a str; 2], more: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn pinned<'a>(uplink: [&'a str; 2], more: &[&'a str]) -> Vec<&'a str> {
     let cores = std::thread::available_parallelism().unwrap().get();
     let cpus = if cores > 1 { "0,1" } else { "0" };
     [&uplink[..], &["--cpus", cpus], more].concat()

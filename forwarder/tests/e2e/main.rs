@@ -33,6 +33,7 @@ mod ports;
 mod rekey;
 mod running;
 mod segment;
+mod stalled_queue;
 mod stations;
 mod suppress;
 mod tagged;
