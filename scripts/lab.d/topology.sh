@@ -65,10 +65,11 @@ set_sysctl() {
 
 # cable NAMESPACE INTERFACE MAC|- NAMESPACE2 INTERFACE2 [MTU]
 # QUEUES each way on both ends, or CLOUD_QUEUES on the cloud's side, which a veth only gets when it is made: one per
-# worker of the appliance.
+# worker of the appliance. UPLINK_QUEUES on the path, if they are to be others.
 cable() {
   local mac=() cable_mtu=${6:-$LAN_MTU} count=$QUEUES queues
   [[ ! $1:$4 =~ ^(cloud:|.*:new$) ]] || count=$CLOUD_QUEUES
+  [[ $2 != wan ]] || count=${UPLINK_QUEUES:-$count}
   # A switch forwards what came by queue N > 0 by queue N - 1 (the kernel has one field for both, skb_rx_queue_recorded):
   # with as many queues at the hosts as at the appliances, the last of these would get nothing.
   [[ $2 != eth0 || $count == 1 ]] || count=$((count + 1))

@@ -39,7 +39,10 @@ pub(crate) fn lanes(lab: &Lab, end: &str) -> (Vec<LaneStatus>, Vec<LaneStatus>) 
 /// Flows both ways, one way after the other and so fast that there are batches; none is overtaken.
 fn all_lanes_carry(queues: [usize; 2], uplink: [&str; 2]) -> Lab {
     let [site, cloud] = queues;
-    let lab = running(&format!("{site},{cloud}"), uplink, &[]);
+    carry(running(&format!("{site},{cloud}"), uplink, &[]), queues)
+}
+
+fn carry(lab: Lab, [site, cloud]: [usize; 2]) -> Lab {
     for way in [TO_VM, TO_DC] {
         let flows = Flows::run(&lab, way, &["--flows", "64", "--rate", "40"]);
         flows.assert_all_arrived_in_order();
@@ -105,6 +108,24 @@ fn different_numbers_of_lanes_by_xdp() {
     all_lanes_carry([1, 4], XDP);
     all_lanes_carry([4, 1], XDP);
     all_lanes_carry([2, 4], XDP);
+}
+
+/// Workers beyond the uplink's queues have no AF_XDP socket there, and queues beyond the workers none for them: they use the
+/// kernel's, and what others receive for them is handed over.
+#[test]
+fn other_numbers_of_queues_on_the_lan_than_on_the_uplink() {
+    for (queues, uplink, with_xdp) in [("4", "2", 2), ("2", "4", 2)] {
+        let options = ["--queues", queues, "--uplink-queues", uplink];
+        let lab = Lab::running(&options, &pinned(XDP, &[]));
+        let workers = queues.parse().unwrap();
+        let lab = carry(lab, [workers; 2]);
+        for end in ["site", "cloud"] {
+            let status = lab.status(end);
+            let sent = status.workers.iter().map(|w| w.counters["wan_xdp_tx"] > 0);
+            let expected = (0..workers).map(|worker| worker < with_xdp);
+            assert!(sent.eq(expected), "{queues} {uplink} {end}: {status:?}");
+        }
+    }
 }
 
 /// As fast as one core can send; what is lost then is lost, but nothing is overtaken.
