@@ -177,7 +177,7 @@ impl<P: FrameSink> WanToLan<'_, P> {
         let begins = inbound.lane.highest() == 0;
         let (border, now) = (&mut inbound.border, self.now);
         // Behind a border stations are looked up in another VLAN than the one that a frame comes with.
-        let soon = (border.is_none() && stations.is_large()).then_some(stations);
+        let soon = (border.is_none() && stations.wants_prefetch()).then_some(stations);
         let mut injection = Injection {
             peer,
             port: &mut *self.port,
@@ -269,7 +269,7 @@ impl<P: FrameSink> WanToLan<'_, P> {
     }
 }
 
-/// What takes the frames of a peer, and has what is looked up for those to come fetched, if that is worth it.
+/// What takes the frames of a peer, and has what is looked up for those to come prefetched, if that is worth it.
 struct Foreseen<'a, F> {
     soon: Option<&'a StationTable>,
     deliver: F,
@@ -282,9 +282,10 @@ impl<F: FnMut(Frame<'_>)> Deliver for Foreseen<'_, F> {
     }
 
     #[inline]
-    fn expect(&self, beginning: &[u8]) {
-        if let Some(stations) = self.soon {
-            stations.expect(beginning);
+    fn foresee(&self, beginning: &[u8]) {
+        let Some(stations) = self.soon else { return };
+        if let (Some(ends), Some(injected)) = (stations.prefetch(beginning), &stations.injected) {
+            injected.prefetch(ends.source);
         }
     }
 

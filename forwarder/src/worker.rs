@@ -173,10 +173,9 @@ impl Worker {
         };
         let port = &mut self.config.port;
         let (most, stations) = (self.config.batch, batch.stations);
-        let expect = stations
-            .is_large()
-            .then_some(|frame: &[u8]| stations.expect(frame));
-        let frames = port.receive_expecting(most, expect, |frame| batch.frame(frame));
+        let foresee = |frame: &[u8]| _ = stations.prefetch(frame);
+        let foresee = stations.wants_prefetch().then_some(foresee);
+        let frames = port.receive_foreseeing(most, foresee, |frame| batch.frame(frame));
         if frames > 0 {
             batch.flush();
             self.finish_snooping(now);

@@ -23,9 +23,6 @@ pub use self::{receiver::Receiver, sender::Sender};
 /// Stations that frames are for unless told otherwise: one for each frame of a batch.
 pub const STATIONS: usize = 256;
 
-/// As many as the kernel's table has room for.
-pub const MOST_STATIONS: usize = 65_536;
-
 /// Bytes of UDP payload: what IPv6 and UDP leave of 1,500.
 pub const DATAGRAM: usize = 1_452;
 
@@ -98,7 +95,8 @@ pub trait Series: Send + Sized {
     /// The word in the report.
     const DIRECTION: &'static str;
 
-    /// With frames of these `lengths` in turn, without FCS, for as many `stations`, 1 to [`MOST_STATIONS`], one after
+    /// With frames of these `lengths` in turn, without FCS, for as many `stations`, 1 to
+    /// [`MAX_STATIONS`](causeway_ebpf::MAX_STATIONS), one after
     /// the other.
     fn new(lengths: &[usize], protection: Protection, stations: usize) -> Self;
 
@@ -139,7 +137,7 @@ mod tests {
             .into_iter()
             .chain([Protection::None])
         {
-            for stations in [1, STATIONS, MOST_STATIONS] {
+            for stations in [1, STATIONS, causeway_ebpf::MAX_STATIONS as usize] {
                 steps::<Sender>(protection, stations);
                 steps::<Receiver>(protection, stations);
             }

@@ -10,9 +10,10 @@ mod workers;
 
 use std::{num::NonZero, time::Duration};
 
-use crate::datapath::{MOST_STATIONS, Protection, Receiver, Sender, Series};
+use crate::datapath::{Protection, Receiver, Sender, Series};
+use causeway_ebpf::MAX_STATIONS;
 use causeway_tunnel::aead::{Cipher, Library};
-use clap::Args;
+use clap::{Args, value_parser};
 
 use self::{
     figure::{Figure, Round, Times, table},
@@ -43,9 +44,10 @@ pub(crate) struct Options {
     /// Libraries that do the cipher: ring, aws-lc-rs
     #[arg(long, value_name = "LIBRARY", num_args = 1.., default_value = "ring")]
     aead: Vec<Library>,
-    /// Stations that frames are for, one after the other: a number of 1 to 65536
-    #[arg(long, value_name = "N", num_args = 1.., default_value = "256", value_parser = stations)]
-    stations: Vec<usize>,
+    /// Stations that frames are for, one after the other, 1 to 65536; each number is measured by itself
+    #[arg(long, value_name = "N", num_args = 1.., default_value = "256",
+        value_parser = value_parser!(u32).range(1..=i64::from(MAX_STATIONS)))]
+    stations: Vec<u32>,
     /// Workers, each on a core of its own with lanes of its own
     #[arg(long, value_name = "N", default_value = "1")]
     workers: NonZero<usize>,
@@ -74,13 +76,6 @@ impl std::str::FromStr for CipherOrNone {
         cipher
             .map_err(|error: causeway_tunnel::aead::UnknownCipher| format!("{error}, or \"none\""))
     }
-}
-
-/// As many as a table has room for.
-fn stations(text: &str) -> std::result::Result<usize, String> {
-    let count = text.parse().ok();
-    let known = count.filter(|n| (1..=MOST_STATIONS).contains(n));
-    known.ok_or(format!("a number of 1 to {MOST_STATIONS}"))
 }
 
 impl Options {
@@ -193,7 +188,7 @@ pub(crate) fn run(options: &Options) -> Result {
     let (mut out, mut back) = (Vec::new(), Vec::new());
     for protection in options.protections() {
         for sizes in options.sizes() {
-            for &n in &options.stations {
+            for n in options.stations.iter().map(|n| *n as usize) {
                 out.push(Measured::<Sender>::new(sizes, n, protection, &workers));
                 back.push(Measured::<Receiver>::new(sizes, n, protection, &workers));
             }

@@ -5,11 +5,10 @@
 mod common;
 
 use causeway_tunnel::join::{MAX_AGE, SEAMS};
-use causeway_tunnel::lane::{DatagramSink, Deliver, Run, RunLimits, TxLane};
+use causeway_tunnel::lane::{DatagramSink, Run, RunLimits, TxLane};
 use causeway_tunnel::{DropReason, Frame, wire};
 use common::*;
 use proptest::prelude::*;
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -409,66 +408,6 @@ fn frames_cut_in_a_run_stay_in_it() {
         }
     }
     assert!(moved > 0, "parts longer than a datagram");
-}
-
-/// Takes the numbers of frames, and asks for those of frames to come.
-#[derive(Debug, Default)]
-struct Foresight {
-    expected: RefCell<Vec<usize>>,
-    delivered: usize,
-}
-
-impl Deliver for Foresight {
-    fn looks_ahead(&self) -> bool {
-        true
-    }
-
-    fn expect(&self, beginning: &[u8]) {
-        if let Some(number) = beginning.first_chunk() {
-            let number = u32::from_be_bytes(*number) as usize;
-            self.expected.borrow_mut().push(number);
-        }
-    }
-
-    fn deliver(&mut self, taken: Frame<'_>) {
-        assert_eq!(number_of(&taken.to_vec()), self.delivered);
-        let expected = self.expected.get_mut();
-        // One that ends in a later datagram may have been too short to be told of.
-        assert!(expected.first().is_none_or(|n| *n >= self.delivered));
-        expected.retain(|n| *n != self.delivered);
-        self.delivered += 1;
-    }
-}
-
-/// Whatever lies how, a frame is told of before it is delivered, and those of a bundle before the first of them.
-#[test]
-fn frames_to_come_are_told_of() {
-    let now = Instant::now();
-    for (length, together) in [(60, true), (60, false), (1_514, true), (1_514, false)] {
-        let (mut tx, mut rx) = (tx_lane(ENDLESS, now, 1_452, RUN), rx_lane(ENDLESS, now));
-        let mut sent: Vec<u8> = Vec::new();
-        let mut keep = |run: Run<'_>| sent.extend(run.bytes);
-        for number in 0..40 {
-            tx.push(&frame(number, length), now, &mut keep).unwrap();
-        }
-        tx.flush(&mut keep);
-        let (mut to, mut most, mut before) = (Foresight::default(), 0, None);
-        for datagram in sent.chunks_mut(1_452) {
-            let had = to.delivered;
-            if together {
-                rx.receive_run(datagram, 1_452, now, &mut to, &mut |v| assert!(v.is_ok()));
-            } else {
-                let (verdict, beginning) = rx.receive_apart(before, datagram, false, now, &mut to);
-                assert!(verdict.is_ok());
-                before = beginning;
-            }
-            most = most.max(to.delivered - had);
-            // What is left begins here, and ends in the next.
-            assert!(to.expected.get_mut().len() <= 1, "{to:?}");
-        }
-        assert_eq!((to.delivered, to.expected.get_mut().len()), (40, 0));
-        assert!(most == 1 || length == 60 && most > 10, "{most}");
-    }
 }
 
 /// A frame that is cut between datagrams that lie apart stays where it was opened, in both.

@@ -65,9 +65,9 @@ impl InjectedSources {
         }
     }
 
-    /// Has the note of this source fetched into the cache, for [`Self::note`].
+    /// Has the note of this source brought into the cache, for [`Self::note`].
     #[inline]
-    pub fn fetch(&self, source: u64) {
+    pub fn prefetch(&self, source: u64) {
         prefetch_value(self.place(source).0);
     }
 

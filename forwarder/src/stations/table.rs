@@ -65,9 +65,9 @@ impl Table {
         slot.station
     }
 
-    /// Has the place where the search for `key` begins fetched into the cache.
+    /// Has the place where the search for `key` begins brought into the cache.
     #[inline]
-    pub(super) fn fetch(&self, key: u64) {
+    pub(super) fn prefetch(&self, key: u64) {
         if let Some(slot) = self.slots.get(self.home(key)) {
             prefetch_value(slot);
         }

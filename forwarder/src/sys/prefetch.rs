@@ -9,12 +9,14 @@ const LINE: usize = 64;
 /// Whoever walks through the first lines has the hardware fetch those behind them.
 const MOST: usize = 8;
 
-/// Frames of a group: what is looked up for those of one is fetched before the frames of the group before it are taken, two cache
-/// lines for each.
+/// Frames of a group. What is looked up for one group, two cache lines for each frame, is on its way while the group before it
+/// is taken.
 const GROUP: usize = 8;
 
-/// The frames of a batch, by number: group by group those to take, each with those to look at first, as they are soon to be
-/// taken. At the start that is the first group too.
+/// Splits a batch of so many frames into groups: the numbers of those to take, and of those to look at before that, which are
+/// those of the next group (at the start, those of the first group too).
+///
+/// Of 20 frames: look at 0 to 15 and take 0 to 7, look at 16 to 19 and take 8 to 15, take 16 to 19.
 #[inline]
 pub fn groups(frames: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
     (0..frames).step_by(GROUP).map(move |start| {

@@ -218,8 +218,8 @@ fn frames_to_come_are_shown() {
                 assert!(lab.far.send(&frame(30 * round + number, 100)));
             }
             crate::wait_until("30 frames", || {
-                let expect = |bytes: &[u8]| shown.borrow_mut().push(number_of(bytes));
-                lab.port.receive_expecting(64, Some(expect), |bytes| {
+                let foresee = |bytes: &[u8]| shown.borrow_mut().push(number_of(bytes));
+                lab.port.receive_foreseeing(64, Some(foresee), |bytes| {
                     numbers.push(number_of(bytes));
                     bytes.fill(0xff);
                     let shown = shown.borrow();

@@ -51,7 +51,7 @@ pub(super) fn spi() -> Spi {
     Spi::new(0x1000, 0)
 }
 
-/// Moved station number `i` of [`MOST_STATIONS`](super::MOST_STATIONS).
+/// Moved station number `i` of [`MAX_STATIONS`](causeway_ebpf::MAX_STATIONS).
 fn moved(i: usize) -> [u8; 6] {
     [0x00, 0x50, 0x56, 0, (i >> 8) as u8, i as u8]
 }
@@ -80,35 +80,24 @@ pub(super) fn gate(now: Instant) -> FloodGate {
     FloodGate::new(FloodRule { policy, rate: 0 }, now)
 }
 
-/// Numbers below `count`, each once in a turn, and none near the one before.
+/// Numbers of stations in an order without order, over and over.
 struct Turn {
-    count: usize,
-    step: usize,
+    order: Vec<usize>,
     next: usize,
 }
 
 impl Turn {
     fn of(count: usize) -> Self {
-        // The golden section spreads any number of steps; one that has no divisor in common comes by all numbers.
-        let near = (count as f64 * 0.618) as usize;
-        let step = (near..count).find(|step| coprime(*step, count));
-        Self {
-            count,
-            step: step.unwrap_or(1),
-            next: 0,
-        }
+        let mut order: Vec<usize> = (0..count).collect();
+        // Fisher and Yates; the same order each time. A regular one would be one for the table's hash, too.
+        let mut random = fastrand::Rng::with_seed(1);
+        random.shuffle(&mut order);
+        Self { order, next: 0 }
     }
 
     fn next(&mut self) -> usize {
-        self.next = (self.next + self.step) % self.count;
-        self.next
-    }
-}
-
-fn coprime(a: usize, b: usize) -> bool {
-    match b {
-        0 => a == 1,
-        _ => coprime(b, a % b),
+        self.next = (self.next + 1) % self.order.len();
+        self.order[self.next]
     }
 }
 
@@ -176,11 +165,11 @@ impl Site {
             finish_checksums: false,
             now: Instant::now(),
         };
-        let large = self.stations.is_large();
+        let large = self.stations.wants_prefetch();
         for (group, soon) in groups(self.frames.len()) {
             if large {
                 let soon = self.frames[soon].iter();
-                soon.for_each(|frame| self.stations.expect(frame));
+                soon.for_each(|frame| _ = self.stations.prefetch(frame));
             }
             for frame in &mut self.frames[group] {
                 batch.frame(frame);

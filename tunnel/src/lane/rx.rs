@@ -169,7 +169,7 @@ impl RxLane {
             NextHeader::Dummy => (None, Default::default()),
         };
         if to.looks_ahead() {
-            unbundle::beginnings(rest, |beginning| to.expect(beginning));
+            unbundle::beginnings(rest, |beginning| to.foresee(beginning));
         }
         let mut frames = 0;
         loop {

@@ -46,16 +46,16 @@ impl<F: FnMut(Run<'_>)> DatagramSink for F {
 
 /// Takes the frames of a lane: a closure that takes a [`Frame`], or what would like to know before what comes.
 pub trait Deliver {
-    /// Whether to [tell](Self::expect) it of frames before they are delivered: a second walk through each datagram.
+    /// Whether to [show](Self::foresee) it frames before they are delivered: a second walk through each datagram.
     #[inline]
     fn looks_ahead(&self) -> bool {
         false
     }
 
-    /// A frame that begins with these bytes may be delivered soon. All that begin in a bundle are told of before the first
+    /// A frame that begins with these bytes may be delivered soon. All that begin in a bundle are shown before the first
     /// of them is delivered, one that ends in a later datagram by what there is of it; a frame without a bundle is not.
     #[inline]
-    fn expect(&self, beginning: &[u8]) {
+    fn foresee(&self, beginning: &[u8]) {
         let _ = beginning;
     }
 

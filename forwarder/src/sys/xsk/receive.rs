@@ -35,7 +35,8 @@ impl<'a> Iterator for ReceivedFrames<'a> {
                 // The socket asked for none of several chunks (`XDP_USE_SG`), so the kernel drops them.
                 debug_assert!(!desc.has_more_frames(), "frames fit a chunk");
                 if let Some(ahead) = descs.as_slice().get(AHEAD - 1) {
-                    prefetch_head(umem, ahead);
+                    // SAFETY: of this batch, and not handed out yet.
+                    unsafe { prefetch_head(umem, ahead) };
                 }
                 // SAFETY: the chunk came out of the RX ring, so it is ours alone until it goes back to the fill ring,
                 // after `'a`.
@@ -61,17 +62,26 @@ impl<'a> Iterator for ReceivedFrames<'a> {
 impl ExactSizeIterator for ReceivedFrames<'_> {}
 
 /// Fetches the head of a received frame into the cache: another core, or the device, has written it.
+///
+/// # Safety
+///
+/// As of [`contents`].
 #[inline]
-fn prefetch_head(umem: &Umem, desc: &FrameDesc) {
-    let bytes = contents(umem, desc);
+unsafe fn prefetch_head(umem: &Umem, desc: &FrameDesc) {
+    // SAFETY: as of ours.
+    let bytes = unsafe { contents(umem, desc) };
     prefetch(&bytes[..bytes.len().min(HEAD)]);
 }
 
 /// The bytes of a received chunk whose turn has not come.
+///
+/// # Safety
+///
+/// The chunk came out of the RX ring and has not gone back to the fill ring, so it is ours alone, and nobody has its bytes to
+/// write to.
 #[inline]
-fn contents<'a>(umem: &'a Umem, desc: &'a FrameDesc) -> &'a [u8] {
-    // SAFETY: the chunk came out of the RX ring, so it is ours alone until it goes back to the fill ring, and nobody
-    // writes to it before its turn.
+unsafe fn contents<'a>(umem: &'a Umem, desc: &'a FrameDesc) -> &'a [u8] {
+    // SAFETY: the caller's.
     unsafe { umem.data(desc) }.contents()
 }
 
@@ -90,7 +100,8 @@ impl XskPort {
         }
         self.receive_chunks(limit, |umem, descs, _| {
             for desc in descs.iter().take(AHEAD) {
-                prefetch_head(umem, desc);
+                // SAFETY: of this batch, of which nothing is handed out yet.
+                unsafe { prefetch_head(umem, desc) };
             }
             let frames = descs.len();
             visit(ReceivedFrames(Source::Chunks(umem, descs.iter_mut())));
@@ -100,29 +111,31 @@ impl XskPort {
 
     /// Lends up to `limit` received frames to `visit`, oldest first; returns their number.
     pub fn receive(&mut self, limit: usize, visit: impl FnMut(&mut [u8])) -> usize {
-        self.receive_expecting(limit, None::<fn(&[u8])>, visit)
+        self.receive_foreseeing(limit, None::<fn(&[u8])>, visit)
     }
 
-    /// As [`Self::receive`], and shows frames to `expect`, if there is one, some frames before it is their turn: of one in
+    /// As [`Self::receive`], and shows frames to `foresee`, if there is one, some frames before their turn: of one in
     /// several chunks each chunk.
-    pub fn receive_expecting(
+    pub fn receive_foreseeing(
         &mut self,
         limit: usize,
-        expect: Option<impl Fn(&[u8])>,
+        foresee: Option<impl Fn(&[u8])>,
         mut visit: impl FnMut(&mut [u8]),
     ) -> usize {
         self.receive_chunks(limit, |umem, descs, assembly| {
             let mut frames = 0;
             for (group, soon) in groups(descs.len()) {
-                if let Some(expect) = &expect {
+                if let Some(foresee) = &foresee {
+                    // SAFETY: of this batch, and lent to nobody before their turn.
+                    let contents = |desc| unsafe { contents(umem, desc) };
                     let behind = descs[soon.end..].iter().take(soon.len());
-                    behind.for_each(|desc| prefetch_value(contents(umem, desc)));
-                    let soon = descs[soon].iter();
-                    soon.for_each(|desc| expect(contents(umem, desc)));
+                    behind.for_each(|desc| prefetch_value(contents(desc)));
+                    descs[soon].iter().for_each(|desc| foresee(contents(desc)));
                 }
                 for index in group {
                     if let Some(ahead) = descs.get(index + AHEAD) {
-                        prefetch_head(umem, ahead);
+                        // SAFETY: of this batch, and lent to nobody before its turn.
+                        unsafe { prefetch_head(umem, ahead) };
                     }
                     let desc = &mut descs[index];
                     let continued = desc.has_more_frames();
