@@ -21,8 +21,8 @@ pub use causeway_ebpf::maps::{Place, Role, StationKey};
 /// Position of a peer in the configuration; at most 65,535 peers.
 pub type PeerIndex = u16;
 
-/// Bytes of a table from which on prefetching pays, as measured (`causeway-perf pipeline --stations`): what is smaller stays
-/// near enough to the core by itself. Its 4,096 stations cost 2 to 4 % more with it.
+/// Bytes of the largest table that is not prefetched from, that of 4,096 stations: a smaller one stays near enough to the core
+/// by itself, as measured (`causeway-perf pipeline --stations`).
 const CACHED: usize = 128 << 10;
 
 /// A station: where it lives, and the peer it belongs to.
@@ -71,15 +71,15 @@ impl StationTable {
         self.stations.get(key.into())
     }
 
-    /// Whether looking up means to wait for memory, unless the entry was [prefetched](Self::prefetch): of more than 4,096
-    /// stations.
+    /// Whether looking up means to wait for memory, unless the entry was [prefetched](Self::prefetch): once there have been
+    /// more than 4,096 stations.
     #[inline]
     pub fn wants_prefetch(&self) -> bool {
         self.stations.size() > CACHED
     }
 
-    /// Has what is looked up for a frame that begins so brought into the cache, if the table [is large](Self::wants_prefetch).
-    /// Returns its ends, if they are there.
+    /// Has what is looked up for a frame that begins so brought into the cache: worth it if the table
+    /// [wants it](Self::wants_prefetch). Returns the frame's ends, unless its header is cut.
     #[inline]
     pub fn prefetch(&self, frame: &[u8]) -> Option<Ends> {
         let (ends, _) = Ends::parse(frame)?;

@@ -95,9 +95,8 @@ pub trait Series: Send + Sized {
     /// The word in the report.
     const DIRECTION: &'static str;
 
-    /// With frames of these `lengths` in turn, without FCS, for as many `stations`, 1 to
-    /// [`MAX_STATIONS`](causeway_ebpf::MAX_STATIONS), one after
-    /// the other.
+    /// With frames of these `lengths` in turn, without FCS, for as many `stations`, one after the other: 1 to
+    /// [`MAX_STATIONS`](causeway_ebpf::MAX_STATIONS).
     fn new(lengths: &[usize], protection: Protection, stations: usize) -> Self;
 
     /// Datagrams that a frame comes to, the last of a batch included, which is not full.

@@ -156,8 +156,8 @@ fn impossible_requests_are_refused_with_the_possible() {
         (&["--aead", "openssl"], "\"ring\" or \"aws-lc\""),
         (&["--aead", "none"], "\"ring\" or \"aws-lc\""),
         (&["--workers", "0"], "--workers"),
-        (&["--stations", "0"], "65536"),
-        (&["--stations", "65537"], "65536"),
+        (&["--stations", "0"], "1..=65536"),
+        (&["--stations", "65537"], "1..=65536"),
         (&["--seconds", "0"], "0.01 to 3600"),
         (&["--seconds", "NaN"], "0.01 to 3600"),
         (

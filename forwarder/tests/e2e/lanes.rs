@@ -131,7 +131,8 @@ fn more_queues_of_the_uplink_than_workers() {
     let lab = carry(Lab::running(&options, &pinned(XDP, &[])), [4, 2]);
     let counters = ["wan_xdp_tx", "wan_xdp_rx", "wan_rx_datagrams"];
     let [sent, by_xdp, received] = counters.map(|name| sum(&lab.status("cloud"), name));
-    // By AF_XDP a datagram keeps its queue: what the site's last worker sends comes to the cloud's third queue.
+    // The router forwards by queue N - 1 what came by queue N > 0 (see `cable` of the lab): what the site's fourth worker sends
+    // comes to the cloud's third queue.
     let text = format!("sent {sent}, received {by_xdp} of {received}");
     assert!(
         sent > 100 && by_xdp > 100 && received > by_xdp + 100,

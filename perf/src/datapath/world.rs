@@ -165,9 +165,9 @@ impl Site {
             finish_checksums: false,
             now: Instant::now(),
         };
-        let large = self.stations.wants_prefetch();
+        let prefetches = self.stations.wants_prefetch();
         for (group, soon) in groups(self.frames.len()) {
-            if large {
+            if prefetches {
                 let soon = self.frames[soon].iter();
                 soon.for_each(|frame| _ = self.stations.prefetch(frame));
             }

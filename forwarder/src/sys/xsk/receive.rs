@@ -77,8 +77,8 @@ unsafe fn prefetch_head(umem: &Umem, desc: &FrameDesc) {
 ///
 /// # Safety
 ///
-/// The chunk came out of the RX ring and has not gone back to the fill ring, so it is ours alone, and nobody has its bytes to
-/// write to.
+/// The chunk is one of `umem`'s and came out of the RX ring, and for `'a` neither goes back to the fill ring nor is lent to
+/// anybody to write to.
 #[inline]
 unsafe fn contents<'a>(umem: &'a Umem, desc: &'a FrameDesc) -> &'a [u8] {
     // SAFETY: the caller's.
@@ -126,11 +126,11 @@ impl XskPort {
             let mut frames = 0;
             for (group, soon) in groups(descs.len()) {
                 if let Some(foresee) = &foresee {
-                    // SAFETY: of this batch, and lent to nobody before their turn.
-                    let contents = |desc| unsafe { contents(umem, desc) };
+                    // SAFETY: called for descriptors of this batch whose turn, to be lent to `visit`, is later.
+                    let unseen = |desc| unsafe { contents(umem, desc) };
                     let behind = descs[soon.end..].iter().take(soon.len());
-                    behind.for_each(|desc| prefetch_value(contents(desc)));
-                    descs[soon].iter().for_each(|desc| foresee(contents(desc)));
+                    behind.for_each(|desc| prefetch_value(unseen(desc)));
+                    descs[soon].iter().for_each(|desc| foresee(unseen(desc)));
                 }
                 for index in group {
                     if let Some(ahead) = descs.get(index + AHEAD) {
