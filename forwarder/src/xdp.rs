@@ -10,6 +10,7 @@ mod attach;
 mod error;
 mod heard;
 mod injected;
+mod load;
 mod sightings;
 mod tables;
 mod uplink;
@@ -39,6 +40,7 @@ pub use self::{
     attach::{AttachMode, attach},
     error::{XdpError, load_error},
     injected::{Injected, Recorder, Watched},
+    load::load_program,
     sightings::Sightings,
     uplink::UplinkProgram,
 };
@@ -98,9 +100,7 @@ impl LanProgram {
     /// As for [`load`](Self::load).
     pub fn load_object(object: &[u8]) -> Result<Self, XdpError> {
         let mut ebpf = Ebpf::load(object).map_err(load_error)?;
-        program(&mut ebpf, maps::LAN_PROGRAM)?
-            .load()
-            .map_err(load_error)?;
+        load_program(program(&mut ebpf, maps::LAN_PROGRAM)?)?;
         let stations = take(&mut ebpf, maps::STATIONS)?;
         let notes = take(&mut ebpf, maps::INJECTED)?;
         Ok(Self {

@@ -15,7 +15,7 @@ use causeway_ebpf::{
 use super::{
     AttachMode, OBJECT, TestRunOutcome, XdpError, attach,
     error::{failed, load_error},
-    program, set_socket, sums, tables, take_map, test_run,
+    load_program, program, set_socket, sums, tables, take_map, test_run,
 };
 
 /// The lan port's tables are in the object as well, and the library makes all that there are: as small as the kernel lets
@@ -66,9 +66,7 @@ impl UplinkProgram {
             loader.map_max_entries(map, size);
         }
         let mut ebpf = loader.load(object).map_err(load_error)?;
-        program(&mut ebpf, maps::UPLINK_PROGRAM)?
-            .load()
-            .map_err(load_error)?;
+        load_program(program(&mut ebpf, maps::UPLINK_PROGRAM)?)?;
         Ok(Self {
             config: take_map(&mut ebpf, maps::UPLINK_CONFIG)?,
             ports: take_map(&mut ebpf, maps::UPLINK_PORTS)?,

@@ -5,7 +5,7 @@ use aya::{
     maps::{Map, MapError},
     programs::Xdp,
 };
-use causeway::xdp::load_error;
+use causeway::xdp::{XdpError, load_error, load_program};
 
 use crate::error::{Error, Result};
 
@@ -19,11 +19,9 @@ static OBJECT: &[u8] =
 ///
 /// [`Error::CannotRun`]: the kernel refuses; the text says what it needs.
 pub(crate) fn load(name: &'static str) -> Result<Ebpf> {
-    let refused = |error| Error::CannotRun(load_error(error).to_string());
-    let mut ebpf = Ebpf::load(OBJECT).map_err(refused)?;
-    program(&mut ebpf, name)
-        .load()
-        .map_err(|error| refused(error.into()))?;
+    let refused = |error: XdpError| Error::CannotRun(error.to_string());
+    let mut ebpf = Ebpf::load(OBJECT).map_err(|error| refused(load_error(error)))?;
+    load_program(program(&mut ebpf, name)).map_err(refused)?;
     Ok(ebpf)
 }
 
