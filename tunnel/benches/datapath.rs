@@ -6,8 +6,9 @@
 //!
 //! One iteration is a batch of 64 frames, flushed once, in datagrams of 1,452
 //! bytes (what is left of 1,500 under IPv6 and UDP); `seal` and `open` are one
-//! datagram around one frame, by each AEAD library; `seal in groups` is a run of 44 full datagrams; the lanes use the default one. Rates are inner
-//! frames and inner bytes.
+//! datagram around one frame, and `seal in groups` a run of 44 full datagrams, by
+//! each AEAD library; the lanes use the default one. Rates are inner frames and
+//! inner bytes.
 
 use causeway_tunnel::aead::{Cipher, Library};
 use causeway_tunnel::bundle::Bundle;

@@ -11,8 +11,6 @@ use aya::{
 
 /// What the kernel answers to a process that lacks a capability.
 pub(super) const EPERM: i32 = 1;
-/// What it answers where a signal has come while it checked a program.
-pub(super) const EAGAIN: i32 = 11;
 
 /// The oldest kernel that has all that the data path needs: XDP programs for frames in several buffers
 /// (`BPF_F_XDP_HAS_FRAGS` and `bpf_xdp_get_buff_len`, 5.18).

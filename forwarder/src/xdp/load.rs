@@ -1,10 +1,11 @@
 //! Giving a program to the kernel.
 
 use aya::programs::{ProgramError, Xdp};
+use libc::EAGAIN;
 
 use super::{
     XdpError,
-    error::{EAGAIN, errno, load_error},
+    error::{errno, load_error},
 };
 
 /// How often it is tried: `PROG_LOAD_ATTEMPTS` of libbpf (tools/lib/bpf/bpf_internal.h).

@@ -123,13 +123,12 @@ pub(crate) fn receive_apart(
     let mut copies = copies.iter_mut();
     while let Some(datagram) = copies.next() {
         let last = copies.len() == 0;
+        let mut take = |frame: Frame<'_>| {
+            assert!(frame.tail.is_empty() || frame.head.len() >= Frame::MIN_HEAD);
+            numbers.push(number_of(&frame.to_vec()));
+        };
         let (verdict, beginning) =
-            lane.receive_apart(before.take(), datagram, last, now, &mut |frame: Frame<
-                '_,
-            >| {
-                assert!(frame.tail.is_empty() || frame.head.len() >= Frame::MIN_HEAD);
-                numbers.push(number_of(&frame.to_vec()));
-            });
+            lane.receive_apart(before.take(), datagram, last, now, &mut take);
         verdicts.push(verdict.map(|received| received.frames));
         before = beginning;
     }
